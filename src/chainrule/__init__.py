@@ -1,0 +1,44 @@
+"""chainrule: exact derivatives of Python programs, in forward and reverse mode, to any order.
+
+Three doors to one engine: PyTorch's (`tensor`, `requires_grad`, `backward`, `nn`, `optim`), JAX's (`grad`, `jvp`, `vmap`, ...) and plain
+NumPy, whose functions work on Tensors.
+"""
+
+from . import errors as errors, numpy as numpy, random as random, trees as trees
+from .creation import *  # noqa: F403
+from .dtypes import *  # noqa: F403
+from .numpy import *  # noqa: F403
+from .random import (
+    Generator as Generator,
+    bernoulli as bernoulli,
+    get_rng_state as get_rng_state,
+    manual_seed as manual_seed,
+    normal as normal,
+    rand as rand,
+    rand_like as rand_like,
+    randint as randint,
+    randn as randn,
+    randn_like as randn_like,
+    randperm as randperm,
+    set_rng_state as set_rng_state,
+    uniform as uniform,
+)
+from .tensor import Tensor as Tensor
+from .transforms.batch import vmap as vmap
+from .transforms.derivatives import (
+    grad as grad,
+    hessian as hessian,
+    hvp as hvp,
+    jacfwd as jacfwd,
+    jacobian as jacobian,
+    jacrev as jacrev,
+    jvp as jvp,
+    linearize as linearize,
+    stop_gradient as stop_gradient,
+    value_and_grad as value_and_grad,
+    vjp as vjp,
+)
+from .transforms.reverse import enable_grad as enable_grad, is_grad_enabled as is_grad_enabled, no_grad as no_grad
+from .trees import tree_leaves as tree_leaves, tree_map as tree_map
+
+__version__ = "0.1.0"

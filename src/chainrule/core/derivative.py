@@ -1,0 +1,99 @@
+"""How an op depends on one argument. Each kind is stated once and answers both modes.
+
+The parameter names of a rule say what it needs, and so what the tape must keep: array arguments of the op
+by their names, `out` for its result, its static parameters by theirs, `in_shape` for the shape of the argument
+itself, `i` for the argument's position. `bind` turns the names into direct look-ups once, when a row is defined.
+"""
+
+import inspect
+
+
+def names_of(rule) -> tuple[str, ...]:
+    return tuple(inspect.signature(rule).parameters)
+
+
+def bind(rule, lead, row, i):
+    """`rule` as a function of (lead, env, params, aval), and the positions in env that it reads.
+
+    env holds the array arguments in order and then the result; aval is that of argument `i`.
+    """
+    keeps, sources = set(), []
+    for name in names_of(rule):
+        if name == lead:
+            sources.append(lead)
+        elif name == "out":
+            keeps.add(-1)
+            sources.append("env[-1]")
+        elif name in row.args:
+            k = row.args.index(name)
+            tail = row.variadic and k == len(row.args) - 1
+            keeps.add(f"{k}:" if tail else k)
+            sources.append(f"env[{k}:-1]" if tail else f"env[{k}]")
+        elif name in row.params:
+            sources.append(f"params[{name!r}]")
+        elif name == "in_shape":
+            sources.append("aval.shape")
+        elif name == "i":
+            sources.append(str(i))
+        else:
+            raise TypeError(
+                f"{row.name}: a rule asks for {name!r}, but the row has arguments {row.args} and parameters {row.params}"
+            )
+    source = f"lambda {lead}, env, params, aval: rule({', '.join(sources)})"
+    return eval(source, {"rule": rule}), frozenset(keeps)
+
+
+class Bound:
+    """A kind fastened to argument `i` of a row: `push` carries a tangent forward, `pull` a cotangent back."""
+
+    __slots__ = ("push", "pull", "keeps", "needs_aval")
+
+    def __init__(self, push, pull, keeps, needs_aval=True):
+        self.push, self.pull, self.keeps, self.needs_aval = push, pull, keeps, needs_aval
+
+
+class Zero:
+    """Nothing flows through this argument: the op is piecewise constant in it, or it holds integers."""
+
+    def bind(self, row, i):
+        return None
+
+
+class Linear:
+    """The op is linear here: its tangent rule is the op itself; only the transpose is written."""
+
+    def __init__(self, transpose):
+        self.transpose = transpose
+
+    def bind(self, row, i):
+        pull, keeps = bind(self.transpose, "g", row, i)
+
+        def push(t, env, params, aval):
+            args = list(env[:-1])
+            args[i] = t
+            return row.call(*args, **params)
+
+        return Bound(push, pull, keeps)
+
+
+class Pair:
+    """A hand-written rule for each mode, `jvp(t, ...)` and `vjp(g, ...)`, for ops that no other kind describes."""
+
+    def __init__(self, jvp, vjp):
+        self.jvp, self.vjp = jvp, vjp
+
+    def bind(self, row, i):
+        push, _ = bind(self.jvp, "t", row, i)
+        pull, keeps = bind(self.vjp, "g", row, i)
+        return Bound(push, pull, keeps)
+
+
+zero = Zero()
+
+
+class Deferred:
+    """A cotangent that is cheaper to add into a total than to build: that of reading a part of an array."""
+
+    def added_to(self, total, owned):
+        """(total + this, whether that array is now ours to change in place). `total` may be None."""
+        raise NotImplementedError

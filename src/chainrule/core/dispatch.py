@@ -1,0 +1,92 @@
+"""Where a primitive meets its arguments: the highest trace among them decides how it runs."""
+
+import threading
+from itertools import count
+
+from .value import Value
+
+next_level = count(1).__next__  # levels are never used twice, so an inner transform is always above an outer one
+RECORDING_LEVEL = -1
+
+
+class Trace:
+    """A way to run primitives. Subclasses answer `process`; the one- and two-argument forms are for speed."""
+
+    level: int
+
+    def process(self, row, args, params):
+        raise NotImplementedError
+
+    def process1(self, row, x):
+        return self.process(row, (x,), {})
+
+    def process2(self, row, x, y):
+        return self.process(row, (x, y), {})
+
+    def shape_of(self, x):
+        return x.value.shape
+
+
+class _State(threading.local):
+    """What the ops of this thread run under: tapes that must not record, and a recorder below all tapes."""
+
+    root = None  # the tape of level 0
+
+    def __init__(self):
+        self.paused = ()  # tapes that do not record
+        self.paused_below = -(10**9)  # tapes of a lower level than this do not record (no_grad)
+        self.recorder = None
+        self.scopes = []  # transforms now running their function, outermost first
+
+    def ambient(self):
+        """The tape that new Tensors belong to: level 0, or one above the innermost running transform."""
+        return self.scopes[-1].tape() if self.scopes else self.root
+
+
+state = _State()
+
+
+# One entry for every context, in any thread, that needs the careful path (no_grad, recording, pauses). While it is
+# empty, tapes skip every check.
+attention: list = []
+
+
+def dispatch(row, args, params):
+    """Run a primitive: on plain arrays if none of its arguments is traced, else by the highest trace."""
+    top = None
+    for a in args:
+        if isinstance(a, Value) and (top is None or a.owner.level > top.level):
+            top = a.owner
+    if top is None:
+        return row.evaluate(*args, **params)
+    return top.process(row, args, params)
+
+
+def caller(row):
+    """The function that users and rules call for this row, as direct as its number of arguments allows."""
+    evaluate = row.evaluate
+    if not row.simple:
+
+        def call(*args, **params):
+            return dispatch(row, args, params)
+
+    elif len(row.args) == 1:
+
+        def call(x):
+            if isinstance(x, Value):
+                return x.owner.process1(row, x)
+            return evaluate(x)
+
+    else:
+
+        def call(x, y):
+            if isinstance(x, Value):
+                owner = x.owner
+                if isinstance(y, Value) and y.owner is not owner and y.owner.level > owner.level:
+                    owner = y.owner
+                return owner.process2(row, x, y)
+            if isinstance(y, Value):
+                return y.owner.process2(row, x, y)
+            return evaluate(x, y)
+
+    return call

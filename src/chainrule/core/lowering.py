@@ -1,0 +1,36 @@
+"""The ways an op can become machine code. Rows name one; only the compiler knows how to do it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Map:
+    """One scalar at a time, written against a builder `s` whose methods make numbers, arrays or machine code."""
+
+    scalar: Callable
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """A fold over axes with this binary operation."""
+
+    combine: str
+
+
+@dataclass(frozen=True)
+class View:
+    """No arithmetic: only the indices change."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Products summed over shared axes."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Leave the kernel and run `evaluate`."""
+
+
+Lowering = Map | Reduce | View | Contract | Call

@@ -1,0 +1,18 @@
+"""Element types: their names, and which of them carry derivatives."""
+
+import numpy as np
+
+bool_ = np.dtype(np.bool_)
+int8, int16, int32, int64 = (np.dtype(t) for t in (np.int8, np.int16, np.int32, np.int64))
+uint8, uint16, uint32, uint64 = (np.dtype(t) for t in (np.uint8, np.uint16, np.uint32, np.uint64))
+float16, float32, float64 = (np.dtype(t) for t in (np.float16, np.float32, np.float64))
+complex64, complex128 = np.dtype(np.complex64), np.dtype(np.complex128)
+
+
+def is_inexact(dtype) -> bool:
+    """Whether elements of this type carry derivatives: real or complex floating point."""
+    return dtype.kind in "fc"
+
+
+def is_complex(dtype) -> bool:
+    return dtype.kind == "c"

@@ -1,0 +1,68 @@
+"""What chainrule raises. Every message says what was asked, what was found, and a `help:` line.
+
+Each class also derives from the built-in exception that NumPy or PyTorch users would catch.
+"""
+
+
+def explain(asked: str, *found: str, help: str) -> str:
+    """Lay out an error message: one line for what was asked, some for what was found, one of help."""
+    return "\n".join([asked, *(f"  {line}" for line in found), f"  help: {help}"])
+
+
+class ChainruleError(Exception):
+    """Base of all errors that chainrule raises on purpose."""
+
+
+class NonDifferentiableError(ChainruleError, TypeError):
+    """A derivative was asked for where none exists: integer inputs, non-array outputs."""
+
+
+class NonScalarOutputError(ChainruleError, TypeError, RuntimeError):
+    """A gradient was asked of a function with a non-scalar output, and no cotangent was given."""
+
+
+class GraphFreedError(ChainruleError, RuntimeError):
+    """`backward` ran a second time over values that the first run has freed."""
+
+
+class LeakedTensorError(ChainruleError, RuntimeError):
+    """A traced Tensor was used after the transform that made it had ended."""
+
+
+class LostDerivativeError(ChainruleError, TypeError, RuntimeError):
+    """An operation would have turned a traced Tensor into a plain number and lost its derivative."""
+
+
+class ShapeError(ChainruleError, ValueError):
+    """Shapes do not fit together."""
+
+
+class TreeError(ChainruleError, ValueError, TypeError):
+    """Two trees of arrays that should have the same structure differ."""
+
+
+class ArgumentError(ChainruleError, ValueError, TypeError):
+    """An argument such as `argnums` or `in_axes` does not fit the call."""
+
+
+class UnsupportedError(ChainruleError, TypeError, NotImplementedError):
+    """A NumPy function or option that chainrule does not (yet) differentiate through."""
+
+
+class MissingExtraError(ChainruleError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+class DataError(ChainruleError, ValueError):
+    """A data file is truncated or not what its name says."""
+
+
+class MissingDataError(DataError, FileNotFoundError):
+    """A data file is missing."""
+
+
+def missing_extra(package: str, extra: str, purpose: str) -> MissingExtraError:
+    """The error to raise when `package` of the optional dependency group `extra` cannot be imported."""
+    return MissingExtraError(
+        explain(f"{purpose} needs the package {package!r}, which is not installed", help=f"pip install 'chainrule[{extra}]'")
+    )

@@ -1,0 +1,465 @@
+"""Reading and writing parts of arrays: every form of key that NumPy knows.
+
+A key is normalised once into static parts and arrays: `key` holds ints, slices, None, Ellipsis and `ARRAY` where an index
+array stands; the arrays themselves are arguments of the row, so that they may be traced. Masks become index arrays.
+"""
+
+import math
+
+import numpy as np
+
+from ..core.aval import Aval
+from ..core.derivative import Deferred, Pair, zero
+from ..core.lowering import Call
+from ..core.primitive import primitive
+from ..core.value import Value, dtype_of, ndim_of, shape_of
+from ..errors import ShapeError, explain
+from ..names import torch_names
+from .shaping import as_value, broadcast_to, cast, expand, moveaxis, normalize_axis, pad_front, reshape, sum_to
+
+
+class _Array:
+    def __repr__(self):
+        return "ARRAY"
+
+
+ARRAY = _Array()
+
+
+def rebuild(key, indices):
+    """The key as NumPy takes it."""
+    if not indices:
+        return key
+    arrays = iter(indices)
+    return tuple(next(arrays) if k is ARRAY else k for k in key)
+
+
+def parse(key, x):
+    """(static key, index arrays) of a key as users write it, for reading from or writing to `x`."""
+    if type(key) is int or type(key) is slice:
+        return key, ()
+    parts = key if isinstance(key, tuple) else (key,)
+    static, arrays = [], []
+    for part in parts:
+        if part is None or part is Ellipsis or isinstance(part, (slice, int)) and not isinstance(part, bool):
+            static.append(_plain_slice(part) if isinstance(part, slice) else part)
+            continue
+        if isinstance(part, np.integer):
+            static.append(int(part))
+            continue
+        part = as_value(part)
+        if dtype_of(part).kind == "b":
+            for index in mask_indices(part, x):
+                static.append(ARRAY)
+                arrays.append(index)
+        elif dtype_of(part).kind in "iu":
+            static.append(ARRAY)
+            arrays.append(part)
+        elif getattr(part, "size", 1) == 0:
+            static.append(ARRAY)
+            arrays.append(np.asarray(part, np.intp))
+        else:
+            raise IndexError(
+                explain(
+                    f"cannot index with an array of dtype {dtype_of(part)}",
+                    f"array: shape {shape_of(x)}",
+                    help="index arrays must hold integers or booleans; use .astype(int)",
+                )
+            )
+    return tuple(static), tuple(arrays)
+
+
+def _plain_slice(s):
+    if all(v is None or type(v) is int for v in (s.start, s.stop, s.step)):
+        return s
+    return slice(*(None if v is None else v.__index__() for v in (s.start, s.stop, s.step)))
+
+
+def mask_indices(mask, x):
+    """Index arrays of the true elements of a boolean array."""
+    if ndim_of(mask) == 0:
+        raise IndexError(
+            explain(
+                "indexing with a single boolean is not supported",
+                f"array: shape {shape_of(x)}",
+                help="write x[None] for True and x[None][:0] for False",
+            )
+        )
+    return _nonzero(mask)
+
+
+def _nonzero_batch(args, batched, params):
+    raise ShapeError(
+        explain(
+            "vmap: a boolean mask selects a different number of elements in each batch entry",
+            f"mask: {shape_of(args[0])[1:]}",
+            help="use where(mask, x, 0), whose shape does not depend on the mask",
+        )
+    )
+
+
+@primitive(
+    derivative=[zero],
+    aval=lambda x: tuple(Aval((-1,), np.dtype(np.intp)) for _ in x.shape),
+    batch=_nonzero_batch,
+    lower=Call(),
+    name="nonzero",
+)
+def _nonzero(x):
+    """Indices of the elements that are not zero, one array per axis; how many they are depends on the data."""
+    return np.nonzero(x)
+
+
+def nonzero(x):
+    """Indices of the elements that are not zero, a tuple of integer arrays; constants for derivatives.
+
+    >>> import chainrule as cr
+    >>> cr.nonzero([0, 3, 4])
+    (array([1, 2]),)
+    """
+    return tuple(_nonzero(as_value(x)))
+
+
+def result_shape(shape, key, index_shapes):
+    """Shape of x[key]."""
+    dummy = np.broadcast_to(np.zeros(()), shape)
+    if not index_shapes:
+        return np.shape(dummy[key])
+    # Arrays of index 0 fit any axis that is not empty; NumPy checks no index where the result is empty anyway.
+    indices = [np.broadcast_to(np.zeros((), np.intp), s) for s in index_shapes]
+    return dummy[rebuild(key, indices)].shape
+
+
+class Scatter(Deferred):
+    """The cotangent of x[key]: zeros but for `g` added at the key."""
+
+    def __init__(self, g, indices, key, shape):
+        self.g, self.indices, self.key, self.shape = g, indices, key, shape
+
+    def added_to(self, total, owned):
+        plain = isinstance(self.g, (np.ndarray, np.generic)) and not any(isinstance(i, Value) for i in self.indices)
+        if not plain or isinstance(total, Value):
+            base = np.zeros(self.shape, dtype_of(self.g)) if total is None else total
+            return _index_add(base, self.g, *self.indices, key=self.key), False
+        if total is None:
+            total = np.zeros(self.shape, self.g.dtype)
+        elif not owned or total.dtype != np.result_type(total.dtype, self.g.dtype):
+            total = np.array(total, np.result_type(total.dtype, self.g.dtype))
+        if self.indices:
+            np.add.at(total, rebuild(self.key, self.indices), self.g)
+        else:
+            total[self.key] += self.g
+        return total, True
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------
+
+
+def _where_arrays_go(key, ndim):
+    """How many axes of x[key] stand before those of its index arrays; None where NumPy puts theirs first.
+
+    An int beside index arrays counts as an index array of no axes.
+    """
+    consumed = sum(k is not None and k is not Ellipsis for k in key)
+    before, seen, gap = 0, False, False
+    for k in key:
+        if k is ARRAY or isinstance(k, int):
+            if gap:
+                return None
+            seen = True
+            continue
+        if seen:
+            gap = True
+        else:
+            before += ndim - consumed if k is Ellipsis else 1
+    return before
+
+
+def _align_batch(indices, batched):
+    """Index arrays with their batch axes first and aligned, and how many axes they have together without it."""
+    k = len(np.broadcast_shapes(*(shape_of(i)[b:] for i, b in zip(indices, batched, strict=True))))
+    return [pad_front(i, k + 1) if b else i for i, b in zip(indices, batched, strict=True)], k
+
+
+def _index_batch(args, batched, params):
+    x, *indices = args
+    key, flags = params["key"], batched[1:]
+    parts = key if isinstance(key, tuple) else (key,)
+    ndim = ndim_of(x) - batched[0]
+    if not any(flags):
+        out = _index(x, *indices, key=(slice(None), *parts))
+        if indices and _where_arrays_go(parts, ndim) is None:
+            k = len(np.broadcast_shapes(*(shape_of(i) for i in indices)))
+            return moveaxis(out, k, 0)
+        return out
+    gathered, k = _align_batch(indices, flags)
+    if batched[0]:
+        n = shape_of(x)[0]
+        iota = np.arange(n).reshape(n, *(1,) * k)
+        out = _index(x, iota, *gathered, key=(ARRAY, *parts))
+    else:
+        # Index axes come first in NumPy's layout if a slice separates them from each other; force that everywhere.
+        out = _index(expand(x, (0,)), np.zeros((1,) * (k + 1), np.intp), *gathered, key=(ARRAY, *parts))
+    before = _where_arrays_go(parts, ndim)
+    return out if not before else moveaxis(out, list(range(1, 1 + k)), list(range(1 + before, 1 + before + k)))
+
+
+def _index_aval(x, *indices, key):
+    return Aval(result_shape(x.shape, key, [i.shape for i in indices]), x.dtype)
+
+
+@primitive(
+    derivative=[
+        Pair(
+            jvp=lambda t, indices, key: _index(t, *indices, key=key),
+            vjp=lambda g, indices, key, in_shape: Scatter(g, indices, key, in_shape),
+        ),
+        zero,
+    ],
+    aval=_index_aval,
+    batch=_index_batch,
+    lower=Call(),
+    name="index",
+)
+def _index(x, *indices, key):
+    """x[key]"""
+    return x[rebuild(key, indices)] if indices else x[key]
+
+
+def _update_batch(row):
+    def batch(args, batched, params):
+        x, v, *indices = args
+        key = params["key"]
+        parts = key if isinstance(key, tuple) else (key,)
+        n = next(shape_of(a)[0] for a, b in zip(args, batched, strict=True) if b)
+        x_shape = shape_of(x)[batched[0] :]
+        if not batched[0]:
+            x = broadcast_to(expand(x, (0,)), (n, *x_shape))
+        shape = result_shape(x_shape, key, [shape_of(i)[b:] for i, b in zip(indices, batched[2:], strict=True)])
+        v_shape = shape_of(v)[batched[1] :]
+        if len(v_shape) > len(shape):  # NumPy drops leading axes of length 1 in assignments
+            v = reshape(v, (*shape_of(v)[: batched[1]], *v_shape[len(v_shape) - len(shape) :]))
+        v = pad_front(v, len(shape) + 1) if batched[1] else v
+        if not indices:
+            return row()(x, v, key=(slice(None), *parts))
+        gathered, k = _align_batch(indices, batched[2:])
+        v = broadcast_to(v, (n, *shape))
+        before = _where_arrays_go(parts, len(x_shape))
+        if before:
+            v = moveaxis(v, list(range(1 + before, 1 + before + k)), list(range(1, 1 + k)))
+        iota = np.arange(n).reshape(n, *(1,) * k)
+        return row()(x, v, iota, *gathered, key=(ARRAY, *parts))
+
+    return batch
+
+
+def _zeros_like(x):
+    return np.zeros(shape_of(x), dtype_of(x))
+
+
+def _add_at(out, key, indices, v):
+    if indices:
+        np.add.at(out, rebuild(key, indices), v)
+    else:
+        out[key] += v
+    return out
+
+
+@primitive(
+    derivative=[
+        Pair(jvp=lambda t: t, vjp=lambda g: g),
+        Pair(
+            jvp=lambda t, out, indices, key: _index_add(_zeros_like(out), t, *indices, key=key),
+            vjp=lambda g, indices, key, in_shape: sum_to_assigned(_index(g, *indices, key=key), in_shape),
+        ),
+        zero,
+    ],
+    aval=lambda x, v, *indices, key: x,
+    batch=_update_batch(lambda: _index_add),
+    lower=Call(),
+    name="index_add",
+)
+def _index_add(x, v, *indices, key):
+    """x with v added at key; repeated indices add up."""
+    return _add_at(np.array(x), key, indices, v)[()]
+
+
+def _last_writes(shape, indices, key):
+    """Where in x[key] the assignment is the last one to its element: 1, and 0 where a later one overwrites it."""
+    if not indices:
+        return None
+    size = math.prod(result_shape(shape, key, [shape_of(i) for i in indices]))
+    ids = np.arange(1, size + 1).reshape(result_shape(shape, key, [shape_of(i) for i in indices]))
+    written = _index_set(np.zeros(shape, np.int64), ids, *indices, key=key)
+    return _index(written, *indices, key=key) == ids
+
+
+def _index_set_vjp(g, indices, key, in_shape):
+    part = _index(g, *indices, key=key)
+    last = _last_writes(shape_of(g), indices, key)
+    return sum_to_assigned(part if last is None else part * last, in_shape)
+
+
+def sum_to_assigned(g, shape):
+    """As sum_to, for assignments: NumPy also accepts values with extra leading axes of length 1."""
+    if len(shape) > ndim_of(g):
+        return reshape(sum_to(g, shape[len(shape) - ndim_of(g) :]), shape)
+    return sum_to(g, shape)
+
+
+@primitive(
+    derivative=[
+        Pair(
+            jvp=lambda t, indices, key: _index_set(t, 0, *indices, key=key),
+            vjp=lambda g, indices, key: _index_set(g, 0, *indices, key=key),
+        ),
+        Pair(
+            jvp=lambda t, out, indices, key: _index_set(_zeros_like(out), t, *indices, key=key),
+            vjp=lambda g, indices, key, in_shape: _index_set_vjp(g, indices, key, in_shape),
+        ),
+        zero,
+    ],
+    aval=lambda x, v, *indices, key: x,
+    batch=_update_batch(lambda: _index_set),
+    lower=Call(),
+    name="index_set",
+)
+def _index_set(x, v, *indices, key):
+    """x with the elements at key replaced by v; of repeated indices the last one counts."""
+    out = np.array(x)
+    out[rebuild(key, indices) if indices else key] = v
+    return out[()]
+
+
+# --- what Tensor and users call -------------------------------------------------------------------------------------
+
+
+def getitem(x, key):
+    """`x[key]` for any array or Tensor and any key that NumPy knows."""
+    static, indices = parse(key, x)
+    return _index(as_value(x), *indices, key=static)
+
+
+def _values_for(x, v, what, key, indices):
+    v = as_value(v)
+    shape = result_shape(shape_of(x), key, [shape_of(i) for i in indices])
+    have = shape_of(v)
+    extra = len(have) - len(shape)
+    fits = all(n in (1, m) for n, m in zip(have[::-1], shape[::-1], strict=False)) and all(n == 1 for n in have[: max(extra, 0)])
+    if not fits:
+        raise ShapeError(
+            explain(
+                f"{what}: values of shape {have} do not fit a selection of shape {shape}",
+                f"array: {dtype_of(x)} {shape_of(x)}",
+                help="the values must broadcast to the shape of what is selected",
+            )
+        )
+    if dtype_of(v).kind == "c" and dtype_of(x).kind != "c" or not isinstance(v, np.generic) and dtype_of(v) != dtype_of(x):
+        v = cast(v, dtype_of(x))
+    return v
+
+
+def index_set(x, key, v):
+    """A copy of `x` with the elements at `key` replaced by `v`: what `x[key] = v` makes of a Tensor.
+
+    >>> import chainrule as cr
+    >>> cr.index_set(np.zeros(3), slice(1, None), 5.0)
+    array([0., 5., 5.])
+    """
+    x = as_value(x)
+    static, indices = parse(key, x)
+    return _index_set(x, _values_for(x, v, "assignment", static, indices), *indices, key=static)
+
+
+def index_add(x, key, v):
+    """A copy of `x` with `v` added at `key`; repeated indices add up (NumPy's `add.at`).
+
+    >>> import chainrule as cr
+    >>> cr.index_add(np.zeros(3), [0, 0, 2], 1.0)
+    array([2., 0., 1.])
+    """
+    x = as_value(x)
+    static, indices = parse(key, x)
+    return _index_add(x, _values_for(x, v, "index_add", static, indices), *indices, key=static)
+
+
+@torch_names
+def take(x, indices, axis=None):
+    """Elements of `x` at `indices` along `axis`; without it, of the flattened array.
+
+    >>> import chainrule as cr
+    >>> cr.take([10.0, 20.0, 30.0], [2, 0])
+    array([30., 10.])
+    """
+    x = as_value(x)
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    axis = normalize_axis(axis, ndim_of(x))
+    return getitem(x, (slice(None),) * axis + (as_value(indices),))
+
+
+def _grids(shape, axis, indices):
+    """Index arrays that pair `indices` along `axis` with every position along the other axes."""
+    n = len(shape)
+    along = [np.arange(m).reshape(*(1,) * d, m, *(1,) * (n - d - 1)) for d, m in enumerate(shape)]
+    along[axis] = indices
+    return tuple(along)
+
+
+@torch_names
+def take_along_axis(x, indices, axis=-1):
+    """For each slice of `x` along `axis`, its elements at the matching slice of `indices` (PyTorch's `gather`).
+
+    >>> import chainrule as cr
+    >>> cr.take_along_axis(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1], [0]]), 1)
+    array([[2.],
+           [3.]])
+    """
+    x, indices = as_value(x), as_value(indices)
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    axis = normalize_axis(axis, ndim_of(x))
+    if ndim_of(indices) != ndim_of(x):
+        raise ShapeError(
+            explain(
+                "take_along_axis: `indices` must have as many axes as `x`",
+                f"x: {shape_of(x)}    indices: {shape_of(indices)}",
+                help="add an axis of length 1: indices[..., None]",
+            )
+        )
+    return getitem(x, _grids(shape_of(x), axis, indices))
+
+
+@torch_names
+def put_along_axis(x, indices, values, axis=-1):
+    """A copy of `x` where, along `axis`, the elements at `indices` are replaced by `values`."""
+    x, indices = as_value(x), as_value(indices)
+    return index_set(x, _grids(shape_of(x), normalize_axis(axis, ndim_of(x)), indices), values)
+
+
+@torch_names
+def scatter_add(x, axis, indices, values):
+    """A copy of `x` where, along `axis`, `values` are added at `indices` (PyTorch's `scatter_add`)."""
+    x, indices = as_value(x), as_value(indices)
+    axis = normalize_axis(axis, ndim_of(x))
+    grids = list(_grids(shape_of(indices), axis, indices))
+    return index_add(x, tuple(grids), values)
+
+
+@torch_names
+def gather(x, axis, indices):
+    """As `take_along_axis`, in PyTorch's order of arguments; `indices` may be shorter than `x` along other axes."""
+    x, indices = as_value(x), as_value(indices)
+    return getitem(x, _grids(shape_of(indices), normalize_axis(axis, ndim_of(x)), indices))
+
+
+@torch_names
+def scatter(x, axis, indices, values):
+    """A copy of `x` where, along `axis`, the elements at `indices` are replaced by `values` (PyTorch's `scatter`)."""
+    x, indices = as_value(x), as_value(indices)
+    return index_set(x, _grids(shape_of(indices), normalize_axis(axis, ndim_of(x)), indices), values)
+
+
+def compress(condition, x, axis=None):
+    """The slices of `x` along `axis` where `condition` holds."""
+    return take(x, nonzero(condition)[0], axis)

@@ -1,0 +1,201 @@
+"""Several arrays into one, and one into several."""
+
+import builtins
+from itertools import accumulate
+
+import numpy as np
+
+from ..core.aval import Aval
+from ..core.derivative import Pair
+from ..core.lowering import View
+from ..core.primitive import primitive
+from ..core.value import Value, dtype_of, ndim_of, shape_of
+from ..errors import ShapeError, explain
+from ..names import torch_names
+from .shaping import as_value, atleast_1d, atleast_2d, atleast_3d, broadcast_to, expand, expand_dims, normalize_axis, pad_zeros, reshape
+
+
+def _offsets(sizes):
+    return [0, *accumulate(sizes)]
+
+
+def _place(t, i, axis, sizes):
+    """Put `t` where operand `i` stands in the result, zeros elsewhere."""
+    starts = _offsets(sizes)
+    widths = [(0, 0)] * ndim_of(t)
+    widths[axis] = (starts[i], starts[-1] - starts[i + 1])
+    return pad_zeros(t, widths)
+
+
+def _cut(g, i, axis, sizes):
+    starts = _offsets(sizes)
+    return g[(slice(None),) * axis + (slice(starts[i], starts[i + 1]),)]
+
+
+def _batch(args, batched, params):
+    n = next(shape_of(x)[0] for x, b in zip(args, batched, strict=True) if b)
+    args = [x if b else broadcast_to(expand(x, (0,)), (n, *shape_of(x))) for x, b in zip(args, batched, strict=True)]
+    return _concatenate(*args, axis=params["axis"] + 1, sizes=params["sizes"])
+
+
+def _joint_jvp(tangents, args, out, axis, sizes):
+    filled = [np.zeros(shape_of(x), dtype_of(out)) if t is None else t for t, x in zip(tangents, args, strict=True)]
+    return _concatenate(*filled, axis=axis, sizes=sizes)
+
+
+@primitive(
+    derivative=[Pair(_place, _cut)],
+    joint_jvp=_joint_jvp,
+    aval=lambda *xs, axis, sizes: Aval(
+        (*xs[0].shape[:axis], builtins.sum(sizes), *xs[0].shape[axis + 1 :]), np.result_type(*(x.dtype for x in xs))
+    ),
+    batch=_batch,
+    lower=View(),
+    name="concatenate",
+)
+def _concatenate(*xs, axis, sizes):
+    """Arrays one after the other along an axis; sizes are their lengths there."""
+    return np.concatenate(xs, axis)
+
+
+@torch_names
+def concatenate(arrays, axis=0):
+    """Join arrays along an existing axis; None flattens them first.
+
+    Parameters
+    ----------
+    arrays : sequence of arrays whose shapes agree except along `axis`
+    axis : int or None
+
+    Raises
+    ------
+    ShapeError
+        The shapes do not agree.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.concatenate([[1, 2], [3]])
+    array([1, 2, 3])
+    """
+    arrays = [arrays] if isinstance(arrays, Value) and ndim_of(arrays) == 0 else list(arrays)
+    xs = [as_value(x) for x in arrays]
+    if not xs:
+        raise ValueError("concatenate: need at least one array")
+    if axis is None:
+        xs, axis = [reshape(x, (-1,)) for x in xs], 0
+    shapes = [shape_of(x) for x in xs]
+    axis = normalize_axis(axis, len(shapes[0]))
+    rest = {(*s[:axis], *s[axis + 1 :]) for s in shapes}
+    if len(rest) != 1 or len({len(s) for s in shapes}) != 1:
+        raise ShapeError(
+            explain(
+                f"concatenate: shapes differ outside axis {axis}",
+                f"shapes: {', '.join(map(str, shapes))}",
+                help="all other lengths must be equal; use stack to join along a new axis",
+            )
+        )
+    return _concatenate(*xs, axis=axis, sizes=tuple(s[axis] for s in shapes))
+
+
+@torch_names
+def stack(arrays, axis=0):
+    """Join arrays of one shape along a new axis.
+
+    >>> import chainrule as cr
+    >>> cr.stack([[1, 2], [3, 4]], axis=1)
+    array([[1, 3],
+           [2, 4]])
+    """
+    xs = [as_value(x) for x in arrays]
+    if not xs:
+        raise ValueError("stack: need at least one array")
+    if len({shape_of(x) for x in xs}) != 1:
+        raise ShapeError(
+            explain(
+                "stack: arrays must have one shape",
+                f"shapes: {', '.join(str(shape_of(x)) for x in xs)}",
+                help="use concatenate to join along an existing axis",
+            )
+        )
+    return concatenate([expand_dims(x, axis) for x in xs], normalize_axis(axis, ndim_of(xs[0]) + 1))
+
+
+def hstack(arrays):
+    """Join along the second axis, or the first of one-dimensional arrays."""
+    xs = [atleast_1d(as_value(x)) for x in arrays]
+    return concatenate(xs, 0 if ndim_of(xs[0]) == 1 else 1)
+
+
+def vstack(arrays):
+    """Join along the first axis; one-dimensional arrays become rows."""
+    return concatenate([atleast_2d(x) for x in arrays], 0)
+
+
+def dstack(arrays):
+    """Join along the third axis."""
+    return concatenate([atleast_3d(x) for x in arrays], 2)
+
+
+def column_stack(arrays):
+    """Join along the second axis; one-dimensional arrays become columns."""
+    xs = [as_value(x) for x in arrays]
+    return concatenate([x if ndim_of(x) > 1 else reshape(x, (-1, 1)) for x in xs], 1)
+
+
+def append(x, values, axis=None):
+    """`values` after `x` along `axis`; without it, both flattened."""
+    return concatenate([x, values], axis)
+
+
+def array_split(x, parts, axis=0):
+    """Cut `x` along `axis` into `parts` pieces of nearly equal length, or at the given indices.
+
+    >>> import chainrule as cr
+    >>> cr.array_split([1, 2, 3], 2)
+    [array([1, 2]), array([3])]
+    """
+    x = as_value(x)
+    axis = normalize_axis(axis, ndim_of(x))
+    n = shape_of(x)[axis]
+    if hasattr(parts, "__iter__"):
+        edges = [0, *parts, n]
+    else:
+        each, extra = divmod(n, parts)
+        edges = _offsets([each + 1] * extra + [each] * (parts - extra))
+    return [x[(slice(None),) * axis + (slice(a, b),)] for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def split(x, parts, axis=0):
+    """Cut `x` along `axis` into `parts` pieces of equal length, or at the given indices.
+
+    >>> import chainrule as cr
+    >>> cr.split([1, 2, 3, 4], 2)
+    [array([1, 2]), array([3, 4])]
+    """
+    n = shape_of(x)[normalize_axis(axis, ndim_of(x))]
+    if not hasattr(parts, "__iter__") and n % parts:
+        raise ShapeError(
+            explain(
+                f"split: cannot cut {n} elements into {parts} equal parts",
+                f"x: {shape_of(x)}, axis {axis}",
+                help="use array_split for parts of nearly equal length",
+            )
+        )
+    return array_split(x, parts, axis)
+
+
+def hsplit(x, parts):
+    """Cut along the second axis, or the only one."""
+    return split(x, parts, 1 if ndim_of(x) > 1 else 0)
+
+
+def vsplit(x, parts):
+    """Cut along the first axis."""
+    return split(x, parts, 0)
+
+
+def unstack(x, axis=0):
+    """The slices of `x` along `axis`, as a tuple."""
+    axis = normalize_axis(axis, ndim_of(x))
+    return tuple(x[(slice(None),) * axis + (i,)] for i in range(shape_of(x)[axis]))

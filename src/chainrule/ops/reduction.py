@@ -1,0 +1,522 @@
+"""Many numbers in, fewer out, and running totals. (The row of `sum` stands in shaping.py.)
+
+`axis` is None (all axes), an int or a tuple of ints; PyTorch's `dim` and `keepdim` are accepted for `axis` and `keepdims`.
+"""
+
+import builtins
+import math
+
+import numpy as np
+
+from ..core.aval import Aval
+from ..core.derivative import Linear, Pair, zero
+from ..core.lowering import Call, Reduce
+from ..core.primitive import primitive
+from ..core.value import dtype_of, ndim_of, shape_of
+from ..errors import UnsupportedError, explain
+from ..names import torch_names
+from .comparison import isnan
+from .elementwise import absolute, exp, power, square, where
+from .families import reduction
+from .joining import concatenate
+from .shaping import _flip, _sum, as_value, cast, expand, normalize_axes, normalize_axis, reshape, without
+
+
+def extremum_partial(x, out, axes):
+    """1 at the only extremum, shared equally among ties."""
+    hit = cast((x == out) | (isnan(out) & isnan(x)), dtype_of(out))
+    return hit / expand(_sum(hit, axes=axes), axes)
+
+
+@reduction(lambda x, out, axes: extremum_partial(x, out, axes), lower=Reduce("maximum"))
+def _max(x, *, axes):
+    """Largest element over axes."""
+    return np.maximum.reduce(x, axis=axes)
+
+
+@reduction(lambda x, out, axes: extremum_partial(x, out, axes), lower=Reduce("minimum"))
+def _min(x, *, axes):
+    """Smallest element over axes."""
+    return np.minimum.reduce(x, axis=axes)
+
+
+def products_of_others(x, axes):
+    """For each element, the product of all the others over axes: exact with zeros, and differentiable to any order.
+
+    Up a binary tree of products, then down it: the others of a child are its sibling times the others of its parent.
+    """
+    shape, n = shape_of(x), math.prod(shape_of(x)[a] for a in axes)
+    if n <= 1:
+        return 1 + 0 * x
+    from_axes = (*axes, *(a for a in range(len(shape)) if a not in axes))
+    moved = x.transpose(from_axes)
+    flat = reshape(moved, (n, *shape_of(moved)[len(axes) :]))
+    levels = [flat]
+    while shape_of(levels[-1])[0] > 2:
+        level = levels[-1]
+        half = shape_of(level)[0] // 2
+        pairs = level[:half] * level[half : 2 * half]
+        levels.append(pairs if shape_of(level)[0] % 2 == 0 else concatenate([pairs, level[2 * half :]]))
+    others = levels[-1][::-1]
+    for level in levels[-2::-1]:
+        half = shape_of(level)[0] // 2
+        parents = others[:half]
+        left, right = parents * level[half : 2 * half], parents * level[:half]
+        rest = [others[half:]] if shape_of(level)[0] % 2 else []
+        others = concatenate([left, right, *rest])
+    back = [0] * len(shape)
+    for to, a in enumerate(from_axes):
+        back[a] = to
+    return reshape(others, shape_of(moved)).transpose(back)
+
+
+@reduction(lambda x, axes: products_of_others(x, axes), lower=Reduce("multiply"))
+def _prod(x, *, axes):
+    """Product over axes."""
+    return np.multiply.reduce(x, axis=axes)
+
+
+def _softmax_partial(x, out):
+    d = x - out
+    return exp(where(isnan(d) & ~isnan(x), -math.inf, d))
+
+
+@reduction(_softmax_partial, lower=Call())
+def _logsumexp(x, *, axes):
+    """log(sum(exp(x))) over axes."""
+    x = x if dtype_of(x).kind in "fc" else np.asarray(x, float)
+    top = np.max(x.real, axis=axes, keepdims=True, initial=-np.inf)
+    top = np.where(np.isfinite(top), top, 0).astype(x.real.dtype)
+    with np.errstate(divide="ignore"):
+        return (np.log(np.sum(np.exp(x - top), axis=axes)) + np.squeeze(top, axis=axes))[()]
+
+
+@reduction(lambda x, out: x / where(out == 0, 1, out), lower=Call())
+def _norm(x, *, axes):
+    """Square root of the sum of squares over axes."""
+    x = x if dtype_of(x).kind == "f" else np.asarray(x, float)
+    top = np.max(np.abs(x), axis=axes, keepdims=True, initial=0)
+    # Scale only where squares would over- or underflow: otherwise the plain sum is exact enough and faster.
+    info = np.finfo(x.dtype)
+    if np.all((top < math.sqrt(info.max) / 1e8) & ((top > math.sqrt(info.tiny) * 1e8) | (top == 0))):
+        return np.sqrt(np.add.reduce(x * x, axis=axes))
+    scale = np.where((top > 0) & np.isfinite(top), top, 1).astype(x.dtype)
+    return (np.sqrt(np.add.reduce(np.square(x / scale), axis=axes)) * np.squeeze(scale, axis=axes))[()]
+
+
+@reduction(None, lower=Reduce("logical_and"))
+def _all(x, *, axes):
+    """Whether all elements over axes are true."""
+    return np.logical_and.reduce(x, axis=axes)
+
+
+@reduction(None, lower=Reduce("logical_or"))
+def _any(x, *, axes):
+    """Whether any element over axes is true."""
+    return np.logical_or.reduce(x, axis=axes)
+
+
+def _position_row(name, fn):
+    @primitive(
+        derivative=[zero],
+        aval=lambda x, axis: Aval(without(x.shape, (axis,)), np.dtype(np.intp)),
+        batch=lambda args, batched, params: row(*args, axis=params["axis"] + 1),
+        lower=Call(),
+        name=name,
+    )
+    def row(x, *, axis):
+        return fn(x, axis=axis)
+
+    return row
+
+
+_argmax = _position_row("argmax", np.argmax)
+_argmin = _position_row("argmin", np.argmin)
+
+
+def running(*, derivative):
+    """Row builder for `fn(x, *, axis)` that keeps the shape: running totals along one axis."""
+
+    def define(fn):
+        call = primitive(
+            derivative=[derivative],
+            aval=lambda x, axis: Aval(x.shape, np.asarray(fn(np.ones(1, x.dtype), axis=0)).dtype),
+            batch=lambda args, batched, params: call(*args, axis=params["axis"] + 1),
+            lower=Call(),
+            name=fn.__name__.lstrip("_"),
+        )(fn)
+        return call
+
+    return define
+
+
+def reverse_cumsum(g, axis):
+    return _flip(_cumsum(_flip(g, axes=(axis,)), axis=axis), axes=(axis,))
+
+
+@running(derivative=Linear(lambda g, axis: reverse_cumsum(g, axis)))
+def _cumsum(x, *, axis):
+    """Running sums along an axis."""
+    return np.cumsum(x, axis=axis)
+
+
+def shift(x, n, axis, fill):
+    """Move elements `n` places up along an axis, filling in at the start."""
+    shape = shape_of(x)
+    n = builtins.min(n, shape[axis])
+    head = np.full((*shape[:axis], n, *shape[axis + 1 :]), fill, dtype_of(x))
+    return concatenate([head, x[(slice(None),) * axis + (slice(0, shape[axis] - n),)]], axis)
+
+
+def linear_recurrence(a, b, axis):
+    """s[k] = b[k] + a[k] s[k-1] along an axis, in log2(n) whole-array steps (Hillis and Steele, CACM 1986)."""
+    step, n = 1, shape_of(b)[axis]
+    while step < n:
+        b = b + a * shift(b, step, axis, 0)
+        a = a * shift(a, step, axis, 0)
+        step *= 2
+    return b
+
+
+def _cumprod_jvp(t, x, out, axis):
+    return linear_recurrence(x, t * shift(out, 1, axis, 1), axis)
+
+
+def _cumprod_vjp(g, x, out, axis):
+    def back(y):
+        return _flip(y, axes=(axis,))
+
+    following = back(shift(back(x), 1, axis, 0))
+    s = back(linear_recurrence(back(_conj(following)), back(g), axis))
+    return s * _conj(shift(out, 1, axis, 1))
+
+
+def _conj(x):
+    return x.conj() if dtype_of(x).kind == "c" else x
+
+
+@running(derivative=Pair(_cumprod_jvp, _cumprod_vjp))
+def _cumprod(x, *, axis):
+    """Running products along an axis."""
+    return np.cumprod(x, axis=axis)
+
+
+# --- NumPy's names --------------------------------------------------------------------------------------------------
+
+
+def _reduce(row, x, axis, keepdims, dtype=None):
+    x = as_value(x)
+    if dtype is not None:
+        x = cast(x, np.dtype(dtype))
+    axes = normalize_axes(axis, ndim_of(x))
+    out = row(x, axes=axes)
+    return expand(out, axes) if keepdims else out
+
+
+@torch_names
+def sum(x, axis=None, dtype=None, keepdims=False):
+    """Sum over `axis`.
+
+    Parameters
+    ----------
+    x : array of any shape; booleans and small integers are added up as int64
+    axis : None, int or tuple of ints
+    dtype : dtype to convert to first
+    keepdims : keep the summed axes as length 1
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    array([4., 6.])
+    """
+    return _reduce(_sum, x, axis, keepdims, dtype)
+
+
+def _count(x, axis):
+    return math.prod(shape_of(x)[a] for a in normalize_axes(axis, ndim_of(x)))
+
+
+def _as_float(x):
+    x = as_value(x)
+    return x if dtype_of(x).kind in "fc" else cast(x, np.dtype(float))
+
+
+@torch_names
+def mean(x, axis=None, dtype=None, keepdims=False):
+    """Arithmetic mean over `axis`; of no elements, NaN.
+
+    >>> import chainrule as cr
+    >>> cr.mean([1.0, 2.0, 6.0])
+    np.float64(3.0)
+    """
+    x = _as_float(x) if dtype is None else cast(as_value(x), np.dtype(dtype))
+    n = _count(x, axis)
+    return sum(x, axis, keepdims=keepdims) * (1 / n if n else math.nan)
+
+
+def _centred(x, axis):
+    x = _as_float(x)
+    return x - mean(x, axis, keepdims=True)
+
+
+@torch_names
+def var(x, axis=None, ddof=0, keepdims=False, *, correction=None):
+    """Variance over `axis`: mean squared distance from the mean, divided by n - `ddof` (NumPy's default 0, PyTorch's 1).
+
+    >>> import chainrule as cr
+    >>> cr.var([1.0, 3.0])
+    np.float64(1.0)
+    """
+    d = _centred(x, axis)
+    d = absolute(d) if dtype_of(d).kind == "c" else d
+    left = _count(x, axis) - (ddof if correction is None else correction)
+    return sum(square(d), axis, keepdims=keepdims) * (1 / left if left > 0 else math.nan)
+
+
+@torch_names
+def std(x, axis=None, ddof=0, keepdims=False, *, correction=None):
+    """Standard deviation over `axis`, the square root of `var`. Its derivative where all elements are equal is 0.
+
+    >>> import chainrule as cr
+    >>> cr.std([1.0, 3.0])
+    np.float64(1.0)
+    """
+    d = _centred(x, axis)
+    d = absolute(d) if dtype_of(d).kind == "c" else d
+    left = _count(x, axis) - (ddof if correction is None else correction)
+    return _reduce(_norm, d, axis, keepdims) * (1 / math.sqrt(left) if left > 0 else math.nan)
+
+
+def _nonempty(name, x, axis):
+    if _count(x, axis) == 0:
+        raise ValueError(
+            explain(f"{name}: no elements to choose from", f"x: shape {shape_of(x)}, axis {axis}", help="check for empty arrays")
+        )
+
+
+@torch_names
+def max(x, axis=None, keepdims=False):
+    """Largest element over `axis`, NaN if there is one. Ties share the derivative equally.
+
+    >>> import chainrule as cr
+    >>> cr.max([[1.0, 5.0], [3.0, 4.0]], axis=1)
+    array([5., 4.])
+    """
+    _nonempty("max", x, axis)
+    return _reduce(_max, x, axis, keepdims)
+
+
+@torch_names
+def min(x, axis=None, keepdims=False):
+    """Smallest element over `axis`, NaN if there is one. Ties share the derivative equally.
+
+    >>> import chainrule as cr
+    >>> cr.min([[1.0, 5.0], [3.0, 4.0]], axis=1)
+    array([1., 3.])
+    """
+    _nonempty("min", x, axis)
+    return _reduce(_min, x, axis, keepdims)
+
+
+@torch_names
+def ptp(x, axis=None, keepdims=False):
+    """Largest minus smallest element over `axis`."""
+    return max(x, axis, keepdims) - min(x, axis, keepdims)
+
+
+@torch_names
+def prod(x, axis=None, dtype=None, keepdims=False):
+    """Product over `axis`. Derivatives are exact where elements are 0.
+
+    >>> import chainrule as cr
+    >>> cr.prod([2.0, 3.0, 4.0])
+    np.float64(24.0)
+    """
+    return _reduce(_prod, x, axis, keepdims, dtype)
+
+
+@torch_names
+def all(x, axis=None, keepdims=False):
+    """Whether all elements over `axis` are true."""
+    return _reduce(_all, x, axis, keepdims)
+
+
+@torch_names
+def any(x, axis=None, keepdims=False):
+    """Whether any element over `axis` is true."""
+    return _reduce(_any, x, axis, keepdims)
+
+
+@torch_names
+def count_nonzero(x, axis=None, keepdims=False):
+    """How many elements over `axis` are not 0."""
+    return sum(as_value(x) != 0, axis, keepdims=keepdims)
+
+
+@torch_names
+def logsumexp(x, axis=None, keepdims=False):
+    """`log(sum(exp(x)))` over `axis`, without overflow.
+
+    >>> import chainrule as cr
+    >>> cr.logsumexp([1000.0, 1000.0])
+    np.float64(1000.6931471805599)
+    """
+    return _reduce(_logsumexp, x, axis, keepdims)
+
+
+@torch_names
+def softmax(x, axis=-1):
+    """`exp(x) / sum(exp(x))` along `axis`: positive numbers that add up to 1.
+
+    >>> import chainrule as cr
+    >>> cr.softmax([0.0, 0.0])
+    array([0.5, 0.5])
+    """
+    return exp(log_softmax(x, axis))
+
+
+@torch_names
+def log_softmax(x, axis=-1):
+    """Logarithm of `softmax` along `axis`, accurate also where that underflows.
+
+    >>> import chainrule as cr
+    >>> cr.log_softmax([0.0, 1000.0])
+    array([-1000.,     0.])
+    """
+    x = _as_float(x)
+    return x - logsumexp(x, axis, keepdims=True)
+
+
+@torch_names
+def norm(x, ord=None, axis=None, keepdims=False):
+    """Norm of vectors along one `axis`, or of matrices along two; without `axis`, of all elements.
+
+    Parameters
+    ----------
+    x : array
+    ord : None or 2 (Euclidean; of matrices 'fro'), 1, any number, inf, -inf, 0 (count of non-zeros)
+    axis : None, int or pair of ints
+    keepdims : keep the axes as length 1
+
+    Notes
+    -----
+    The derivative of the Euclidean norm at the zero vector is 0, a subgradient.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.norm([3.0, 4.0])
+    np.float64(5.0)
+    """
+    x = _as_float(x)
+    x = absolute(x) if dtype_of(x).kind == "c" else x
+    matrix = (axis is None and ndim_of(x) == 2 and ord is not None) or (hasattr(axis, "__len__") and len(axis) == 2)
+    if ord is None or ord == "fro" or (ord == 2 and not matrix):
+        return _reduce(_norm, x, axis, keepdims)
+    if matrix:
+        rows, columns = normalize_axis(axis[0] if axis else 0, ndim_of(x)), normalize_axis(axis[1] if axis else 1, ndim_of(x))
+        over = {1: (rows, columns), -1: (rows, columns), math.inf: (columns, rows), -math.inf: (columns, rows)}.get(ord)
+        if over is None:
+            raise UnsupportedError(
+                explain(f"norm: ord={ord!r} of a matrix is not supported", f"x: {shape_of(x)}", help="use 'fro', 1, -1, inf or -inf")
+            )
+        sums = sum(absolute(x), over[0], keepdims=True)
+        best = (max if ord > 0 else min)(sums, (rows, columns), keepdims=True)
+        return best if keepdims else reshape(best, without(shape_of(best), (rows, columns)))
+    if ord == math.inf:
+        return max(absolute(x), axis, keepdims)
+    if ord == -math.inf:
+        return min(absolute(x), axis, keepdims)
+    if ord == 0:
+        return cast(count_nonzero(x, axis, keepdims), dtype_of(x))
+    if ord == 1:
+        return sum(absolute(x), axis, keepdims=keepdims)
+    return power(sum(power(absolute(x), ord), axis, keepdims=keepdims), 1 / ord)
+
+
+def _along(row, x, axis, dtype=None):
+    x = as_value(x) if dtype is None else cast(as_value(x), np.dtype(dtype))
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    return row(x, axis=normalize_axis(axis, ndim_of(x)))
+
+
+@torch_names
+def cumsum(x, axis=None, dtype=None):
+    """Running sums along `axis`; without it, of the flattened array.
+
+    >>> import chainrule as cr
+    >>> cr.cumsum([1.0, 2.0, 3.0])
+    array([1., 3., 6.])
+    """
+    return _along(_cumsum, x, axis, dtype)
+
+
+@torch_names
+def cumprod(x, axis=None, dtype=None):
+    """Running products along `axis`; without it, of the flattened array. Derivatives are exact where elements are 0.
+
+    >>> import chainrule as cr
+    >>> cr.cumprod([1.0, 2.0, 3.0])
+    array([1., 2., 6.])
+    """
+    return _along(_cumprod, x, axis, dtype)
+
+
+def _position(row, x, axis, keepdims):
+    x = as_value(x)
+    _nonempty(row.row.name, x, axis)
+    if axis is None:
+        out = row(reshape(x, (-1,)), axis=0)
+        return reshape(out, (1,) * ndim_of(x)) if keepdims else out
+    axis = normalize_axis(axis, ndim_of(x))
+    out = row(x, axis=axis)
+    return expand(out, (axis,)) if keepdims else out
+
+
+@torch_names
+def argmax(x, axis=None, keepdims=False):
+    """Index of the (first) largest element along `axis`; without it, in the flattened array.
+
+    >>> import chainrule as cr
+    >>> cr.argmax([1.0, 5.0, 2.0])
+    np.int64(1)
+    """
+    return _position(_argmax, x, axis, keepdims)
+
+
+@torch_names
+def argmin(x, axis=None, keepdims=False):
+    """Index of the (first) smallest element along `axis`; without it, in the flattened array."""
+    return _position(_argmin, x, axis, keepdims)
+
+
+@torch_names
+def average(x, axis=None, weights=None, keepdims=False):
+    """Mean over `axis`, weighted by `weights` of the shape of `x` or, along one axis, of its length.
+
+    >>> import chainrule as cr
+    >>> cr.average([1.0, 4.0], weights=[3.0, 1.0])
+    np.float64(1.75)
+    """
+    if weights is None:
+        return mean(x, axis, keepdims=keepdims)
+    x, weights = as_value(x), as_value(weights)
+    if ndim_of(weights) == 1 and ndim_of(x) > 1:
+        a = normalize_axis(axis, ndim_of(x))
+        weights = reshape(weights, (-1, *(1,) * (ndim_of(x) - a - 1)))
+    total = sum(weights + 0 * x, axis, keepdims=keepdims)
+    return sum(x * weights, axis, keepdims=keepdims) / total
+
+
+@torch_names
+def nansum(x, axis=None, keepdims=False):
+    """Sum over `axis`, NaN counting as 0."""
+    return sum(where(isnan(x), 0, x), axis, keepdims=keepdims)
+
+
+@torch_names
+def nanmean(x, axis=None, keepdims=False):
+    """Mean over `axis` of the elements that are not NaN."""
+    return nansum(x, axis, keepdims) / sum(~isnan(x), axis, keepdims=keepdims)

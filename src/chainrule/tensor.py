@@ -1,0 +1,651 @@
+"""The value that users hold: an array with its derivative bookkeeping. Methods are one line each over the ops."""
+
+import math
+
+import numpy as np
+
+from .core.dispatch import state
+from .core.value import Value
+from .errors import ArgumentError, LostDerivativeError, UnsupportedError, explain
+from .names import torch_names
+from .ops import arranging, comparison, contraction, elementwise, indexing, joining, reduction, shaping, sorting, special
+
+# What to call for a NumPy function or ufunc that meets a Tensor; the numpy namespace fills it in.
+NUMPY_FUNCTIONS: dict = {}
+
+
+class Size(int):
+    """A number of elements that answers PyTorch's `x.size()` and `x.size(0)` too."""
+
+    def __call__(self, dim=None):
+        return self.shape if dim is None else self.shape[dim]
+
+
+class Tensor(Value):
+    """An n-dimensional array that takes part in differentiation.
+
+    Made by `chainrule.tensor`, or by a transform such as `grad` for the arguments of the function that it runs. It
+    has NumPy's and PyTorch's everyday methods, and NumPy's own functions accept it. Its `value` is the array, or a
+    Tensor of an outer transform; its `owner` is the trace that runs operations on it; `note` is the owner's.
+    """
+
+    __slots__ = ("origin",)
+    __array_priority__ = 1000
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    @property
+    def size(self):
+        """Number of elements; called, as in PyTorch, the shape or one of its lengths."""
+        size = Size(math.prod(self.shape))
+        size.shape = self.shape
+        return size
+
+    @property
+    def itemsize(self):
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self):
+        return self.size * self.itemsize
+
+    def numel(self):
+        return math.prod(self.shape)
+
+    def dim(self):
+        return self.ndim
+
+    @property
+    def device(self):
+        return "cpu"
+
+    def is_floating_point(self):
+        return self.dtype.kind == "f"
+
+    def is_complex(self):
+        return self.dtype.kind == "c"
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError("len() of a Tensor without axes")
+        return self.shape[0]
+
+    def __iter__(self):
+        if not self.shape:
+            raise TypeError("iteration over a Tensor without axes")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __repr__(self):
+        return self.owner.describe(self)
+
+    __hash__ = object.__hash__
+
+    # --- derivatives --------------------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self):
+        """Whether derivatives flow back through this Tensor. Can be set on Tensors that the user made."""
+        return self.owner.carries_derivative(self)
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad=True):
+        """Make this Tensor a leaf whose `.grad` is filled in by `backward`; integer dtypes raise."""
+        state.ambient().require(self, requires_grad)
+        return self
+
+    @property
+    def is_leaf(self):
+        return self.owner.is_leaf(self)
+
+    @property
+    def grad_fn(self):
+        """The recorded operation that made this Tensor, with its `name` and `next_functions`; None for a leaf."""
+        return self.owner.grad_fn(self)
+
+    @property
+    def grad(self):
+        """The accumulated gradient, a Tensor, or None."""
+        holder = self._grad_holder()
+        return None if holder is None else holder.grad
+
+    @grad.setter
+    def grad(self, value):
+        holder = self._grad_holder()
+        if holder is None:
+            if value is None:
+                return
+            raise ArgumentError(
+                explain(
+                    "grad can only be set on a leaf that requires grad",
+                    f"Tensor: {self.dtype} {self.shape}",
+                    help="call .requires_grad_() first",
+                )
+            )
+        if value is not None and not isinstance(value, Tensor):
+            value = self.owner.constant(np.asarray(value, self.dtype))
+        if value is not None and value.shape != self.shape:
+            raise ArgumentError(
+                explain(
+                    "grad must have the shape of its Tensor",
+                    f"Tensor: {self.shape}    grad: {value.shape}",
+                    help="reshape or sum it first",
+                )
+            )
+        holder.grad = value
+
+    def _grad_holder(self):
+        try:
+            return self.origin
+        except AttributeError:
+            return self.note if self.owner.is_leaf(self) else None
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+        """Accumulate into `.grad` of every leaf the derivative of this Tensor, weighted by `gradient`.
+
+        Parameters
+        ----------
+        gradient : array of this Tensor's shape; needed unless it has one element
+        retain_graph : keep what a second `backward` over the same operations needs; default `create_graph`
+        create_graph : record the backward pass too, so that gradients can be differentiated again
+        inputs : leaves to accumulate into; default all
+
+        Raises
+        ------
+        NonScalarOutputError
+            This Tensor has several elements and no `gradient` is given.
+        GraphFreedError
+            The operations were walked before without `retain_graph=True`.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> x = cr.tensor([1.0, 2.0], requires_grad=True)
+        >>> (x * x).sum().backward()
+        >>> x.grad
+        tensor([2., 4.])
+        """
+        self.owner.backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def retain_grad(self):
+        """Fill in `.grad` of this Tensor too, although it is not a leaf."""
+        self.owner.retain_grad(self)
+
+    def register_hook(self, hook):
+        """Call `hook(gradient)` when the gradient of this Tensor is known; what it returns, if anything, replaces it.
+
+        Returns a handle whose `remove()` takes the hook off again.
+        """
+        return self.owner.register_hook(self, hook)
+
+    def detach(self):
+        """The same values as a constant: no derivative flows through the result, in any mode or order."""
+        return self.owner.detach(self)
+
+    def detach_(self):
+        """Make this Tensor itself a constant."""
+        self._rebind(self.detach())
+        return self
+
+    @property
+    def data(self):
+        """The values as a constant; assigning to it replaces the values and leaves the derivative bookkeeping."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value):
+        self.owner.replace(self, value)
+
+    # --- ways out -----------------------------------------------------------------------------------------------------
+
+    def __array__(self, dtype=None, copy=None):
+        array = self.owner.to_array(self, "np.asarray")
+        array = np.asarray(array, dtype)
+        return array.copy() if copy else array
+
+    def numpy(self):
+        """The values as a NumPy array that shares memory; raises if a derivative would be lost."""
+        return np.asarray(self.owner.to_array(self, ".numpy()"))
+
+    def item(self):
+        """The only element as a Python number."""
+        return self._number(".item()").item()
+
+    def tolist(self):
+        """The values as nested lists of Python numbers."""
+        return np.asarray(self.owner.to_scalar(self, ".tolist()")).tolist()
+
+    def _number(self, asked):
+        if self.size != 1:
+            raise ArgumentError(
+                explain(
+                    f"{asked} of a Tensor with {self.size} elements",
+                    f"Tensor: {self.dtype} {self.shape}",
+                    help="reduce it to one element first, or use .tolist()",
+                )
+            )
+        return np.asarray(self.owner.to_scalar(self, asked))
+
+    def __float__(self):
+        return float(self._number("float()").reshape(()))
+
+    def __int__(self):
+        return int(self._number("int()").reshape(()))
+
+    def __complex__(self):
+        return complex(self._number("complex()").reshape(()))
+
+    def __index__(self):
+        if self.dtype.kind not in "iu" or self.size != 1:
+            raise TypeError("only Tensors of one integer can be used as an index")
+        return int(self._number("index").reshape(()))
+
+    def __bool__(self):
+        if self.size != 1:
+            raise ArgumentError(
+                explain(
+                    f"the truth of a Tensor with {self.size} elements is ambiguous",
+                    f"Tensor: {self.dtype} {self.shape}",
+                    help="use .any() or .all(), or cr.where(condition, x, y) to choose element by element",
+                )
+            )
+        return self.owner.truth(self)
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec else str(self)
+
+    def __reduce__(self):
+        array = np.asarray(self.owner.to_array(self.detach(), "pickle"))
+        return _rebuild, (array, self.requires_grad and self.is_leaf)
+
+    def __copy__(self):
+        return self.clone()
+
+    def __deepcopy__(self, memo):
+        if not self.is_leaf:
+            raise LostDerivativeError(
+                explain("deepcopy of a Tensor that is not a leaf", f"made by: {self.grad_fn}", help="copy x.detach() instead")
+            )
+        new = self.owner.copy_leaf(self)
+        memo[id(self)] = new
+        return new
+
+    # --- protocols of NumPy -------------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        return _call_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func, types, args, kwargs):
+        ours = NUMPY_FUNCTIONS.get(func)
+        if ours is None:
+            raise unsupported(f"np.{func.__module__.removeprefix('numpy').lstrip('.')}.{func.__name__}".replace("..", "."))
+        return ours(*args, **kwargs)
+
+    # --- assignment: a Tensor never changes under the tape, it is bound to a new value --------------------------------
+
+    def _rebind(self, new):
+        if new.shape != self.shape or new.dtype != self.dtype:
+            raise ArgumentError(
+                explain(
+                    "an in-place operation cannot change shape or dtype",
+                    f"Tensor: {self.dtype} {self.shape}    result: {new.dtype} {new.shape}",
+                    help="write x = x + y instead of x += y",
+                )
+            )
+        self.owner.rebind(self, new)
+        return self
+
+    def __setitem__(self, key, value):
+        self._rebind(indexing.index_set(self, key, value))
+
+    def copy_(self, other):
+        """Replace all values by those of `other`, which may broadcast."""
+        return self._rebind(shaping.broadcast_to(shaping.cast(shaping.as_value(other), self.dtype), self.shape) + 0 * self.detach())
+
+    def fill_(self, value):
+        """Replace all values by one number."""
+        self[...] = value
+        return self
+
+    def zero_(self):
+        """Replace all values by 0."""
+        return self.fill_(0)
+
+    def add_(self, other, *, alpha=1):
+        return self._rebind(self + other * alpha if alpha != 1 else self + other)
+
+    def sub_(self, other, *, alpha=1):
+        return self._rebind(self - other * alpha if alpha != 1 else self - other)
+
+    def mul_(self, other):
+        return self._rebind(self * other)
+
+    def div_(self, other):
+        return self._rebind(self / other)
+
+    def clamp_(self, min=None, max=None):
+        return self._rebind(elementwise.clip(self, min, max))
+
+    def __iadd__(self, other):
+        return self._rebind(self + other)
+
+    def __isub__(self, other):
+        return self._rebind(self - other)
+
+    def __imul__(self, other):
+        return self._rebind(self * other)
+
+    def __itruediv__(self, other):
+        return self._rebind(self / other)
+
+    def __ipow__(self, other):
+        return self._rebind(self**other)
+
+    # --- operators ----------------------------------------------------------------------------------------------------
+
+    __add__ = elementwise.add
+    __mul__ = elementwise.multiply
+    __sub__ = elementwise.subtract
+    __truediv__ = elementwise.divide
+    __neg__ = elementwise.negative
+    __abs__ = elementwise.absolute
+    __mod__ = elementwise.remainder
+    __floordiv__ = elementwise.floor_divide
+    __matmul__ = contraction.matmul
+    __lt__, __le__, __gt__, __ge__ = comparison.less, comparison.less_equal, comparison.greater, comparison.greater_equal
+    __and__, __or__, __xor__ = comparison.bitwise_and, comparison.bitwise_or, comparison.bitwise_xor
+    __lshift__, __rshift__, __invert__ = comparison.left_shift, comparison.right_shift, comparison.invert
+    __getitem__ = indexing.getitem
+
+    def __eq__(self, other):
+        return NotImplemented if _is_foreign(other) else comparison.equal(self, other)
+
+    def __ne__(self, other):
+        return NotImplemented if _is_foreign(other) else comparison.not_equal(self, other)
+
+    def __pow__(self, other):
+        return elementwise.square(self) if type(other) is int and other == 2 else elementwise.power(self, other)
+
+    def __pos__(self):
+        return self
+
+    def __radd__(self, other):
+        return elementwise.add(other, self)
+
+    def __rmul__(self, other):
+        return elementwise.multiply(other, self)
+
+    def __rsub__(self, other):
+        return elementwise.subtract(other, self)
+
+    def __rtruediv__(self, other):
+        return elementwise.divide(other, self)
+
+    def __rpow__(self, other):
+        return elementwise.power(other, self)
+
+    def __rmod__(self, other):
+        return elementwise.remainder(other, self)
+
+    def __rfloordiv__(self, other):
+        return elementwise.floor_divide(other, self)
+
+    def __rmatmul__(self, other):
+        return contraction.matmul(other, self)
+
+    def __rand__(self, other):
+        return comparison.bitwise_and(other, self)
+
+    def __ror__(self, other):
+        return comparison.bitwise_or(other, self)
+
+    def __rxor__(self, other):
+        return comparison.bitwise_xor(other, self)
+
+    def __divmod__(self, other):
+        return self // other, self % other
+
+    # --- methods of the same name as a function -----------------------------------------------------------------------
+
+    exp, log, sqrt, square = elementwise.exp, elementwise.log, elementwise.sqrt, elementwise.square
+    sin, cos, tan, tanh = elementwise.sin, elementwise.cos, elementwise.tan, elementwise.tanh
+    abs, sign, reciprocal = elementwise.absolute, elementwise.sign, elementwise.reciprocal
+    log1p, expm1, log2, log10 = elementwise.log1p, elementwise.expm1, elementwise.log2, elementwise.log10
+    sigmoid, relu, erf = elementwise.sigmoid, elementwise.relu, special.erf
+    clip = clamp = elementwise.clip
+    conj = conjugate = elementwise.conjugate
+    maximum, minimum = elementwise.maximum, elementwise.minimum
+    floor, ceil, round = comparison.floor, comparison.ceil, comparison.round
+    isnan, isfinite, isinf = comparison.isnan, comparison.isfinite, comparison.isinf
+    add, sub, mul, div, neg = (
+        elementwise.add, elementwise.subtract, elementwise.multiply, elementwise.divide, elementwise.negative
+    )  # fmt: skip
+    pow = __pow__
+
+    sum, mean, var, std, prod = reduction.sum, reduction.mean, reduction.var, reduction.std, reduction.prod
+    max, min, ptp = reduction.max, reduction.min, reduction.ptp
+    any, all, argmax, argmin = reduction.any, reduction.all, reduction.argmax, reduction.argmin
+    cumsum, cumprod, norm, logsumexp = reduction.cumsum, reduction.cumprod, reduction.norm, reduction.logsumexp
+    softmax, log_softmax, count_nonzero = reduction.softmax, reduction.log_softmax, reduction.count_nonzero
+
+    reshape = view = shaping.reshape
+    ravel, flatten, squeeze, swapaxes = shaping.ravel, shaping.flatten, shaping.squeeze, shaping.swapaxes
+    moveaxis, astype, flip = shaping.moveaxis, shaping.astype, shaping.flip
+    expand_dims = unsqueeze = torch_names(shaping.expand_dims)
+    diagonal, trace, tril, triu = arranging.diagonal, arranging.trace, arranging.tril, arranging.triu
+    repeat, roll, tile, diff = arranging.repeat, arranging.roll, arranging.tile, arranging.diff
+    split, unbind = joining.split, joining.unstack
+    dot, matmul, outer = contraction.dot, contraction.matmul, contraction.outer
+    mm = bmm = contraction.matmul
+    take, gather, scatter_add, scatter = indexing.take, indexing.gather, indexing.scatter_add, indexing.scatter
+    nonzero = indexing.nonzero
+    sort, argsort, topk, median = sorting.sort, sorting.argsort, sorting.topk, sorting.median
+    searchsorted = sorting.searchsorted
+
+    def transpose(self, *axes):
+        """NumPy's: axes in a new order, reversed by default."""
+        return shaping.transpose(self, *axes)
+
+    def permute(self, *axes):
+        """PyTorch's name for `transpose` with all axes given."""
+        return shaping.transpose(self, *axes)
+
+    def t(self):
+        """Matrix transpose of a Tensor with at most two axes."""
+        return shaping.transpose(self)
+
+    def expand(self, *sizes):
+        """Repeat along axes of length 1 and new axes in front; -1 leaves a length as it is."""
+        sizes = shaping.as_shape(sizes[0] if len(sizes) == 1 else sizes)
+        own = (1,) * (len(sizes) - self.ndim) + self.shape
+        return shaping.broadcast_to(self, tuple(m if n == -1 else n for n, m in zip(sizes, own, strict=True)))
+
+    def expand_as(self, other):
+        return shaping.broadcast_to(self, other.shape)
+
+    def reshape_as(self, other):
+        return shaping.reshape(self, other.shape)
+
+    def view_as(self, other):
+        return shaping.reshape(self, other.shape)
+
+    def contiguous(self):
+        return self
+
+    def clone(self):
+        """A copy through which derivatives flow."""
+        return self + np.zeros((), self.dtype)[()] if self.dtype.kind != "b" else self | False
+
+    def copy(self, order="C"):
+        """NumPy's name for `clone`."""
+        return self.clone()
+
+    def to(self, *args, dtype=None, device=None, **kwargs):
+        """Another dtype; devices are accepted if they are the CPU."""
+        for a in args:
+            if a is None or str(a).startswith("cpu"):
+                continue
+            if isinstance(a, Tensor):
+                dtype = a.dtype
+            elif isinstance(a, str) and a.split(":")[0] in ("cuda", "mps", "xpu", "xla"):
+                device = a
+            else:
+                dtype = a
+        if device is not None and not str(device).startswith("cpu"):
+            raise UnsupportedError(explain(f"device {device!r}", help="chainrule computes on the CPU; leave the device out"))
+        return self if dtype is None else shaping.astype(self, dtype)
+
+    def cpu(self):
+        return self
+
+    def type_as(self, other):
+        return shaping.astype(self, other.dtype)
+
+    def float(self):
+        return shaping.astype(self, np.float32)
+
+    def double(self):
+        return shaping.astype(self, np.float64)
+
+    def long(self):
+        return shaping.astype(self, np.int64)
+
+    def int(self):
+        return shaping.astype(self, np.int32)
+
+    def bool(self):
+        return shaping.astype(self, np.bool_)
+
+    def new_zeros(self, *shape):
+        return self.owner.constant(np.zeros(shaping.as_shape(shape[0] if len(shape) == 1 else shape), self.dtype))
+
+    def new_ones(self, *shape):
+        return self.owner.constant(np.ones(shaping.as_shape(shape[0] if len(shape) == 1 else shape), self.dtype))
+
+    def masked_fill(self, mask, value):
+        """A copy with `value` where `mask` holds."""
+        return elementwise.where(mask, value, self)
+
+    def eq(self, other):
+        return comparison.equal(self, other)
+
+    def index_select(self, dim, index):
+        return indexing.take(self, index, dim)
+
+    def chunk(self, chunks, dim=0):
+        """At most `chunks` pieces along `dim`, all but the last of one length."""
+        n = self.shape[dim]
+        step = -(-n // chunks)
+        return joining.split(self, list(range(step, n, step)), dim)
+
+    @property
+    def T(self):
+        return shaping.transpose(self)
+
+    @property
+    def mT(self):
+        return shaping.matrix_transpose(self)
+
+    @property
+    def H(self):
+        return self.mT.conj()
+
+    @property
+    def real(self):
+        return elementwise.real(self) if self.dtype.kind == "c" else self
+
+    @property
+    def imag(self):
+        return elementwise.imag(self)
+
+    @property
+    def flat(self):
+        return iter(shaping.ravel(self))
+
+    @property
+    def at(self):
+        """JAX's functional updates: `x.at[key].set(v)` and `x.at[key].add(v)`."""
+        return _At(self)
+
+
+class _At:
+    def __init__(self, x):
+        self.x = x
+
+    def __getitem__(self, key):
+        return _AtKey(self.x, key)
+
+
+class _AtKey:
+    def __init__(self, x, key):
+        self.x, self.key = x, key
+
+    def set(self, v):
+        return indexing.index_set(self.x, self.key, v)
+
+    def add(self, v):
+        return indexing.index_add(self.x, self.key, v)
+
+    def get(self):
+        return indexing.getitem(self.x, self.key)
+
+
+def _is_foreign(other):
+    return other is None or isinstance(other, (str, bytes))
+
+
+def _rebuild(array, requires_grad):
+    t = state.ambient().constant(array)
+    return t.requires_grad_() if requires_grad else t
+
+
+def unsupported(name):
+    return UnsupportedError(
+        explain(
+            f"{name} is not supported on a Tensor",
+            help="write it with functions of chainrule.numpy, or call it on x.detach() if it needs no derivative",
+        )
+    )
+
+
+def _call_ufunc(ufunc, method, inputs, kwargs):
+    """np.ufunc(...) where an argument is a Tensor: our function of the same ufunc, with NumPy's options."""
+    ours = NUMPY_FUNCTIONS.get(ufunc)
+    if ours is None:
+        raise unsupported(f"np.{ufunc.__name__}")
+    out, where = kwargs.pop("out", None), kwargs.pop("where", True)
+    dtype = kwargs.pop("dtype", None)
+    kwargs.pop("casting", None)
+    if method == "__call__":
+        result = ours(*inputs)
+    else:
+        fold = NUMPY_FUNCTIONS.get((ufunc, method))
+        if fold is None:
+            raise unsupported(f"np.{ufunc.__name__}.{method}")
+        result = fold(*inputs, **kwargs)
+        kwargs = {}
+    if kwargs:
+        raise unsupported(f"np.{ufunc.__name__} with option {', '.join(kwargs)}")
+    if dtype is not None:
+        result = shaping.astype(result, dtype)
+    if out is not None:
+        target = out[0] if isinstance(out, tuple) else out
+        if not isinstance(target, Tensor):
+            raise LostDerivativeError(
+                explain(
+                    f"np.{ufunc.__name__}: `out` is a plain array, which cannot hold a Tensor's derivative",
+                    help="make it a Tensor, for example with np.zeros_like(x), or leave `out` away",
+                )
+            )
+        if where is not True:
+            result = elementwise.where(where, result, target)
+        return target._rebind(shaping.broadcast_to(shaping.cast(result, target.dtype), target.shape))
+    if where is not True:
+        raise unsupported(f"np.{ufunc.__name__} with `where` but without `out`")
+    return result

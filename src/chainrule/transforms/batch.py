@@ -1,0 +1,210 @@
+"""vmap. The batch axis is always axis 0, so no rule has to track where it went."""
+
+import functools
+
+import numpy as np
+
+from ..core.dispatch import Trace, next_level
+from ..core.value import Value, dtype_of, ndim_of, shape_of
+from ..errors import ArgumentError, LostDerivativeError, ShapeError, explain
+from ..ops.shaping import broadcast_to, expand, moveaxis
+from ..tensor import Tensor
+from ..trees import flatten, paths, unflatten
+from .forward import no_backward
+from .reverse import Scope
+
+
+class Batch(Trace):
+    """A trace whose Tensors stand for one entry of a batch; their `value` holds all entries along axis 0."""
+
+    def __init__(self, size):
+        self.level = next_level()
+        self.size = size
+
+    def shape_of(self, x):
+        return x.value.shape[1:]
+
+    def process(self, row, args, params):
+        batched = tuple(isinstance(a, Value) and a.owner is self for a in args)
+        values = [a.value if b else a for a, b in zip(args, batched, strict=True)]
+        out = row.batch(values, batched, params)
+        return tuple(Tensor(o, self) for o in out) if isinstance(out, tuple) else Tensor(out, self)
+
+    # --- what a Tensor asks of its owner ------------------------------------------------------------------------------
+
+    def carries_derivative(self, x):
+        return isinstance(x.value, Value) and x.value.owner.carries_derivative(x.value)
+
+    def is_leaf(self, x):
+        return False
+
+    def grad_fn(self, x):
+        return None
+
+    def constant(self, array):
+        return Tensor(broadcast_to(expand(array, (0,)), (self.size, *shape_of(array))), self)
+
+    def rebind(self, x, new):
+        x.value, x.owner, x.note = (new.value, new.owner, new.note) if isinstance(new, Tensor) else self._all(new)
+
+    def _all(self, array):
+        return self.constant(array).value, self, None
+
+    def replace(self, x, value):
+        x.value = value.value if isinstance(value, Tensor) and value.owner is self else self.constant(value).value
+
+    def detach(self, x):
+        value = x.value
+        return Tensor(value.owner.detach(value) if isinstance(value, Value) else value, self)
+
+    def to_array(self, x, asked):
+        raise LostDerivativeError(
+            explain(
+                f"{asked} of a Tensor inside vmap, where it stands for every entry of a batch at once",
+                f"Tensor: {x.dtype} {x.shape}, batch of {self.size}",
+                help="use chainrule functions on it, or a Python loop in place of vmap",
+            )
+        )
+
+    to_scalar = to_array
+
+    def truth(self, x):
+        raise ArgumentError(
+            explain(
+                "the truth of a Tensor inside vmap differs from entry to entry",
+                f"Tensor: {x.dtype} {x.shape}, batch of {self.size}",
+                help="use cr.where(condition, x, y), which chooses for each entry",
+            )
+        )
+
+    def describe(self, x):
+        return f"Tensor(batch of {self.size}: {x.value!r}, level={self.level})"
+
+    def backward(self, x, *options):
+        no_backward("vmap", x)
+
+    retain_grad = register_hook = backward
+
+
+def vmap(f, in_axes=0, out_axes=0):
+    """`f` applied to every entry along an axis of its arguments, as whole-array operations.
+
+    Parameters
+    ----------
+    f : function of trees of arrays
+    in_axes : int, None, or a tuple with one for each argument; an argument's may be a tree like the argument.
+        The axis that is mapped over; None leaves an argument as it is.
+    out_axes : int, or a tree like the result; where the mapped axis stands in the result
+
+    Returns
+    -------
+    function with the signature of `f`; keyword arguments are mapped along axis 0
+
+    Raises
+    ------
+    ShapeError
+        Mapped axes differ in length, or there is none.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.vmap(lambda x, y: (x * y).sum(), in_axes=(0, None))(np.ones((2, 3)), np.arange(3.0))
+    array([3., 3.])
+    """
+
+    @functools.wraps(f)
+    def mapped(*args, **kwargs):
+        axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
+        if len(axes) != len(args):
+            raise ArgumentError(
+                explain(
+                    "vmap: in_axes has one entry per positional argument",
+                    f"in_axes: {in_axes}    arguments: {len(args)}",
+                    help="use None for arguments that are not mapped over",
+                )
+            )
+        leaves, structure = flatten((tuple(args), kwargs))
+        leaf_axes = [a for arg, axis in zip(args, axes, strict=True) for a in _axes_of(arg, axis)]
+        leaf_axes += [0] * (len(leaves) - len(leaf_axes))
+        leaf_axes = [None if not _is_array(x) and a is not None and ndim_of(x) == 0 else a for x, a in zip(leaves, leaf_axes, strict=True)]
+        size = _batch_size(leaves, leaf_axes, paths(structure, ""))
+        trace = Batch(size)
+        with Scope(trace) as scope:
+            wrapped = [
+                x if a is None else Tensor(moveaxis(x if _is_array(x) else np.asarray(x), a, 0), trace)
+                for x, a in zip(leaves, leaf_axes, strict=True)
+            ]
+            own_args, own_kwargs = unflatten(structure, wrapped)
+            out_leaves, out_structure = flatten(f(*own_args, **own_kwargs))
+            values = [_unwrap(scope.strip(o), trace, size) for o in out_leaves]
+        return unflatten(out_structure, [_place(v, a) for v, a in zip(values, _axes_of_result(out_structure, out_axes), strict=True)])
+
+    return mapped
+
+
+def _is_array(x):
+    return isinstance(x, (np.ndarray, Value))
+
+
+def _axes_of(arg, axis):
+    leaves, structure = flatten(arg)
+    if axis is None or isinstance(axis, int):
+        return [axis] * len(leaves)
+    return _spread(structure, axis)
+
+
+def _spread(structure, axes):
+    """Axes of each leaf from a tree that may stop above the leaves."""
+    if axes is None or isinstance(axes, int):
+        return [axes] * structure.size
+    inner = _children_like(structure, axes)
+    return [a for child, ax in zip(structure.children, inner, strict=True) for a in _spread(child, ax)]
+
+
+def _children_like(structure, tree):
+    if structure.kind is None:
+        raise ArgumentError(explain(f"vmap: axes {tree!r} go deeper than the argument", help="give an int or None for a leaf"))
+    meta, children = structure.kind[1].split(tree)
+    if len(children) != len(structure.children):
+        raise ArgumentError(explain(f"vmap: axes {tree!r} do not fit the tree {structure}", help="use a tree of the same structure"))
+    return children
+
+
+def _axes_of_result(structure, out_axes):
+    return _spread(structure, out_axes)
+
+
+def _batch_size(leaves, axes, names):
+    sizes = {}
+    for x, a, name in zip(leaves, axes, names, strict=True):
+        if a is not None:
+            shape = shape_of(x)
+            if not -len(shape) <= a < len(shape):
+                raise ShapeError(
+                    explain(
+                        f"vmap: argument{name} has no axis {a} to map over",
+                        f"its shape is {shape}",
+                        help="use in_axes=None for arguments that are not mapped over",
+                    )
+                )
+            sizes.setdefault(shape[a], name)
+    if len(sizes) > 1:
+        found = ", ".join(f"argument{name}: {n}" for n, name in sizes.items())
+        raise ShapeError(explain("vmap: mapped axes differ in length", found, help="all mapped axes must have one length"))
+    if not sizes:
+        raise ShapeError(explain("vmap: no argument has an axis to map over", help="map over at least one array"))
+    return next(iter(sizes))
+
+
+def _unwrap(x, trace, size):
+    if isinstance(x, Value) and x.owner is trace:
+        return x.value
+    x = x if isinstance(x, (np.ndarray, Value)) else np.asarray(x)
+    if dtype_of(x).kind not in "biufc":
+        raise ArgumentError(explain("vmap: the function must return arrays", f"found: {x!r}", help="return arrays or Tensors"))
+    out = broadcast_to(expand(x, (0,)), (size, *shape_of(x)))
+    return out.copy() if isinstance(out, np.ndarray) else out
+
+
+def _place(x, axis):
+    return x if axis == 0 else moveaxis(x, 0, axis)
