@@ -7,6 +7,7 @@ NumPy, whose functions work on Tensors.
 from . import errors as errors, numpy as numpy, random as random, trees as trees
 from .creation import *  # noqa: F403
 from .dtypes import *  # noqa: F403
+from .gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck
 from .numpy import *  # noqa: F403
 from .random import (
     Generator as Generator,
@@ -24,7 +25,11 @@ from .random import (
     uniform as uniform,
 )
 from .tensor import Tensor as Tensor
+from .transforms import autograd as autograd
+from .transforms.autograd import GradientTape as GradientTape
 from .transforms.batch import vmap as vmap
+from .transforms.checkpoint import checkpoint as checkpoint
+from .transforms.custom import custom_jvp as custom_jvp, custom_vjp as custom_vjp
 from .transforms.derivatives import (
     grad as grad,
     hessian as hessian,
@@ -38,6 +43,7 @@ from .transforms.derivatives import (
     value_and_grad as value_and_grad,
     vjp as vjp,
 )
+from .transforms.record import graph as graph
 from .transforms.reverse import enable_grad as enable_grad, is_grad_enabled as is_grad_enabled, no_grad as no_grad
 from .trees import tree_leaves as tree_leaves, tree_map as tree_map
 

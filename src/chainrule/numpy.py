@@ -3,6 +3,8 @@
 Importing this module tells Tensors what to do when NumPy's own functions meet them.
 """
 
+import builtins as _builtins
+
 import numpy as _np
 from numpy import e as e, euler_gamma as euler_gamma, inf as inf, nan as nan, newaxis as newaxis, pi as pi
 
@@ -62,12 +64,12 @@ def result_type(*xs):
 
 def allclose(x, y, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether `x` and `y` agree to the tolerances everywhere."""
-    return bool(_ops.all(_ops.isclose(x, y, rtol, atol, equal_nan)))
+    return _builtins.bool(_ops.all(_ops.isclose(x, y, rtol, atol, equal_nan)))
 
 
 def array_equal(x, y):
     """Whether `x` and `y` have one shape and equal elements."""
-    return _shape_of(x) == _shape_of(y) and bool(_ops.all(_ops.equal(x, y)))
+    return _shape_of(x) == _shape_of(y) and _builtins.bool(_ops.all(_ops.equal(x, y)))
 
 
 def iscomplexobj(x):
@@ -88,6 +90,11 @@ def copy(x, order="K"):
 def broadcast_shapes(*shapes):
     """The shape that arrays of these shapes broadcast to."""
     return _np.broadcast_shapes(*shapes)
+
+
+finfo, iinfo, can_cast, isdtype = _np.finfo, _np.iinfo, _np.can_cast, _np.isdtype
+bool = bool_  # noqa: F405  the Array API's name
+__array_api_version__ = "2024.12"
 
 
 # --- how NumPy's own functions find ours ----------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from .ops.elementwise import cos, log, sin, sqrt
 from .ops.indexing import index_add
 from .ops.joining import concatenate, stack
 from .ops.shaping import as_shape, astype, reshape
+from .transforms.checkpoint import REPLAYED
 from .transforms.reverse import ROOT
 
 
@@ -129,6 +130,7 @@ def _shape(shape):
 
 
 default_generator = Generator()
+REPLAYED.append(default_generator)
 
 
 def manual_seed(seed):

@@ -1,6 +1,7 @@
 """The value that users hold: an array with its derivative bookkeeping. Methods are one line each over the ops."""
 
 import math
+import sys
 
 import numpy as np
 
@@ -281,10 +282,14 @@ class Tensor(Value):
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         return _call_ufunc(ufunc, method, inputs, kwargs)
 
+    def __array_namespace__(self, *, api_version=None):
+        """The Array API namespace, `chainrule.numpy`."""
+        return sys.modules["chainrule.numpy"]
+
     def __array_function__(self, func, types, args, kwargs):
         ours = NUMPY_FUNCTIONS.get(func)
         if ours is None:
-            raise unsupported(f"np.{func.__module__.removeprefix('numpy').lstrip('.')}.{func.__name__}".replace("..", "."))
+            raise unsupported(f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1))
         return ours(*args, **kwargs)
 
     # --- assignment: a Tensor never changes under the tape, it is bound to a new value --------------------------------

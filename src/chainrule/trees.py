@@ -56,7 +56,7 @@ def register(cls: type, split: Callable, join: Callable, labels: Callable | None
     ...         self.x, self.y = x, y
     >>> cr.trees.register(Point, lambda p: (None, (p.x, p.y)), lambda meta, xy: Point(*xy))
     >>> cr.grad(lambda p: p.x * p.y)(Point(2.0, 3.0)).x
-    array(3.)
+    np.float64(3.0)
     """
     _REGISTRY[cls] = _Kind(split, join, labels or (lambda meta: None))
 

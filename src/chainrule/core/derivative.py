@@ -32,7 +32,7 @@ def bind(rule, lead, row, i):
         elif name in row.params:
             sources.append(f"params[{name!r}]")
         elif name == "in_shape":
-            sources.append("aval.shape")
+            sources.append(f"(aval or {lead}).shape")  # no aval: the argument has the shape of the cotangent
         elif name == "i":
             sources.append(str(i))
         else:
@@ -40,7 +40,8 @@ def bind(rule, lead, row, i):
                 f"{row.name}: a rule asks for {name!r}, but the row has arguments {row.args} and parameters {row.params}"
             )
     source = f"lambda {lead}, env, params, aval: rule({', '.join(sources)})"
-    return eval(source, {"rule": rule}), frozenset(keeps)
+    # Compiled under this file's name, so that tracebacks and source lines of recorded programs know it as ours.
+    return eval(compile(source, __file__, "eval"), {"rule": rule}), frozenset(keeps)
 
 
 class Bound:

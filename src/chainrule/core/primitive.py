@@ -24,6 +24,7 @@ class Primitive:
     batch       batch(args, batched, params): runs the op where flagged arguments carry a leading batch axis
     lower       how it becomes machine code
     numpy       the NumPy function that users know it by, if any
+    several     evaluate gives a tuple of results
     joint_jvp   for ops of many arguments: all tangents (None for zero) at once, instead of one argument at a time
     """
 
@@ -36,11 +37,12 @@ class Primitive:
     batch: Callable
     lower: Lowering
     variadic: bool = False
+    several: bool = False
     numpy: Callable | None = None
     joint_jvp: Callable | None = None
     doc: str = ""
     call: Callable = field(init=False, repr=False)
-    simple: bool = field(init=False, repr=False)  # one or two arrays, no parameters, a derivative in each or in none
+    simple: bool = field(init=False, repr=False)  # one or two arrays in, one out, no parameters, all or none differentiable
     kinds: tuple = field(init=False, repr=False)
     plans: tuple = field(init=False, repr=False)
 
@@ -50,7 +52,8 @@ class Primitive:
         if len(self.derivative) != len(self.args):
             raise TypeError(f"{self.name}: {len(self.args)} arguments but {len(self.derivative)} derivatives")
         zeros = [isinstance(d, Zero) for d in self.derivative]
-        self.simple = len(self.args) <= 2 and not self.params and not self.variadic and (all(zeros) or not any(zeros))
+        plain = not (self.params or self.variadic or self.several)
+        self.simple = plain and len(self.args) <= 2 and (all(zeros) or not any(zeros))
         self.call = caller(self)
         self.kinds = tuple(kind.bind(self, i) for i, kind in enumerate(self.derivative))
         self.plans = tuple(self._plan(mask) for mask in range(4)) if self.simple else ()
@@ -77,7 +80,7 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
-def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, joint_jvp=None):
+def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, joint_jvp=None, several=False):
     """Define a row from its NumPy body: positional arguments are arrays, keyword-only ones are static parameters.
 
     The decorated name becomes the function to call; its row stands in its attribute `row`.
@@ -97,6 +100,7 @@ def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, joint_jv
             variadic=any(p.kind == p.VAR_POSITIONAL for p in ps),
             numpy=numpy,
             joint_jvp=joint_jvp,
+            several=several,
             doc=(fn.__doc__ or "").strip(),
         )
         return publish(row, fn)

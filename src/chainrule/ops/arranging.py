@@ -244,3 +244,34 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
         x = as_value(x)
         step = diff(reshape(x, (-1, *(1,) * (ndim_of(y) - axis - 1))), axis=0) if ndim_of(x) == 1 else diff(x, axis=axis)
     return ((y[(*key, slice(1, None))] + y[(*key, slice(None, -1))]) * step).sum(axis) * 0.5
+
+
+def select(conditions, choices, default=0):
+    """For each element, the value from the first of `choices` whose condition holds, else `default`.
+
+    >>> import chainrule as cr
+    >>> cr.select([np.array([True, False])], [np.array([1.0, 2.0])], 9.0)
+    array([1., 9.])
+    """
+    if len(conditions) != len(choices):
+        raise ValueError(f"select: {len(conditions)} conditions but {len(choices)} choices")
+    out = default
+    for condition, choice in zip(reversed(list(conditions)), reversed(list(choices)), strict=True):
+        out = where(condition, choice, out)
+    return out
+
+
+def piecewise(x, conditions, functions):
+    """For each element of `x`, the function (or number) of the condition that holds; one more stands for "otherwise".
+
+    >>> import chainrule as cr
+    >>> x = np.array([-1.0, 2.0])
+    >>> cr.piecewise(x, [x < 0, x >= 0], [lambda v: -v, lambda v: v * v])
+    array([1., 4.])
+    """
+    conditions = list(conditions) if isinstance(conditions, (list, tuple)) else [conditions]
+    values = [f(x) if callable(f) else f for f in functions]
+    default = values.pop() if len(values) == len(conditions) + 1 else 0
+    if len(values) != len(conditions):
+        raise ValueError(f"piecewise: {len(conditions)} conditions but {len(functions)} functions")
+    return select(conditions, values, default) * 1.0

@@ -104,6 +104,7 @@ def _nonzero_batch(args, batched, params):
     batch=_nonzero_batch,
     lower=Call(),
     name="nonzero",
+    several=True,
 )
 def _nonzero(x):
     """Indices of the elements that are not zero, one array per axis; how many they are depends on the data."""

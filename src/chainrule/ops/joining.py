@@ -1,61 +1,9 @@
 """Several arrays into one, and one into several."""
 
-import builtins
-from itertools import accumulate
-
-import numpy as np
-
-from ..core.aval import Aval
-from ..core.derivative import Pair
-from ..core.lowering import View
-from ..core.primitive import primitive
-from ..core.value import Value, dtype_of, ndim_of, shape_of
+from ..core.value import Value, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
-from .shaping import as_value, atleast_1d, atleast_2d, atleast_3d, broadcast_to, expand, expand_dims, normalize_axis, pad_zeros, reshape
-
-
-def _offsets(sizes):
-    return [0, *accumulate(sizes)]
-
-
-def _place(t, i, axis, sizes):
-    """Put `t` where operand `i` stands in the result, zeros elsewhere."""
-    starts = _offsets(sizes)
-    widths = [(0, 0)] * ndim_of(t)
-    widths[axis] = (starts[i], starts[-1] - starts[i + 1])
-    return pad_zeros(t, widths)
-
-
-def _cut(g, i, axis, sizes):
-    starts = _offsets(sizes)
-    return g[(slice(None),) * axis + (slice(starts[i], starts[i + 1]),)]
-
-
-def _batch(args, batched, params):
-    n = next(shape_of(x)[0] for x, b in zip(args, batched, strict=True) if b)
-    args = [x if b else broadcast_to(expand(x, (0,)), (n, *shape_of(x))) for x, b in zip(args, batched, strict=True)]
-    return _concatenate(*args, axis=params["axis"] + 1, sizes=params["sizes"])
-
-
-def _joint_jvp(tangents, args, out, axis, sizes):
-    filled = [np.zeros(shape_of(x), dtype_of(out)) if t is None else t for t, x in zip(tangents, args, strict=True)]
-    return _concatenate(*filled, axis=axis, sizes=sizes)
-
-
-@primitive(
-    derivative=[Pair(_place, _cut)],
-    joint_jvp=_joint_jvp,
-    aval=lambda *xs, axis, sizes: Aval(
-        (*xs[0].shape[:axis], builtins.sum(sizes), *xs[0].shape[axis + 1 :]), np.result_type(*(x.dtype for x in xs))
-    ),
-    batch=_batch,
-    lower=View(),
-    name="concatenate",
-)
-def _concatenate(*xs, axis, sizes):
-    """Arrays one after the other along an axis; sizes are their lengths there."""
-    return np.concatenate(xs, axis)
+from .shaping import _concatenate, as_value, atleast_1d, atleast_2d, atleast_3d, expand_dims, normalize_axis, offsets, reshape
 
 
 @torch_names
@@ -162,7 +110,7 @@ def array_split(x, parts, axis=0):
         edges = [0, *parts, n]
     else:
         each, extra = divmod(n, parts)
-        edges = _offsets([each + 1] * extra + [each] * (parts - extra))
+        edges = offsets([each + 1] * extra + [each] * (parts - extra))
     return [x[(slice(None),) * axis + (slice(a, b),)] for a, b in zip(edges, edges[1:], strict=False)]
 
 

@@ -2,15 +2,16 @@
 
 import builtins
 import math
+from itertools import accumulate
 from operator import index as as_int
 
 import numpy as np
 
 from ..core.aval import Aval
-from ..core.derivative import Linear
+from ..core.derivative import Linear, Pair
 from ..core.lowering import Reduce, View
 from ..core.primitive import primitive
-from ..core.value import dtype_of, ndim_of, shape_of, size_of
+from ..core.value import Value, dtype_of, ndim_of, shape_of, size_of
 from ..errors import ShapeError, explain
 
 
@@ -121,6 +122,50 @@ def _cast(x, *, dtype):
     return np.asarray(x).astype(dtype)[()] if isinstance(x, np.generic) else x.astype(dtype)
 
 
+def offsets(sizes):
+    """Where pieces of these sizes start, and where the last one ends."""
+    return [0, *accumulate(sizes)]
+
+
+def _place(t, i, axis, sizes):
+    """Put `t` where operand `i` stands in the result, zeros elsewhere."""
+    starts = offsets(sizes)
+    widths = [(0, 0)] * ndim_of(t)
+    widths[axis] = (starts[i], starts[-1] - starts[i + 1])
+    return _pad(t, widths=tuple(widths))
+
+
+def _cut(g, i, axis, sizes):
+    starts = offsets(sizes)
+    return g[(slice(None),) * axis + (slice(starts[i], starts[i + 1]),)]
+
+
+def _batch(args, batched, params):
+    n = next(shape_of(x)[0] for x, b in zip(args, batched, strict=True) if b)
+    args = [x if b else broadcast_to(expand(x, (0,)), (n, *shape_of(x))) for x, b in zip(args, batched, strict=True)]
+    return _concatenate(*args, axis=params["axis"] + 1, sizes=params["sizes"])
+
+
+def _joint_jvp(tangents, args, out, axis, sizes):
+    filled = [np.zeros(shape_of(x), dtype_of(out)) if t is None else t for t, x in zip(tangents, args, strict=True)]
+    return _concatenate(*filled, axis=axis, sizes=sizes)
+
+
+@primitive(
+    derivative=[Pair(_place, _cut)],
+    joint_jvp=_joint_jvp,
+    aval=lambda *xs, axis, sizes: Aval(
+        (*xs[0].shape[:axis], sum(sizes), *xs[0].shape[axis + 1 :]), np.result_type(*(x.dtype for x in xs))
+    ),
+    batch=_batch,
+    lower=View(),
+    name="concatenate",
+)
+def _concatenate(*xs, axis, sizes):
+    """Arrays one after the other along an axis; sizes are their lengths there."""
+    return np.concatenate(xs, axis)
+
+
 # --- what families and engines need ---------------------------------------------------------------------------------
 
 
@@ -130,8 +175,25 @@ def cast(x, dtype):
 
 
 def as_value(x):
-    """An array-like with a shape and a dtype: lists and Python numbers become NumPy arrays."""
-    return x if hasattr(x, "dtype") else np.asarray(x)
+    """An array-like with a shape and a dtype: numbers and nested lists become arrays, lists of Tensors are stacked."""
+    if hasattr(x, "dtype"):
+        return x
+    if isinstance(x, (list, tuple)) and holds_tensors(x):
+        xs = [as_value(v) for v in x]
+        if len({shape_of(v) for v in xs}) != 1:
+            raise ShapeError(
+                explain(
+                    "a list of Tensors can stand for an array only if all have one shape",
+                    f"shapes: {', '.join(str(shape_of(v)) for v in xs)}",
+                    help="stack Tensors of one shape, or use concatenate",
+                )
+            )
+        return _concatenate(*(expand(v, (0,)) for v in xs), axis=0, sizes=(1,) * len(xs))
+    return np.asarray(x)
+
+
+def holds_tensors(x):
+    return any(isinstance(v, Value) or (isinstance(v, (list, tuple)) and holds_tensors(v)) for v in x)
 
 
 def without(shape, axes):

@@ -5,7 +5,7 @@ import operator
 
 import numpy as np
 
-from ..core.value import Value, dtype_of, shape_of
+from ..core.value import Value, dtype_of, shape_of, size_of
 from ..dtypes import is_inexact
 from ..errors import ArgumentError, NonDifferentiableError, NonScalarOutputError, ShapeError, explain
 from ..ops.shaping import cast, reshape
@@ -70,7 +70,7 @@ def _check_output(x, f, asked):
 
 
 def _zeros(x):
-    return np.zeros(shape_of(x), dtype_of(x))
+    return np.zeros(shape_of(x), dtype_of(x))[()]
 
 
 def _split_aux(out, f, has_aux, asked):
@@ -120,7 +120,8 @@ class _Pulled:
         handed = {id(g) for g in cotangents}
 
         def sink(leaf, g, ours):
-            found[leaf] = own(g, ours, handed)
+            g = own(g, ours, handed)
+            found[leaf] = g[()] if isinstance(g, np.ndarray) and g.ndim == 0 else g  # scalars, as NumPy gives them
 
         walk_back(list(zip(self.nodes, cotangents, strict=True)), sink, retain=True)
         return [found[leaf] if leaf in found else _zeros(x) for leaf, x in zip(self.leaves, self.inputs, strict=True)]
@@ -162,7 +163,7 @@ def vjp(f, *primals, has_aux=False):
     >>> import chainrule as cr
     >>> value, pullback = cr.vjp(lambda x, y: x * y, 2.0, 3.0)
     >>> pullback(1.0)
-    (array(3.), array(2.))
+    (np.float64(3.0), np.float64(2.0))
     """
     leaves, structure = flatten(primals)
     pulled = _Pulled(f, _payloads(leaves, structure, "vjp", "argument "), structure, has_aux, "vjp")
@@ -233,7 +234,7 @@ def linearize(f, *primals):
     >>> import chainrule as cr
     >>> value, tangent_of = cr.linearize(lambda x: x * x, 3.0)
     >>> tangent_of(1.0)
-    array(6.)
+    np.float64(6.0)
     """
     value, pullback = vjp(f, *primals)
     _, structure = flatten(primals)
@@ -289,7 +290,7 @@ def value_and_grad(f, argnums=0, has_aux=False):
     --------
     >>> import chainrule as cr
     >>> cr.value_and_grad(lambda x: x**2)(3.0)
-    (np.float64(9.0), array(6.))
+    (np.float64(9.0), np.float64(6.0))
     """
 
     @functools.wraps(f)
@@ -375,9 +376,9 @@ def grad(f, argnums=0, has_aux=False):
     return grad_of
 
 
-def _basis(leaves, cotangent):
+def _basis(leaves):
     """For each leaf, the unit vectors of all leaves together: arrays of shape (total, *leaf.shape)."""
-    sizes = [int(np.prod(shape_of(x), dtype=int)) for x in leaves]
+    sizes = [size_of(x) for x in leaves]
     total, start, out = sum(sizes), 0, []
     for x, n in zip(leaves, sizes, strict=True):
         e = np.zeros((total, n), dtype_of(x))
@@ -406,6 +407,20 @@ def _jacobian_arguments(f, argnums, args, kwargs, asked):
     return _partial(f, args, kwargs, wanted), leaves, structure, single
 
 
+def _pulled_rows(pulled, structure, single, has_aux):
+    """The Jacobian from a recorded run: the pullback of every unit cotangent, as one batch."""
+    basis, sizes = _basis(pulled.values)
+    if sum(sizes):
+        rows = vmap(pulled.pull)(basis)
+    else:
+        rows = [np.zeros((0, *shape_of(x)), dtype_of(x)) for x in pulled.inputs]
+    shapes = [shape_of(v) for v in pulled.values]
+    per_input = [_cut_axis(r, 0, sizes, shapes) for r in rows]
+    per_output = [unflatten(structure, list(column)) for column in zip(*per_input, strict=True)]
+    result = unflatten(pulled.out_structure, [t[0] for t in per_output] if single else per_output)
+    return (result, pulled.aux) if has_aux else result
+
+
 def jacrev(f, argnums=0, has_aux=False):
     """The Jacobian by reverse mode: one pullback, batched over the elements of the result. Good for few results.
 
@@ -426,18 +441,7 @@ def jacrev(f, argnums=0, has_aux=False):
     def jacobian_of(*args, **kwargs):
         g, leaves, structure, single = _jacobian_arguments(f, argnums, args, kwargs, "jacrev")
         pulled = _Pulled(g, leaves, structure, has_aux, "jacrev")
-        basis, sizes = _basis(pulled.values, True)
-        if sum(sizes):
-            rows = vmap(lambda gs: pulled.pull(gs))(basis)
-        else:
-            rows = [np.zeros((0, *shape_of(x)), dtype_of(x)) for x in leaves]
-        shapes = [shape_of(v) for v in pulled.values]
-        per_input = [_cut_axis(r, 0, sizes, shapes) for r in rows]  # [input][output]
-        per_output = [unflatten(structure, list(column)) for column in zip(*per_input, strict=True)]
-        if single:
-            per_output = [t[0] for t in per_output]
-        result = unflatten(pulled.out_structure, per_output)
-        return (result, pulled.aux) if has_aux else result
+        return _pulled_rows(pulled, structure, single, has_aux)
 
     return jacobian_of
 
@@ -461,7 +465,7 @@ def jacfwd(f, argnums=0, has_aux=False):
     def jacobian_of(*args, **kwargs):
         g, leaves, structure, single = _jacobian_arguments(f, argnums, args, kwargs, "jacfwd")
         primals = unflatten(structure, leaves)
-        basis, sizes = _basis(leaves, False)
+        basis, sizes = _basis(leaves)
         aux = None
         if sum(sizes):
 
@@ -507,20 +511,13 @@ def jacobian(f, argnums=0, has_aux=False):
     @functools.wraps(f)
     def jacobian_of(*args, **kwargs):
         g, leaves, structure, single = _jacobian_arguments(f, argnums, args, kwargs, "jacobian")
-        n_in = sum(int(np.prod(shape_of(x), dtype=int)) for x in leaves)
-        outputs = {}
-
-        def counted(*xs):
-            out = f(*xs, **kwargs)
-            result = out[0] if has_aux and isinstance(out, tuple) else out
-            outputs["n"] = sum(int(np.prod(shape_of(o), dtype=int)) for o in flatten(result)[0])
-            return out
-
-        if n_in <= 4:
+        n_in = sum(size_of(x) for x in leaves)
+        if n_in <= 4:  # forward mode wins or nearly so, however few the results
             return jacfwd(f, argnums, has_aux)(*args, **kwargs)
-        counted(*args)
-        mode = jacfwd if n_in < outputs["n"] else jacrev
-        return mode(f, argnums, has_aux)(*args, **kwargs)
+        pulled = _Pulled(g, leaves, structure, has_aux, "jacobian")
+        if n_in < sum(size_of(v) for v in pulled.values):
+            return jacfwd(f, argnums, has_aux)(*args, **kwargs)
+        return _pulled_rows(pulled, structure, single, has_aux)
 
     return jacobian_of
 
@@ -571,6 +568,6 @@ def stop_gradient(tree):
 
     >>> import chainrule as cr
     >>> cr.grad(lambda x: x * cr.stop_gradient(x))(3.0)
-    array(3.)
+    np.float64(3.0)
     """
     return tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, tree)

@@ -75,7 +75,7 @@ class SimpleNode:
     def __repr__(self):
         return f"<{self.row.name} backward>"
 
-    def pull(self, g, retain, owner):
+    def pull(self, g, retain, owner, needed=None):
         """(parent, cotangent) pairs; `owner` is the tape to record the pullback on, if it is to be differentiated."""
         row, kept, params, avals = self.row, self.kept, self.params, self.avals
         if kept is None:
@@ -83,7 +83,7 @@ class SimpleNode:
         if owner is not None:
             kept = self._live(owner)
         for i, parent in enumerate(self.parents):
-            if parent is None:
+            if parent is None or (needed is not None and parent not in needed):
                 continue
             aval = avals and avals[i]
             part = row.kind(i).pull(g, kept, params, aval)
@@ -170,7 +170,7 @@ class Call:
     def __repr__(self):
         return f"<{self.name} backward>"
 
-    def pull(self, gs, retain, owner):
+    def pull(self, gs, retain, owner, needed=None):
         if self.pullback is None:
             raise freed(self)
         pullback = self.pullback
@@ -191,11 +191,28 @@ def freed(node):
     )
 
 
-def walk_back(seeds, sink, *, retain=False, owner=None):
+def leading_to(wanted, roots):
+    """All nodes between `roots` and `wanted`, both included: what a walk has to visit to reach the latter."""
+    reachable, todo = set(roots), list(roots)
+    while todo:
+        for parent in todo.pop().parents:
+            if parent is not None and parent not in reachable:
+                reachable.add(parent)
+                todo.append(parent)
+    needed = set(wanted)
+    for node in sorted(reachable, key=lambda n: n.time):
+        if any(p in needed for p in node.parents):
+            needed.add(node)
+    return needed
+
+
+def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
     """Carry cotangents from `seeds`, (node, cotangent) pairs, to the leaves: `sink(leaf, cotangent, ours)` for each.
 
     `ours` says that the array is referred to by nobody else. With `owner`, the walk itself is recorded on that tape.
+    With `wanted`, a set of nodes, these take the place of the leaves.
     """
+    needed = None if wanted is None else leading_to(wanted, [n for n, _ in seeds if n is not None])
     pending: dict = {}  # time -> [node, cotangent, whether that array is ours to add to in place]
     heap: list = []
 
@@ -225,7 +242,7 @@ def walk_back(seeds, sink, *, retain=False, owner=None):
         node, g, ours = pending.pop(-heappop(heap)) if ahead is None else ahead
         ahead = None
         kind = type(node)
-        if kind is SimpleNode and owner is None:
+        if kind is SimpleNode and owner is None and wanted is None:
             # The common case, written out: this loop is most of what small arrays cost.
             kept = node.kept
             if kept is None:
@@ -248,8 +265,11 @@ def walk_back(seeds, sink, *, retain=False, owner=None):
         for hook in list(getattr(node, "hooks", {}).values()):
             new = hook(g)
             g, ours = (g, ours) if new is None else (new, False)
-        if kind is Leaf:
+        if wanted is not None and node in wanted:
             sink(node, g, ours)
+        if kind is Leaf:
+            if wanted is None:
+                sink(node, g, ours)
         elif kind is Output:
             (parent,) = node.parents
             entry = pending.get(parent.time)
@@ -258,7 +278,7 @@ def walk_back(seeds, sink, *, retain=False, owner=None):
                 heappush(heap, -parent.time)
             entry[1][node.index] = g
         else:
-            for parent, part in node.pull(g, retain, owner):
+            for parent, part in node.pull(g, retain, owner, needed):
                 if part is not None:
                     contribute(parent, part)
 
@@ -268,6 +288,7 @@ class Tape(Trace):
 
     def __init__(self, level):
         self.level = level
+        self.touched = False  # whether, while it was paused, an operation met a Tensor that it would have recorded
 
     # --- running operations -------------------------------------------------------------------------------------------
 
@@ -341,16 +362,14 @@ class Tape(Trace):
         return Tensor(out, self, Node(row, (note_x, note_y), kept, None, avals))
 
     def process(self, row, args, params):
-        if self.level == 0 and state.recorder is not None:
-            for a in args:
-                if isinstance(a, Value) and a.owner is self:
-                    state.recorder.lift(a)
         values, parents, active = [], [], False
         recording = self.recording()
         for i, a in enumerate(args):
             if isinstance(a, Value) and a.owner is self:
-                values.append(a.value)
-                note = a.note if recording and row.kind(i) is not None else None
+                values.append(self._value(a))
+                note = a.note if row.kind(i) is not None else None
+                if note is not None and not recording:
+                    self.touched, note = True, None
                 parents.append(note)
                 active = active or note is not None
             else:
@@ -359,16 +378,27 @@ class Tape(Trace):
         out = row.call(*values, **params)
         several = isinstance(out, tuple)
         if not active or not any(o.dtype.kind in "fc" for o in (out if several else (out,))):
-            return tuple(Tensor(o, self) for o in out) if several else Tensor(out, self)
+            return tuple(self._wrap(o) for o in out) if several else self._wrap(out)
         keeps = frozenset().union(*(row.kind(i).keeps for i, p in enumerate(parents) if p is not None))
         kept = self._kept(row, values, out, keeps) if keeps else NOTHING
         avals = tuple(None if p is None else Aval(shape_of(v), v.dtype) for p, v in zip(parents, values, strict=True))
         node = Node(row, tuple(parents), kept, params, avals)
         if not several:
-            return Tensor(out, self, node)
+            return self._wrap(out, node)
         return tuple(
-            Tensor(o, self, Output(node, i, len(out)) if o.dtype.kind in "fc" else None) for i, o in enumerate(out)
+            self._wrap(o, Output(node, i, len(out)) if o.dtype.kind in "fc" else None) for i, o in enumerate(out)
         )
+
+    def _wrap(self, value, note=None):
+        """A new Tensor of this tape, known to the recorder if one runs below."""
+        t = Tensor(value, self, note)
+        return state.recorder.watch(t) if self is ROOT and state.recorder is not None else t
+
+    def _value(self, x):
+        """The value of `x`; an input of the program that is being recorded, if one is."""
+        if self is ROOT and state.recorder is not None:
+            state.recorder.lift(x)
+        return x.value
 
     @staticmethod
     def _kept(row, values, out, keeps):
@@ -392,9 +422,9 @@ class Tape(Trace):
 
     def constant(self, array):
         """A Tensor that no derivative flows into."""
-        if self.level == 0 and state.recorder is not None:
+        if self is ROOT and state.recorder is not None:
             array = state.recorder.constant(array)
-        return Tensor(array, self)
+        return self._wrap(array)
 
     def require(self, x, requires_grad=True):
         """Make `x` a leaf of this tape, or a constant."""
@@ -426,6 +456,7 @@ class Tape(Trace):
 
     def rebind(self, x, new):
         """Give `x` the value and history of `new`. A leaf stays one for its `.grad`, and under no_grad altogether."""
+        self._value(x)
         if isinstance(x.note, Leaf):
             if not (isinstance(new, Tensor) and new.owner is self and new.note is not None) and not self.recording():
                 x.value = new.value if isinstance(new, Tensor) and new.owner is self else new
@@ -437,9 +468,9 @@ class Tape(Trace):
             x.value, x.note = new, None
 
     def replace(self, x, value):
-        if isinstance(value, Tensor):
-            value = value.detach().value if value.owner is self else value
-        x.value = cast(np.asarray(value) if not isinstance(value, Value) else value, x.dtype)
+        self._value(x)
+        value = value.detach() if isinstance(value, Tensor) else self.constant(np.asarray(value))
+        x.value = cast(value.value if value.owner is self else value, x.dtype)
 
     def copy_leaf(self, x):
         new = type(x).__new__(type(x))
@@ -449,10 +480,11 @@ class Tape(Trace):
         return new
 
     def detach(self, x):
-        value = x.value
-        return Tensor(value.owner.detach(value) if isinstance(value, Value) else value, self)
+        value = self._value(x)
+        return self._wrap(value.owner.detach(value) if isinstance(value, Value) else value)
 
     def to_array(self, x, asked):
+        self._value(x)
         if x.note is not None:
             raise LostDerivativeError(
                 explain(
@@ -467,10 +499,11 @@ class Tape(Trace):
         """As to_array for .item() and float(), which on level 0 give plain numbers as in PyTorch."""
         if self.level != 0:
             return self.to_array(x, asked)
+        self._value(x)
         return x.value.owner.to_scalar(x.value, asked) if isinstance(x.value, Value) else x.value
 
     def truth(self, x):
-        return bool(x.value)
+        return bool(self._value(x))
 
     def describe(self, x):
         if isinstance(x.value, Value):
@@ -495,7 +528,7 @@ class Tape(Trace):
         holder = x.origin = Leaf()
 
         def keep(g):
-            accumulate(holder, g, self, False)
+            accumulate(holder, g, self, False, set())
 
         self.register_hook(x, keep)
 
@@ -523,16 +556,20 @@ class Tape(Trace):
     def backward(self, x, gradient, retain_graph, create_graph, inputs):
         owner, seed = self._prepare(x, gradient, create_graph)
         retain = create_graph if retain_graph is None else retain_graph
-        wanted = None
-        if inputs is not None:
-            wanted = {t.note for t in ([inputs] if isinstance(inputs, Tensor) else inputs)}
+        wanted = None if inputs is None else {t.note for t in ([inputs] if isinstance(inputs, Tensor) else inputs)}
         handed = {id(seed)}
 
         def sink(leaf, g, ours):
-            if wanted is None or leaf in wanted:
-                accumulate(leaf, g, self, ours or owner is not None, handed)
+            accumulate(leaf, g, self, ours or owner is not None, handed)
 
-        walk_back([(x.note, seed)], sink, retain=retain, owner=owner)
+        recorder = state.recorder if self is ROOT else None
+        if recorder is not None:
+            recorder.backward_depth += 1
+        try:
+            walk_back([(x.note, seed)], sink, retain=retain, owner=owner, wanted=wanted)
+        finally:
+            if recorder is not None:
+                recorder.backward_depth -= 1
 
     def _prepare(self, x, gradient, create_graph):
         if x.note is None:
@@ -597,14 +634,14 @@ def own(g, ours, handed):
     return g
 
 
-def accumulate(leaf, g, tape, ours, handed=()):
+def accumulate(leaf, g, tape, ours, handed):
     """Add `g` to the `.grad` of a leaf."""
     if isinstance(g, Tensor) and g.owner is tape:
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:
-        leaf.grad = Tensor(own(g, ours, set(handed) if isinstance(handed, tuple) else handed), tape)
+        leaf.grad = tape._wrap(own(g, ours, handed), None)
     else:
-        leaf.grad.value = leaf.grad.value + g
+        leaf.grad.value = tape._value(leaf.grad) + g
 
 
 def leaked():

@@ -1,0 +1,220 @@
+"""Check derivatives against numerical ones, in both modes, and against each other.
+
+Sources: complex step, Squire and Trapp, "Using complex variables to estimate derivatives of real functions", SIAM Review 40
+(1998); extrapolated differences, Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4 (1982).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .core.value import Value, dtype_of, shape_of
+from .errors import ChainruleError, NonDifferentiableError, explain
+from .transforms.derivatives import jvp, vjp
+from .trees import flatten, paths, unflatten
+
+
+class GradcheckError(ChainruleError, AssertionError):
+    """A derivative disagrees with its numerical estimate, or forward and reverse mode with each other."""
+
+
+class Slope(NamedTuple):
+    """A numerical directional derivative: its value, an estimate of its error, and the method that gave it."""
+
+    value: list
+    error: list
+    method: str
+
+
+def _as_arrays(leaves):
+    return [np.asarray(x) for x in leaves]
+
+
+def richardson(f, xs, ts, steps=8, shrink=1.6):
+    """Slope of `f` (flat list of arrays to flat list) along `ts`: central differences extrapolated to step zero.
+
+    Ridders' tableau, element by element: each row halves the step (by `shrink`), each column removes one more even
+    power of it; the entry whose neighbours differ least wins.
+    """
+    scale = max(float(np.max(np.abs(t), initial=0)) for t in ts) or 1.0
+    size = max([1.0, *(float(np.max(np.abs(x), initial=0)) for x in xs)])
+    double = all(x.dtype in (np.float64, np.complex128) for x in xs)
+    h = (0.02 if double else 0.2) * min(size, 10.0) / scale
+
+    def central(h):
+        up = f([(x + h * t).astype(x.dtype) for x, t in zip(xs, ts, strict=True)])
+        down = f([(x - h * t).astype(x.dtype) for x, t in zip(xs, ts, strict=True)])
+        return [(np.asarray(a) - np.asarray(b)) / (2 * h) for a, b in zip(up, down, strict=True)]
+
+    rows: list = []
+    best = error = None
+    for i in range(steps):
+        row = [central(h / shrink**i)]
+        for j in range(i):
+            factor = shrink ** (2 * (j + 1))
+            row.append([(factor * a - b) / (factor - 1) for a, b in zip(row[j], rows[-1][j], strict=True)])
+        rows.append(row)
+        if i == 0:
+            best, error = row[0], [np.full(np.shape(a), np.inf) for a in row[0]]
+            continue
+        for j in range(1, i + 1):
+            for k, value in enumerate(row[j]):
+                e = np.maximum(np.abs(value - row[j - 1][k]), np.abs(value - rows[-2][j - 1][k]))
+                better = e < error[k]
+                best[k] = np.where(better, value, best[k])
+                error[k] = np.where(better, e, error[k])
+    return Slope(best, error, "richardson")
+
+
+def complex_step(f, xs, ts, h=1e-30):
+    """Slope of a real-analytic `f` along `ts` to the last digit, or None where `f` cannot take complex numbers."""
+    if any(x.dtype.kind == "c" for x in xs):
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            outs = [np.asarray(o) for o in f([x + 1j * h * t for x, t in zip(xs, ts, strict=True)])]
+    except Exception:
+        return None
+    if any(o.dtype.kind != "c" for o in outs):
+        return None
+    values = [o.imag / h for o in outs]
+    return Slope(values, [np.abs(v) * 1e-15 for v in values], "complex step")
+
+
+def slope(f, xs, ts):
+    """Numerical slope by complex step where that agrees with extrapolated differences, else by these."""
+    rough = richardson(f, xs, ts)
+    sharp = complex_step(f, xs, ts)
+    if sharp is None:
+        return rough
+    for a, b, e in zip(sharp.value, rough.value, rough.error, strict=True):
+        if np.shape(a) != np.shape(b) or not np.all(np.abs(a - b) <= 1e-5 * (1 + np.abs(b)) + 10 * e):
+            return rough
+    return sharp
+
+
+def _inner(xs, ys):
+    return sum(float(np.sum((np.conj(x) * y).real)) for x, y in zip(xs, ys, strict=True))
+
+
+def _random_like(rng, x):
+    t = rng.standard_normal(x.shape)
+    if x.dtype.kind == "c":
+        t = t + 1j * rng.standard_normal(x.shape)
+    return t.astype(x.dtype)
+
+
+def gradcheck(f, args, *, order=1, modes=("forward", "reverse"), rtol=None, atol=None, seed=0, raise_exception=True):
+    """Whether the derivatives of `f` at `args` are right.
+
+    Forward mode is compared with the numerical slope along random directions, reverse mode with forward mode through
+    random cotangents; for a function with custom rules for both modes, that compares the two rules.
+
+    Parameters
+    ----------
+    f : function of trees of arrays, returning a tree of arrays
+    args : tuple of its arguments (or one array), floating point or complex; float64 gives sharp checks
+    order : 1, or 2 to check second derivatives too (forward over reverse and reverse over reverse)
+    modes : which of 'forward' and 'reverse' to check
+    rtol, atol : tolerances, relative to the largest element; default by dtype (1e-6 in float64, 1e-2 in float32)
+    seed : of the random directions
+    raise_exception : raise on a mismatch; otherwise return False
+
+    Raises
+    ------
+    GradcheckError
+        Says which mode, order, output and how large the mismatch is.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.gradcheck(lambda x, y: cr.sin(x) * y, (np.ones(3), np.array(2.0)), order=2)
+    True
+    """
+    args = args if isinstance(args, tuple) else (args,)
+    leaves, structure = flatten(args)
+    xs = _as_arrays([x.detach() if isinstance(x, Value) else x for x in leaves])
+    for x, name in zip(xs, paths(structure, "argument "), strict=True):
+        if x.dtype.kind not in "fc":
+            raise NonDifferentiableError(
+                explain(f"gradcheck: {name} must be floating point or complex", f"found: {x.dtype}", help="convert it with .astype(float)")
+            )
+    names: list = []
+
+    def flat(values):
+        out, out_structure = flatten(f(*unflatten(structure, list(values))))
+        names[:] = paths(out_structure, "result")
+        return [o.detach() if isinstance(o, Value) and not o.requires_grad else o for o in out]
+
+    try:
+        _check(flat, xs, modes, order, rtol, atol, np.random.default_rng(seed), names, "")
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
+    return True
+
+
+def _check(flat, xs, modes, order, rtol, atol, rng, names, what):
+    double = all(x.dtype in (np.float64, np.complex128) for x in xs)
+    rtol = rtol if rtol is not None else (1e-6 if double else 1e-2)
+    atol = atol if atol is not None else (1e-8 if double else 1e-3)
+    ts = [_random_like(rng, x) for x in xs]
+
+    def on_arrays(values):
+        return [np.asarray(o) for o in flat(values)]
+
+    outs = on_arrays(xs)
+    real = [i for i, o in enumerate(outs) if o.dtype.kind in "fc"]
+    numeric = slope(lambda v: [on_arrays(v)[i] for i in real], xs, ts)
+
+    def pushed(*values):
+        return tuple(flat(values)[i] for i in real)
+
+    tangents = [np.asarray(t) for t in jvp(pushed, tuple(xs), tuple(ts))[1]]
+    labels = [names[i] for i in real]
+    if "forward" in modes:
+        for t, n, e, label in zip(tangents, numeric.value, numeric.error, labels, strict=True):
+            _compare(t, n, rtol, atol + 10 * np.max(e, initial=0), f"{what}forward mode", label, numeric.method)
+    if "reverse" in modes:
+        value, pullback = vjp(pushed, *xs)
+        gs = [_random_like(rng, np.asarray(v)) for v in value]
+        pulled = [np.asarray(g) for g in pullback(tuple(gs))]
+        against = tangents if "forward" in modes else numeric.value
+        left, right = _inner(gs, against), _inner(pulled, ts)
+        size = sum(np.sum(np.abs(np.asarray(g) * np.asarray(n))) for g, n in zip(gs, against, strict=True))
+        slack = 0 if "forward" in modes else 10 * sum(np.sum(np.abs(g) * e) for g, e in zip(gs, numeric.error, strict=True))
+        if not abs(left - right) <= atol + rtol * max(size, abs(left)) + slack:
+            raise GradcheckError(
+                explain(
+                    f"gradcheck: {what}reverse mode is not the transpose of {'forward mode' if 'forward' in modes else 'the numerical slope'}",
+                    f"<cotangent, derivative of direction>: {left:.12g}    <pullback of cotangent, direction>: {right:.12g}",
+                    help="one of the two rules is wrong; the slope above tells which, if forward mode passed",
+                )
+            )
+        if order > 1:
+
+            def first_order(values):
+                out, pull = vjp(lambda *v: tuple(flat(v)[i] for i in real), *values)
+                return list(pull(tuple(g.astype(dtype_of(o)) for g, o in zip(gs, out, strict=True))))
+
+            inner = [f"gradient of argument {i}" for i in range(len(xs))]
+            _check(first_order, xs, modes, order - 1, rtol, atol, rng, inner, f"{what}derivative of the gradient: ")
+
+
+def _compare(got, expected, rtol, atol, what, label, method):
+    if shape_of(got) != shape_of(expected):
+        raise GradcheckError(
+            explain(f"gradcheck: {what} of {label} has the wrong shape", f"expected {shape_of(expected)}, found {shape_of(got)}", help="a jvp rule must give a tangent of the result's shape")
+        )
+    bound = atol + rtol * np.max(np.abs(expected), initial=0)
+    worst = np.abs(np.asarray(got) - expected)
+    if not np.all(worst <= bound):
+        place = np.unravel_index(int(np.argmax(np.where(np.isnan(worst), np.inf, worst))), worst.shape) if worst.ndim else ()
+        raise GradcheckError(
+            explain(
+                f"gradcheck: {what} of {label} disagrees with the slope by {method}",
+                f"largest mismatch {worst[place]:.3g} at index {tuple(map(int, place))}: found {np.asarray(got)[place]:.12g}, expected {expected[place]:.12g}",
+                help="check the derivative rule; near a kink or in float32, move the point or pass larger rtol and atol",
+            )
+        )

@@ -1,0 +1,265 @@
+"""Functions with derivatives of their own: custom_jvp, custom_vjp, and both for one function.
+
+From either rule the other mode is derived, since a pushforward and a pullback are each other's transpose. As in JAX, a rule
+takes the place of one order of differentiation; higher orders differentiate through the rule itself.
+"""
+
+import functools
+import inspect
+
+import numpy as np
+
+from ..core.value import Value, dtype_of, shape_of
+from ..errors import ArgumentError, LostDerivativeError, ShapeError, explain
+from ..ops.shaping import broadcast_to, cast, expand
+from ..tensor import Tensor
+from ..trees import flatten, leaves_like, tree_map, unflatten
+from .batch import Batch, vmap
+from .derivatives import vjp
+from .forward import Forward
+from .reverse import Call, Output, Tape
+
+
+class CustomFunction:
+    """A function whose derivatives are given by rules; made by `custom_jvp` and `custom_vjp`."""
+
+    def __init__(self, f, nondiff_argnums=()):
+        functools.update_wrapper(self, f)
+        self.f = f
+        self.nondiff_argnums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        self.jvp_rule = self.fwd = self.bwd = None
+
+    def defjvp(self, rule):
+        """Give the forward rule: `rule(primals, tangents)` returns (value, tangent). Usable as a decorator."""
+        self.jvp_rule = rule
+        return rule
+
+    def defvjp(self, fwd, bwd):
+        """Give the reverse rule: `fwd(*args)` returns (value, residuals), `bwd(residuals, cotangent)` a tuple with a
+        cotangent for each argument, None for zero."""
+        self.fwd, self.bwd = fwd, bwd
+
+    def __call__(self, *args, **kwargs):
+        args = self._positional(args, kwargs)
+        if self.jvp_rule is None and self.bwd is None:
+            raise ArgumentError(
+                explain(
+                    f"{self.__name__} has no derivative rule",
+                    help="give it one with .defjvp(rule) or .defvjp(fwd, bwd), or take the decorator away",
+                )
+            )
+        static = [args[i] for i in self.nondiff_argnums]
+        free = [a for i, a in enumerate(args) if i not in self.nondiff_argnums]
+
+        def value(*xs):
+            return self.f(*self._merge(static, xs))
+
+        rules = Rules(
+            self.__name__,
+            value,
+            self.jvp_rule and functools.partial(self.jvp_rule, *static),
+            self.fwd and (lambda *xs: self.fwd(*self._merge(static, xs))),
+            self.bwd and functools.partial(self.bwd, *static),
+        )
+        return rules.call(*free)
+
+    def _positional(self, args, kwargs):
+        if not kwargs:
+            return args
+        bound = inspect.signature(self.f).bind(*args, **kwargs)
+        bound.apply_defaults()
+        if bound.kwargs:
+            raise ArgumentError(
+                explain(f"{self.__name__} takes keyword-only arguments", help="custom derivatives need positional arguments")
+            )
+        return bound.args
+
+    def _merge(self, static, xs):
+        free, fixed = iter(xs), iter(static)
+        return [next(fixed) if i in self.nondiff_argnums else next(free) for i in range(len(xs) + len(static))]
+
+
+class Rules:
+    """A function of differentiable trees with its rules: the meeting point with each kind of trace."""
+
+    def __init__(self, name, f, jvp_rule, fwd, bwd):
+        self.name, self.f, self.jvp_rule, self.fwd, self.bwd = name, f, jvp_rule, fwd, bwd
+
+    def call(self, *args):
+        leaves, structure = flatten(args)
+        top = max((x.owner for x in leaves if isinstance(x, Value)), key=lambda owner: owner.level, default=None)
+        if isinstance(top, Tape):
+            return self._on_tape(top, leaves, structure)
+        if isinstance(top, Forward):
+            return self._with_tangents(top, leaves, structure)
+        if isinstance(top, Batch):
+            return self._batched(top, leaves, structure)
+        return self.f(*args)
+
+    def _on_tape(self, tape, leaves, structure):
+        mine = [isinstance(x, Value) and x.owner is tape for x in leaves]
+        values = [tape._value(x) if m else x for x, m in zip(leaves, mine, strict=True)]
+        parents = tuple(x.note if m else None for x, m in zip(leaves, mine, strict=True))
+        args = unflatten(structure, values)
+        if not tape.recording() or all(p is None for p in parents):
+            return tree_map(tape._wrap, self.call(*args))
+        if self.fwd is not None:
+            out, residuals = self._run_fwd(args)
+        else:
+            out, residuals = self.f(*args), None
+        outs, out_structure = flatten(out)
+        outs = [self._checked(o, tape) for o in outs]
+
+        def pullback(gs, owner):
+            wrapped = args
+            kept = residuals
+            if owner is not None:  # to be differentiated again: the rule runs on the tape, from the arguments on
+                again = [v if p is None else Tensor(v, owner, p) for v, p in zip(values, parents, strict=True)]
+                wrapped = unflatten(structure, again)
+                kept = self._run_fwd(wrapped)[1] if self.fwd is not None else None
+            gs = [np.zeros(shape_of(o), dtype_of(o)) if g is None else g for g, o in zip(gs, outs, strict=True)]
+            parts = self._pull(wrapped, kept, unflatten(out_structure, gs), structure, leaves)
+            return list(zip(parents, parts, strict=True))
+
+        node = Call(self.name, parents, pullback)
+        wrapped = [
+            tape._wrap(o, Output(node, i, len(outs)) if dtype_of(o).kind in "fc" else None) for i, o in enumerate(outs)
+        ]
+        return unflatten(out_structure, wrapped)
+
+    def _run_fwd(self, args):
+        pair = self.fwd(*args)
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            raise ArgumentError(
+                explain(f"{self.name}: fwd must return (value, residuals)", f"found: {type(pair).__name__}", help="return a pair")
+            )
+        return pair
+
+    def _checked(self, o, trace):
+        o = o if isinstance(o, (np.ndarray, Value, np.generic)) else np.asarray(o)
+        if isinstance(o, Value) and o.owner.level >= trace.level:
+            raise LostDerivativeError(
+                explain(
+                    f"{self.name}: a function with custom derivatives uses a traced value that is not among its arguments",
+                    help="pass it as an argument, so that the rule can give its derivative",
+                )
+            )
+        return o
+
+    def _pull(self, args, residuals, g, structure, leaves):
+        if self.bwd is not None:
+            grads = self.bwd(residuals, g)
+        else:
+            grads = self._transpose_of_jvp(args, g)
+        if not isinstance(grads, tuple) or len(grads) != len(args):
+            raise ArgumentError(
+                explain(
+                    f"{self.name}: bwd must return a tuple with one cotangent per argument",
+                    f"expected {len(args)}, found: {len(grads) if isinstance(grads, tuple) else type(grads).__name__}",
+                    help="return (g,) for one argument, None where there is no derivative",
+                )
+            )
+        flat = []
+        for part, child, arg in zip(grads, structure.children, args, strict=True):
+            parts = [None] * child.size if part is None and child.kind is not None else leaves_like(child, part, "cotangent")
+            for p, x in zip(parts, flatten(arg)[0], strict=True):
+                flat.append(None if p is None else self._fitted(p, x))
+        return flat
+
+    def _fitted(self, part, x):
+        part = part if isinstance(part, (np.ndarray, Value)) else np.asarray(part)
+        if shape_of(part) != shape_of(x):
+            raise ShapeError(
+                explain(
+                    f"{self.name}: bwd must return cotangents of the shapes of the arguments",
+                    f"argument: {shape_of(x)}    cotangent: {shape_of(part)}",
+                    help="sum over axes that were broadcast",
+                )
+            )
+        return cast(part, dtype_of(x)) if dtype_of(x).kind in "fc" else None
+
+    def _transpose_of_jvp(self, args, g):
+        zeros = tree_map(lambda x: np.zeros(shape_of(x), dtype_of(x)), args)
+        _, transpose = vjp(lambda *ts: self.jvp_rule(args, ts)[1], *zeros)
+        return transpose(g)
+
+    def _with_tangents(self, trace, leaves, structure):
+        mine = [isinstance(x, Value) and x.owner is trace for x in leaves]
+        values = [x.value if m else x for x, m in zip(leaves, mine, strict=True)]
+        args = unflatten(structure, values)
+        moved = [x.note if m else None for x, m in zip(leaves, mine, strict=True)]
+        if all(t is None for t in moved):
+            return tree_map(lambda o: Tensor(self._checked(o, trace), trace), self.call(*args))
+        moved = [np.zeros(shape_of(v), dtype_of(v)) if t is None else t for t, v in zip(moved, values, strict=True)]
+        tangents = unflatten(structure, moved)
+        if self.jvp_rule is not None:
+            out, tangent = self.jvp_rule(args, tangents)
+        else:
+            out, residuals = self._run_fwd(args)
+            zeros = tree_map(lambda o: np.zeros(shape_of(o), dtype_of(o)), out)
+            _, push = vjp(lambda g: tuple(self._complete(self.bwd(residuals, g), args)), zeros)
+            (tangent,) = push(tangents)
+        outs, out_structure = flatten(out)
+        ts = leaves_like(out_structure, tangent, "tangent")
+        wrapped = [trace._wrap(self._checked(o, trace), t if t is None else _array(t)) for o, t in zip(outs, ts, strict=True)]
+        return unflatten(out_structure, wrapped)
+
+    @staticmethod
+    def _complete(grads, args):
+        for part, x in zip(grads, args, strict=True):
+            yield tree_map(lambda v: np.zeros(shape_of(v), dtype_of(v)), x) if part is None else part
+
+    def _batched(self, trace, leaves, structure):
+        values = [
+            x.value if isinstance(x, Value) and x.owner is trace else broadcast_to(expand(_array(x), (0,)), (trace.size, *shape_of(x)))
+            for x in leaves
+        ]
+        inner = Rules(
+            self.name,
+            vmap(self.f),
+            self.jvp_rule and vmap(self.jvp_rule),
+            self.fwd and vmap(self.fwd),
+            self.bwd and vmap(self.bwd),
+        )
+        out = inner.call(*unflatten(structure, values))
+        return tree_map(lambda o: Tensor(self._checked(o, trace), trace), out)
+
+
+def _array(x):
+    return x if isinstance(x, (np.ndarray, Value, np.generic)) else np.asarray(x)
+
+
+def custom_vjp(f, nondiff_argnums=()):
+    """Decorator: reverse derivatives of `f` come from rules given with `.defvjp(fwd, bwd)`; forward ones are derived.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> @cr.custom_vjp
+    ... def clip_gradient(x):
+    ...     return x
+    >>> clip_gradient.defvjp(lambda x: (x, None), lambda _, g: (cr.clip(g, -1, 1),))
+    >>> cr.grad(lambda x: 5 * clip_gradient(x))(2.0)
+    np.float64(1.0)
+    """
+    return CustomFunction(f, nondiff_argnums)
+
+
+def custom_jvp(f, nondiff_argnums=()):
+    """Decorator: forward derivatives of `f` come from a rule given with `.defjvp(rule)`; reverse ones are derived.
+
+    A rule takes (primals, tangents), two tuples, and returns (value, tangent).
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> @cr.custom_jvp
+    ... def round_straight_through(x):
+    ...     return cr.round(x)
+    >>> @round_straight_through.defjvp
+    ... def _(primals, tangents):
+    ...     return cr.round(primals[0]), tangents[0]
+    >>> cr.grad(round_straight_through)(2.6)
+    np.float64(1.0)
+    """
+    return CustomFunction(f, nondiff_argnums)

@@ -1,0 +1,307 @@
+"""Write a program down as a graph, below the tape, while it computes.
+
+Recorded values stand at level -1: the always-on tape of level 0 runs its forward and backward operations on them, so a
+whole training step, `loss.backward()` and `optimizer.step()` included, comes out as one flat program. Tensors that the
+program reads but did not create are lifted: they stand for an input while it runs and have their real value afterwards.
+"""
+
+import functools
+import sys
+import weakref
+from pathlib import Path
+
+import numpy as np
+
+from ..core.aval import Aval
+from ..core.dispatch import RECORDING_LEVEL, Trace, attention, state
+from ..core.graph import Constant, Graph, Guard, Input, Step, Update, Var
+from ..core.value import Value
+from ..errors import LostDerivativeError, NonDifferentiableError, TreeError, explain
+from ..tensor import Tensor
+from ..trees import flatten, paths, unflatten
+from .forward import no_backward
+from .reverse import ROOT, end
+
+_OURS = str(Path(__file__).resolve().parents[1])
+_NUMPY = str(Path(np.__file__).resolve().parent)
+
+
+def user_line() -> str:
+    """Where in the user's program we are: the innermost frame outside of this package and NumPy."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith((_OURS, _NUMPY)) or f"{_OURS}/demos" in file:
+            return f"{Path(file).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return "?"
+
+
+class Recorder(Trace):
+    """A trace that computes and writes down what it computed."""
+
+    level = RECORDING_LEVEL
+
+    def __init__(self, name):
+        self.graph = Graph(name)
+        self.count = 0
+        self.backward_depth = 0
+        self.lifted: list = []  # (Tensor, its Var as an input)
+        self.watched: list = []  # weak references to Tensors of level 0 made while recording
+        self.names: dict = {}  # id of a Tensor -> how the user would write it
+
+    # --- running operations -------------------------------------------------------------------------------------------
+
+    def process(self, row, args, params):
+        values = [a.value if isinstance(a, Value) else a for a in args]
+        out = row.evaluate(*values, **params)
+        outs = out if isinstance(out, tuple) else (out,)
+        inputs = tuple(a.note if isinstance(a, Value) else Constant(a) for a in args)
+        made = tuple(self.var(o) for o in outs)
+        phase = "backward" if self.backward_depth else "forward" if ROOT.recording() else "update"
+        self.graph.steps.append(Step(row, inputs, dict(params), made, user_line(), phase))
+        results = tuple(Tensor(o, self, v) for o, v in zip(outs, made, strict=True))
+        return results if isinstance(out, tuple) else results[0]
+
+    def var(self, value):
+        self.count += 1
+        return Var(self.count - 1, Aval(np.shape(value), value.dtype))
+
+    def lift(self, t):
+        """Let `t`, a Tensor of level 0, stand for an input of the program."""
+        if isinstance(t.value, Value):
+            return
+        var = self.var(t.value)
+        label = self.names.get(id(t)) or f"captured{sum(i.tensor is not None for i in self.graph.inputs)}"
+        self.graph.inputs.append(Input(var, label, t))
+        self.lifted.append((t, var))
+        t.value = Tensor(t.value, self, var)
+
+    def constant(self, array):
+        """A value made from plain data while recording: part of the program, not an input."""
+        return array if isinstance(array, Value) else Tensor(np.asarray(array), self, Constant(np.array(array)))
+
+    def watch(self, t):
+        self.watched.append(weakref.ref(t))
+        return t
+
+    # --- what a Tensor asks of its owner ------------------------------------------------------------------------------
+
+    def carries_derivative(self, x):
+        return False
+
+    def is_leaf(self, x):
+        return True
+
+    def grad_fn(self, x):
+        return None
+
+    def rebind(self, x, new):
+        if isinstance(new, Tensor):
+            x.value, x.owner, x.note = new.value, new.owner, new.note
+        else:
+            new = self.constant(new)
+            x.value, x.note = new.value, new.note
+
+    def replace(self, x, value):
+        self.rebind(x, value.detach() if isinstance(value, Tensor) else value)
+
+    def detach(self, x):
+        return x
+
+    def to_array(self, x, asked):
+        raise LostDerivativeError(
+            explain(
+                f"{asked} of a Tensor while its program is being recorded would freeze the value into the program",
+                f"Tensor: {x.dtype} {x.shape}, at {user_line()}",
+                help="return the Tensor and read its value afterwards, or keep to chainrule functions",
+            )
+        )
+
+    to_scalar = to_array
+
+    def truth(self, x):
+        return self.decide(x, bool(x.value))
+
+    def decide(self, x, value):
+        """A decision by value: written down as a guard."""
+        self.graph.guards.append(Guard(x.note, value, user_line(), len(self.graph.steps)))
+        return value
+
+    def describe(self, x):
+        return f"Tensor({x.value!r}, recorded as {x.note})"
+
+    def backward(self, x, *options):
+        no_backward("the recorder, as a constant", x)
+
+    retain_grad = register_hook = backward
+
+    # --- ending -------------------------------------------------------------------------------------------------------
+
+    def finish(self, results, structure):
+        """Take all recorded values out of the Tensors that live on; fill in what the program gives and changes."""
+        graph = self.graph
+        graph.structure = structure
+        graph.outputs = [self._operand(r) for r in results]
+        returned = {id(r) for r in results}
+        for t, var in self.lifted:
+            now = self._operand(t)
+            if now != var:
+                graph.updates.append(Update(self._label(t), t, now))
+        known = {id(t) for t, _ in self.lifted}
+        survivors = [t for t in (ref() for ref in self.watched) if t is not None and id(t) not in known]
+        survivors = list({id(t): t for t in survivors}.values())
+        grads = {id(t.grad): f"{self._label(t)}.grad" for t, _ in self.lifted if t.is_leaf and t.grad is not None}
+        for t in survivors:
+            if id(t) not in returned:
+                graph.updates.append(Update(grads.get(id(t), f"state{len(graph.updates)}"), t, self._operand(t)))
+        self.release([t for t, _ in self.lifted] + survivors)
+
+    def release(self, tensors):
+        """Put real values back into Tensors of level 0, and into what their operations keep."""
+        nodes = []
+        for t in tensors:
+            t.value = self._real(t.value)
+            if t.note is not None:
+                nodes.append(t.note)
+        seen = set()
+        while nodes:
+            node = nodes.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            kept = getattr(node, "kept", None)
+            if kept and any(isinstance(k, (Value, tuple)) for k in kept):
+                node.kept = tuple(tuple(map(self._real, k)) if isinstance(k, tuple) else self._real(k) for k in kept)
+            nodes.extend(p for p in node.parents if p is not None)
+
+    def _real(self, x):
+        return x.value if isinstance(x, Value) and x.owner is self else x
+
+    def _label(self, t):
+        return next((i.label for i in self.graph.inputs if i.tensor is t), "?")
+
+    def _operand(self, x):
+        while isinstance(x, Value) and x.owner is not self:
+            x = x.value
+        return x.note if isinstance(x, Value) else Constant(x)
+
+
+def record(f, args, kwargs, name=None):
+    """(graph, result of f) of one recorded run. Arrays among the arguments become inputs, as do Tensors, by reference."""
+    if state.recorder is not None:
+        raise LostDerivativeError(
+            explain("graph inside a function that is being recorded", help="record the outer function alone; it holds the inner one")
+        )
+    recorder = Recorder(name or getattr(f, "__name__", type(f).__name__))
+    leaves, structure = flatten((args, kwargs))
+    labels = _labels(f, args, structure)
+    wrapped, variable = [], []
+    for x, label in zip(leaves, labels, strict=True):
+        if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biufc":
+            var = recorder.var(x)
+            recorder.graph.inputs.append(Input(var, label))
+            wrapped.append(Tensor(x, recorder, var))
+            variable.append(True)
+        else:
+            if isinstance(x, Tensor):
+                if x.owner is not ROOT or isinstance(x.value, Value):
+                    raise LostDerivativeError(
+                        explain(f"graph: {label} is being traced by a transform", help="record outside, and transform inside the function")
+                    )
+                recorder.names[id(x)] = label
+            wrapped.append(x)
+            variable.append(False)
+    call_args, call_kwargs = _rebuilt(args, kwargs, wrapped)
+    state.recorder = recorder
+    attention.append(recorder)
+    try:
+        result = f(*call_args, **call_kwargs)
+        out_leaves, out_structure = flatten(result)
+        for o in out_leaves:
+            if not isinstance(o, (Value, np.ndarray, np.generic, bool, int, float, complex)):
+                raise NonDifferentiableError(
+                    explain(f"graph: {recorder.graph.name} must return arrays or Tensors", f"found: {type(o).__name__}", help="return arrays, or nothing")
+                )
+        recorder.finish(out_leaves, out_structure)
+    except BaseException:
+        recorder.release([t for t, _ in recorder.lifted] + [t for t in (r() for r in recorder.watched) if t is not None])
+        raise
+    finally:
+        state.recorder = None
+        attention.remove(recorder)
+    real = [_plain(o, recorder) for o in out_leaves]
+    end(recorder)
+    recorder.graph.arguments = _argument_reader(structure, variable, recorder.graph.name)
+    return recorder.graph, unflatten(out_structure, real)
+
+
+def _plain(x, recorder):
+    if isinstance(x, Value) and x.owner is recorder:
+        return x.value
+    if isinstance(x, Value) and isinstance(x.value, Value) and x.value.owner is recorder:
+        x.value = x.value.value
+    return x
+
+
+def _rebuilt(args, kwargs, wrapped):
+    """The arguments with their arrays wrapped; those that hold none stay the objects that they are (a Module, say)."""
+    rest = iter(wrapped)
+
+    def one(tree):
+        leaves, structure = flatten(tree)
+        own = [next(rest) for _ in leaves]
+        return tree if all(a is b for a, b in zip(leaves, own, strict=True)) else unflatten(structure, own)
+
+    return tuple(one(a) for a in args), {k: one(v) for k, v in kwargs.items()}
+
+
+def _labels(f, args, structure):
+    """For each leaf of (args, kwargs), how the user would write it: `x`, `batch['image']`, `model.fc1.weight`."""
+    code = getattr(f, "__code__", None)
+    names = code.co_varnames[: code.co_argcount] if code else ()
+    labels = []
+    for path in paths(structure):
+        inside, _, rest = path[1:].partition("]")  # "[0][i]..." are positional, "[1]['k']..." keyword arguments
+        index, _, tail = rest[1:].partition("]")
+        if inside == "0":
+            i = int(index)
+            labels.append((names[i] if i < len(names) else f"args[{i}]") + tail)
+        else:
+            labels.append(index.strip("'") + tail)
+    return labels
+
+
+def _argument_reader(structure, variable, name):
+    def read(args, kwargs):
+        leaves, given = flatten((args, kwargs))
+        if len(leaves) != len(variable):
+            raise TreeError(
+                explain(f"graph of {name}: arguments differ from those recorded", f"recorded: {structure}", f"found: {given}", help="call it with the same arguments")
+            )
+        return [np.asarray(x) if not isinstance(x, np.generic) else x for x, v in zip(leaves, variable, strict=True) if v]
+
+    return read
+
+
+def graph(f):
+    """A function that runs `f` once on its arguments and gives the recorded program, a `Graph`.
+
+    Arrays among the arguments, and Tensors that `f` reads, become inputs; Python numbers are part of the program.
+    The run is real: what `f` changes, such as parameters, is changed afterwards.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> g = cr.graph(lambda x: cr.sin(x) * 2.0)(np.ones(3))
+    >>> [step.row.name for step in g.steps]
+    ['sin', 'multiply']
+    >>> g(np.zeros(3))
+    array([0., 0., 0.])
+    """
+
+    @functools.wraps(f)
+    def recorded(*args, **kwargs):
+        return record(f, args, kwargs)[0]
+
+    return recorded
