@@ -49,7 +49,7 @@ def _stack(data):
     return stack([_stack(d) if isinstance(d, (list, tuple)) else d for d in data])
 
 
-def asarray(data, dtype=None, copy=None):
+def asarray(data, dtype=None, copy=None, device=None):
     """`data` as a Tensor; a NumPy array is not copied unless the dtype changes.
 
     >>> import chainrule as cr

@@ -223,15 +223,16 @@ class Tensor(Value):
         return np.asarray(self.owner.to_scalar(self, ".tolist()")).tolist()
 
     def _number(self, asked):
-        if self.size != 1:
+        value = np.asarray(self.owner.to_scalar(self, asked))
+        if value.size != 1:
             raise ArgumentError(
                 explain(
-                    f"{asked} of a Tensor with {self.size} elements",
+                    f"{asked} of a Tensor with {value.size} elements",
                     f"Tensor: {self.dtype} {self.shape}",
                     help="reduce it to one element first, or use .tolist()",
                 )
             )
-        return np.asarray(self.owner.to_scalar(self, asked))
+        return value
 
     def __float__(self):
         return float(self._number("float()").reshape(()))

@@ -128,7 +128,7 @@ def load_fashion_mnist(root=None, *, flatten=True):
     Examples
     --------
     >>> import chainrule as cr
-    >>> cr.data.load_fashion_mnist("/nowhere")
+    >>> cr.data.load_fashion_mnist("/nowhere")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
     chainrule.errors.MissingDataError: load_fashion_mnist: ...

@@ -12,7 +12,7 @@ from .reverse import Tape, own, walk_back
 
 
 def _as_list(xs):
-    return [xs] if isinstance(xs, Value) else list(xs)
+    return [xs] if isinstance(xs, (Value, np.ndarray, float)) else list(xs)
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
@@ -48,6 +48,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
             )
         )
     (tape,) = owners
+    create_graph = create_graph or not tape.lasting  # inside a transform nothing may be lost to it
     owner, seeds = None, []
     for y, w in zip(outputs, weights, strict=True):
         if y.owner is not tape or y.note is None:

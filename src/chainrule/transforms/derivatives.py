@@ -23,21 +23,15 @@ def _name(f):
 def _payload(x, what, asked):
     """An array leaf as what a Tensor wraps; raises unless it can carry a derivative."""
     if not isinstance(x, (np.ndarray, Value, np.generic)):
-        if isinstance(x, (bool, int, float, complex)):
-            x = np.asarray(x)
-        else:
-            try:
-                x = np.asarray(x)
-            except Exception:
-                x = np.asarray(None)
-            if x.dtype.kind not in "biufc":
-                raise NonDifferentiableError(
-                    explain(
-                        f"{asked}: {what} is not an array",
-                        f"found: {type(x).__name__ if x.dtype == object else x.dtype}",
-                        help="differentiate with respect to arrays only (argnums), or close over the rest",
-                    )
+        if not isinstance(x, (bool, int, float, complex)):
+            raise NonDifferentiableError(
+                explain(
+                    f"{asked}: {what} is not an array",
+                    f"found: {type(x).__name__}",
+                    help="differentiate with respect to arrays only (argnums), or close over the rest",
                 )
+            )
+        x = np.asarray(x)
     if not is_inexact(dtype_of(x)):
         raise NonDifferentiableError(
             explain(

@@ -5,10 +5,12 @@ whole training step, `loss.backward()` and `optimizer.step()` included, comes ou
 program reads but did not create are lifted: they stand for an input while it runs and have their real value afterwards.
 """
 
+import contextlib
 import functools
 import sys
 import weakref
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -213,6 +215,10 @@ def record(f, args, kwargs, name=None):
             wrapped.append(x)
             variable.append(False)
     call_args, call_kwargs = _rebuilt(args, kwargs, wrapped)
+    for name, thing in _surroundings(f).items():
+        inner, inner_structure = flatten(thing)
+        for x, label in zip(inner, paths(inner_structure, name), strict=True):
+            recorder.names.setdefault(id(x), label)
     state.recorder = recorder
     attention.append(recorder)
     try:
@@ -242,6 +248,18 @@ def _plain(x, recorder):
     if isinstance(x, Value) and isinstance(x.value, Value) and x.value.owner is recorder:
         x.value = x.value.value
     return x
+
+
+def _surroundings(f):
+    """What `f` can see besides its arguments, by the names that it uses: closure, globals, and `self`."""
+    code = getattr(f, "__code__", None)
+    if code is None:
+        return {"self": f}
+    seen = {n: f.__globals__[n] for n in code.co_names if n in f.__globals__}
+    for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # a cell that is still empty
+            seen[name] = cell.cell_contents
+    return {n: v for n, v in seen.items() if not isinstance(v, ModuleType)}
 
 
 def _rebuilt(args, kwargs, wrapped):

@@ -286,8 +286,9 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
 class Tape(Trace):
     """A trace that records. Level 0 lasts as long as the program; others as long as their transform."""
 
-    def __init__(self, level):
+    def __init__(self, level, lasting=False):
         self.level = level
+        self.lasting = lasting  # a tape for Tensors that the user makes, where backward() works; not a transform's own
         self.touched = False  # whether, while it was paused, an operation met a Tensor that it would have recorded
 
     # --- running operations -------------------------------------------------------------------------------------------
@@ -554,6 +555,14 @@ class Tape(Trace):
     # --- backward -----------------------------------------------------------------------------------------------------
 
     def backward(self, x, gradient, retain_graph, create_graph, inputs):
+        if not self.lasting:
+            raise ArgumentError(
+                explain(
+                    "backward from a Tensor that is being differentiated by grad or vjp",
+                    f"Tensor: {x.dtype} {x.shape}",
+                    help="call it on Tensors made inside the function, or use cr.grad or cr.autograd.grad there",
+                )
+            )
         owner, seed = self._prepare(x, gradient, create_graph)
         retain = create_graph if retain_graph is None else retain_graph
         wanted = None if inputs is None else {t.note for t in ([inputs] if isinstance(inputs, Tensor) else inputs)}
@@ -656,11 +665,8 @@ def leaked():
 class Ended:
     """What the trace of a transform becomes when its function has returned: using its Tensors raises."""
 
-    def shape_of(self, x):
-        return x.value.shape
-
     def describe(self, x):
-        return f"Tensor(of a transform that has ended, {x.dtype} {x.shape})"
+        return f"Tensor(of a transform that has ended, {x.dtype})"
 
     def __getattr__(self, name):
         raise leaked()
@@ -678,7 +684,7 @@ class Scope:
 
     def tape(self):
         if self.inner is None:
-            self.inner = Tape(next_level())
+            self.inner = Tape(next_level(), lasting=True)
         return self.inner
 
     def __enter__(self):
@@ -700,7 +706,7 @@ class Scope:
         return x
 
 
-ROOT = Tape(0)
+ROOT = Tape(0, lasting=True)
 _State.root = ROOT
 
 

@@ -1,0 +1,223 @@
+"""Containers: modules that hold other modules or parameters in order or by name."""
+
+import operator
+from collections.abc import Mapping
+
+from ..errors import explain
+from .module import MODULE, PARAMETER, Module
+from .parameter import Parameter
+
+
+class _List(Module):
+    """What Sequential, ModuleList and ParameterList share: entries registered under the names '0', '1', ..."""
+
+    _entry = MODULE
+
+    def _names(self):
+        return [name for name, kind in self._kinds.items() if kind == self._entry]
+
+    def _values(self):
+        return [self.__dict__[name] for name in self._names()]
+
+    def _add(self, name, value):
+        (self.add_module if self._entry == MODULE else self.register_parameter)(name, value)
+
+    def _name_at(self, index):
+        names, i = self._names(), operator.index(index)
+        if not -len(names) <= i < len(names):
+            raise IndexError(f"{type(self).__name__}: index {i} is out of range, there are {len(names)} entries")
+        return names[i]
+
+    def _refill(self, values):
+        """Hold these entries instead, under new numbers."""
+        for name in self._names():
+            delattr(self, name)
+        for i, value in enumerate(values):
+            self._add(str(i), value)
+
+    def __len__(self):
+        return len(self._names())
+
+    def __iter__(self):
+        return iter(self._values())
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            new = type(self)()
+            for name in self._names()[index]:
+                new._add(name if self._keeps_names() else str(len(new)), self.__dict__[name])
+            return new
+        return self.__dict__[self._name_at(index)]
+
+    def _keeps_names(self):
+        return not all(name.isdigit() for name in self._names())
+
+    def __setitem__(self, index, value):
+        setattr(self, self._name_at(index), value)
+
+    def __delitem__(self, index):
+        if isinstance(index, slice):
+            gone = self._names()[index]
+        else:
+            gone = [self._name_at(index)]
+        renumber = not self._keeps_names()
+        for name in gone:
+            delattr(self, name)
+        if renumber:
+            self._refill(self._values())
+
+    def append(self, value):
+        """Add an entry at the end; returns self."""
+        self._add(str(len(self)), value)
+        return self
+
+    def extend(self, values):
+        """Add several entries at the end; returns self."""
+        for value in list(values):
+            self.append(value)
+        return self
+
+
+class Sequential(_List):
+    """Modules that run one after the other.
+
+    Parameters
+    ----------
+    *modules : Modules, or one dict of names and Modules
+
+    Examples
+    --------
+    >>> from chainrule import nn
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    >>> model
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=3, out_features=1, bias=True)
+    )
+    >>> model[:2](np.ones((4, 2))).shape
+    (4, 3)
+    """
+
+    def __init__(self, *modules):
+        named = modules[0].items() if len(modules) == 1 and isinstance(modules[0], Mapping) else ((str(i), m) for i, m in enumerate(modules))
+        for name, module in named:
+            self.add_module(name, module)
+
+    def insert(self, index, module):
+        """Put a module in front of position `index`; returns self."""
+        modules = self._values()
+        modules.insert(index, module)
+        self._refill(modules)
+        return self
+
+    def forward(self, x):
+        values = self.__dict__
+        for name in self._kinds:
+            x = values[name](x)
+        return x
+
+
+class ModuleList(_List):
+    """A list of modules, whose parameters are found.
+
+    >>> from chainrule import nn
+    >>> layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
+    >>> len(layers), len(list(layers.parameters()))
+    (3, 6)
+    """
+
+    def __init__(self, modules=()):
+        self.extend(modules)
+
+    def insert(self, index, module):
+        """Put a module in front of position `index`."""
+        modules = self._values()
+        modules.insert(index, module)
+        self._refill(modules)
+
+    def __add__(self, other):
+        return type(self)([*self, *other])
+
+
+class ParameterList(_List):
+    """A list of Parameters, which are found; arrays and Tensors are made Parameters.
+
+    >>> from chainrule import nn
+    >>> weights = nn.ParameterList([np.ones(2), np.ones(3)])
+    >>> [name for name, _ in weights.named_parameters()]
+    ['0', '1']
+    """
+
+    _entry = PARAMETER
+
+    def __init__(self, values=()):
+        self.extend(values)
+
+    def append(self, value):
+        """Add a Parameter at the end; returns self."""
+        self._add(str(len(self)), value if isinstance(value, Parameter) else Parameter(value))
+        return self
+
+    def extra_repr(self):
+        return "\n".join(f"({i}): Parameter of {p.dtype} {p.shape}" for i, p in enumerate(self))
+
+
+class ModuleDict(Module):
+    """Modules by name.
+
+    >>> from chainrule import nn
+    >>> heads = nn.ModuleDict({"mean": nn.Linear(2, 1), "scale": nn.Linear(2, 1)})
+    >>> heads["mean"](np.ones(2)).shape
+    (1,)
+    """
+
+    def __init__(self, modules=None):
+        self.update({} if modules is None else modules)
+
+    def update(self, modules):
+        """Add the entries of a mapping, or pairs of names and modules."""
+        for name, module in modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules:
+            self[name] = module
+
+    def __setitem__(self, name, module):
+        if name in self._kinds:
+            setattr(self, name, module)
+        else:
+            self.add_module(name, module)
+
+    def __getitem__(self, name):
+        if name not in self._kinds:
+            raise KeyError(explain(f"ModuleDict has no module {name!r}", help=f"it has {', '.join(self._kinds) or 'none'}"))
+        return self.__dict__[name]
+
+    def __delitem__(self, name):
+        self[name]
+        delattr(self, name)
+
+    def __contains__(self, name):
+        return name in self._kinds
+
+    def __len__(self):
+        return len(self._kinds)
+
+    def __iter__(self):
+        return iter(list(self._kinds))
+
+    def keys(self):
+        """The names."""
+        return list(self._kinds)
+
+    def values(self):
+        """The modules."""
+        return [self.__dict__[name] for name in self._kinds]
+
+    def items(self):
+        """(name, module) pairs."""
+        return [(name, self.__dict__[name]) for name in self._kinds]
+
+    def pop(self, name):
+        """Remove a module and return it."""
+        module = self[name]
+        del self[name]
+        return module

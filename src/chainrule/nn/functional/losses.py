@@ -1,0 +1,333 @@
+"""Losses: how far predictions are from targets, reduced to one number unless asked otherwise."""
+
+import math
+
+import numpy as np
+
+from ...core.value import dtype_of, ndim_of, shape_of
+from ...errors import ArgumentError, ShapeError, explain
+from ...ops.elementwise import absolute, exp, log, log1p, softplus, square, where
+from ...ops.indexing import getitem
+from ...ops.reduction import log_softmax, logsumexp, mean, sum
+from ...ops.shaping import as_value, cast, moveaxis, reshape
+from ...ops.special import xlogy
+from ..entry import check_axes, check_integers, check_range, check_same_shape, like_input
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def _check_reduction(reduction, what, allowed=REDUCTIONS):
+    if reduction not in allowed:
+        raise ArgumentError(explain(f"{what}: unknown reduction {reduction!r}", help=f"use one of {', '.join(map(repr, allowed))}"))
+
+
+def _reduce(loss, reduction):
+    return loss if reduction == "none" else mean(loss) if reduction == "mean" else sum(loss)
+
+
+def _pair(input, target, reduction, what):
+    _check_reduction(reduction, what)
+    input = as_value(input)
+    check_same_shape(input, target, what)
+    return input, like_input(target, input)
+
+
+# --- distances between numbers ----------------------------------------------------------------------------------------
+
+
+def mse_loss(input, target, reduction="mean"):
+    """Squared difference.
+
+    Parameters
+    ----------
+    input, target : arrays of one shape
+    reduction : 'mean' over all elements, 'sum', or 'none'
+
+    Raises
+    ------
+    ShapeError
+        The shapes differ. (They are not broadcast: (n, 1) against (n,) would silently compare everything with everything.)
+
+    Examples
+    --------
+    >>> import chainrule.nn.functional as F
+    >>> F.mse_loss([1.0, 2.0], [1.0, 4.0])
+    np.float64(2.0)
+    """
+    input, target = _pair(input, target, reduction, "mse_loss")
+    return _reduce(square(input - target), reduction)
+
+
+def l1_loss(input, target, reduction="mean"):
+    """Absolute difference. Arguments as for `mse_loss`.
+
+    >>> import chainrule.nn.functional as F
+    >>> F.l1_loss([1.0, 2.0], [1.0, 4.0])
+    np.float64(1.0)
+    """
+    input, target = _pair(input, target, reduction, "l1_loss")
+    return _reduce(absolute(input - target), reduction)
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0):
+    """Half the squared difference where that is below `delta`, a straight line of slope `delta` beyond.
+
+    >>> import chainrule.nn.functional as F
+    >>> F.huber_loss([1.0, 2.0], [1.0, 5.0], reduction="none")
+    array([0. , 2.5])
+    """
+    input, target = _pair(input, target, reduction, "huber_loss")
+    if delta <= 0:
+        raise ArgumentError(explain("huber_loss: delta must be positive", f"delta: {delta}", help="l1_loss is the limit of small delta"))
+    d = input - target
+    size = absolute(d)
+    return _reduce(where(size < delta, 0.5 * square(d), delta * (size - 0.5 * delta)), reduction)
+
+
+def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
+    """`huber_loss / beta`: slope 1 beyond `beta`; `l1_loss` for beta 0.
+
+    >>> import chainrule.nn.functional as F
+    >>> F.smooth_l1_loss([1.0, 2.0], [1.0, 5.0], reduction="none")
+    array([0. , 2.5])
+    """
+    input, target = _pair(input, target, reduction, "smooth_l1_loss")
+    if beta < 0:
+        raise ArgumentError(explain("smooth_l1_loss: beta must not be negative", f"beta: {beta}", help="0 gives l1_loss"))
+    d = input - target
+    size = absolute(d)
+    loss = size if beta == 0 else where(size < beta, (0.5 / beta) * square(d), size - 0.5 * beta)
+    return _reduce(loss, reduction)
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+def _rows(input, what):
+    """Scores as rows of classes, (n, classes), and the shape that the losses have."""
+    input = as_value(input)
+    check_axes(input, 1, what)
+    shape = shape_of(input)
+    if len(shape) == 1:
+        return reshape(input, (1, shape[0])), ()
+    if len(shape) > 2:
+        input = moveaxis(input, 1, -1)
+    return (input if len(shape) == 2 else reshape(input, (-1, shape[1]))), (shape[0], *shape[2:])
+
+
+def _class_labels(target, input, out_shape, what):
+    if shape_of(target) != out_shape:
+        shape = shape_of(input)
+        hint = "one integer per row of scores, (n,) for (n, classes)"
+        if shape_of(target) == shape:
+            hint = "for class probabilities use a floating point dtype; for one-hot integers target.argmax(1)"
+        elif int(np.prod(shape_of(target))) == int(np.prod(out_shape)):
+            hint = f"reshape the target: target.reshape({', '.join(map(str, out_shape))})"
+        raise ShapeError(
+            explain(
+                f"{what}: the target does not fit the input, whose axis {1 if len(shape) > 1 else 0} is the classes",
+                f"input: {dtype_of(input)} {shape}",
+                f"target: expected {out_shape}, found {dtype_of(target)} {shape_of(target)}",
+                help=hint,
+            )
+        )
+    return check_integers(target, what, "target")
+
+
+def _class_weight(weight, classes, dtype, what):
+    if weight is None:
+        return None
+    weight = as_value(weight)
+    if shape_of(weight) != (classes,):
+        raise ShapeError(
+            explain(
+                f"{what}: `weight` needs one number for each class",
+                f"expected: ({classes},)    found: {shape_of(weight)}",
+                help="it scales the loss of each class",
+            )
+        )
+    return cast(weight, dtype)
+
+
+def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
+    """Minus the log-probability of the right class. Arguments as for `cross_entropy`, with log-probabilities as `input`.
+
+    >>> import chainrule.nn.functional as F
+    >>> F.nll_loss(np.log([[0.5, 0.5]]), [0])
+    np.float64(0.6931471805599453)
+    """
+    _check_reduction(reduction, "nll_loss")
+    rows, out_shape = _rows(input, "nll_loss")
+    labels, keep = _labels(target, input, rows, out_shape, ignore_index, "nll_loss")
+    weight = _class_weight(weight, shape_of(rows)[1], dtype_of(rows), "nll_loss")
+    loss = -getitem(rows, (np.arange(shape_of(rows)[0]), labels))
+    return _gathered(loss, labels, keep, weight, reduction, out_shape)
+
+
+def _labels(target, input, rows, out_shape, ignore_index, what):
+    """Labels as one axis, with 0 where ignored, and where they are not ignored (None for everywhere)."""
+    target = _class_labels(as_value(target), input, out_shape, what)
+    certain = check_range(target, shape_of(rows)[1], what, "target", ignore_index)
+    labels = reshape(target, (-1,))
+    if certain:
+        return labels, None
+    keep = labels != ignore_index
+    return where(keep, labels, 0), keep
+
+
+def _scales(labels, keep, weight, dtype):
+    """What each loss counts: the weight of its class, 0 where ignored; None for 1 everywhere."""
+    if keep is None:
+        return None if weight is None else getitem(weight, labels)
+    keep = cast(keep, dtype)
+    return keep if weight is None else keep * getitem(weight, labels)
+
+
+def _gathered(loss, labels, keep, weight, reduction, out_shape):
+    scales = _scales(labels, keep, weight, dtype_of(loss))
+    if scales is not None:
+        loss = loss * scales if keep is None else where(keep, loss * scales, 0)
+    if reduction == "none":
+        return reshape(loss, out_shape)
+    if reduction == "sum":
+        return sum(loss)
+    return mean(loss) if scales is None else sum(loss) / sum(scales)
+
+
+def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    """Minus the log-probability of the right class, from unnormalised scores.
+
+    Parameters
+    ----------
+    input : array of scores, shape (classes,), (n, classes) or (n, classes, d1, ...)
+    target : integers, shape (), (n,) or (n, d1, ...); or probabilities of all classes, in the shape of `input`
+    weight : None, or array of shape (classes,) that scales the loss of each class
+    ignore_index : targets with this label count nothing; not for probabilities
+    reduction : 'mean' (weighted by `weight`, over targets that are not ignored), 'sum' or 'none'
+    label_smoothing : this part of each target is spread over all classes, between 0 and 1
+
+    Returns
+    -------
+    scalar; with reduction 'none' an array of shape (), (n,) or (n, d1, ...)
+
+    Raises
+    ------
+    ShapeError
+        Shapes of `input`, `target` and `weight` do not fit together.
+    IndexRangeError
+        A label is negative or not below the number of classes, and not `ignore_index`.
+
+    Examples
+    --------
+    >>> import chainrule.nn.functional as F
+    >>> F.cross_entropy(np.zeros((3, 4)), np.array([0, 1, 3])) == np.log(4)
+    np.True_
+    """
+    _check_reduction(reduction, "cross_entropy")
+    if not 0 <= label_smoothing <= 1:
+        raise ArgumentError(explain("cross_entropy: label_smoothing must lie between 0 and 1", f"found: {label_smoothing}", help="try 0.1"))
+    target = as_value(target)
+    rows, out_shape = _rows(input, "cross_entropy")
+    n, classes = shape_of(rows)
+    weight = _class_weight(weight, classes, dtype_of(rows), "cross_entropy")
+    if target.dtype.kind == "f" and shape_of(target) == shape_of(input):
+        target, _ = _rows(like_input(target, rows), "cross_entropy")
+        if label_smoothing:
+            target = target * (1 - label_smoothing) + label_smoothing / classes
+        expected = target * log_softmax(rows, 1)
+        loss = -sum(expected if weight is None else expected * weight, 1)
+        return _reduce(reshape(loss, out_shape) if reduction == "none" else loss, reduction)
+    labels, keep = _labels(target, input, rows, out_shape, ignore_index, "cross_entropy")
+    if not label_smoothing:
+        # The log-probabilities of the other classes are never needed, so they are never computed.
+        loss = logsumexp(rows, 1) - getitem(rows, (np.arange(n), labels))
+        return _gathered(loss, labels, keep, weight, reduction, out_shape)
+    logp = log_softmax(rows, 1)
+    right = -getitem(logp, (np.arange(n), labels))
+    spread = -sum(logp if weight is None else logp * weight, 1) * (label_smoothing / classes)
+    # The smoothed part is weighted by all classes' weights already, so only the right class's part is scaled by its own.
+    scales = _scales(labels, keep, weight, dtype_of(rows))
+    right = (1 - label_smoothing) * (right if weight is None else right * getitem(weight, labels))
+    loss = right + spread if keep is None else where(keep, right + spread, 0)
+    if reduction == "none":
+        return reshape(loss, out_shape)
+    if reduction == "sum":
+        return sum(loss)
+    return mean(loss) if scales is None else sum(loss) / sum(scales)
+
+
+# --- probabilities ----------------------------------------------------------------------------------------------------
+
+
+def binary_cross_entropy(input, target, weight=None, reduction="mean"):
+    """Minus the log-probability of `target`, 0 or 1, where `input` is the probability of 1.
+
+    Logarithms are not let below -100, as in PyTorch; there the derivative is 0.
+    `binary_cross_entropy_with_logits` is more accurate.
+
+    Parameters
+    ----------
+    input, target : arrays of one shape, with numbers between 0 and 1
+    weight : None, or array that broadcasts with them and scales each loss
+    reduction : 'mean', 'sum' or 'none'
+
+    Examples
+    --------
+    >>> import chainrule.nn.functional as F
+    >>> F.binary_cross_entropy([0.5], [1.0])
+    np.float64(0.6931471805599453)
+    """
+    input, target = _pair(input, target, reduction, "binary_cross_entropy")
+    yes, no = input > math.exp(-100), 1 - input > math.exp(-100)
+    log_yes = where(yes, log(where(yes, input, 1)), -100)
+    log_no = where(no, log1p(-where(no, input, 0)), -100)
+    loss = -(target * log_yes + (1 - target) * log_no)
+    return _reduce(loss if weight is None else loss * like_input(weight, input), reduction)
+
+
+def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
+    """`binary_cross_entropy(sigmoid(input), target)`, without over- and underflow.
+
+    Parameters
+    ----------
+    input, target : arrays of one shape; targets between 0 and 1
+    weight : None, or array that broadcasts with them and scales each loss
+    reduction : 'mean', 'sum' or 'none'
+    pos_weight : None, or array that broadcasts with them and scales the loss of targets 1
+
+    Examples
+    --------
+    >>> import chainrule.nn.functional as F
+    >>> F.binary_cross_entropy_with_logits([0.0], [1.0])
+    np.float64(0.6931471805599453)
+    """
+    input, target = _pair(input, target, reduction, "binary_cross_entropy_with_logits")
+    wrong = softplus(-input)
+    if pos_weight is not None:
+        wrong = (1 + (like_input(pos_weight, input) - 1) * target) * wrong
+    loss = (1 - target) * input + wrong
+    return _reduce(loss if weight is None else loss * like_input(weight, input), reduction)
+
+
+def kl_div(input, target, reduction="mean", log_target=False):
+    """`target * (log(target) - input)`: divergence of probabilities from log-probabilities.
+
+    Parameters
+    ----------
+    input : array of log-probabilities
+    target : array of probabilities in the same shape, or of their logarithms with `log_target`
+    reduction : 'mean' over all elements, 'batchmean' (the sum divided by the length of axis 0, which is the
+        divergence by its definition), 'sum' or 'none'
+
+    Examples
+    --------
+    >>> import chainrule.nn.functional as F
+    >>> F.kl_div(np.log([[0.5, 0.5]]), [[1.0, 0.0]], reduction="batchmean")
+    np.float64(0.6931471805599453)
+    """
+    _check_reduction(reduction, "kl_div", (*REDUCTIONS, "batchmean"))
+    input, target = _pair(input, target, "none", "kl_div")
+    loss = exp(target) * (target - input) if log_target else xlogy(target, target) - target * input
+    if reduction == "batchmean":
+        return sum(loss) / (shape_of(loss)[0] if ndim_of(loss) else 1)
+    return _reduce(loss, reduction)

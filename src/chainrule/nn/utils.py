@@ -1,0 +1,122 @@
+"""Gradients and parameters of a whole model at once: clipping, and one long vector."""
+
+import math
+
+import numpy as np
+
+from ..core.value import Value, shape_of
+from ..errors import ArgumentError, ShapeError, explain
+from ..ops.elementwise import absolute, clip, minimum
+from ..ops.joining import concatenate, stack
+from ..ops.reduction import max, norm
+from ..ops.shaping import as_value, cast, ravel, reshape
+from ..tensor import Tensor
+from ..transforms.reverse import ROOT
+
+
+def _gradients(parameters):
+    """(parameter, gradient as a constant) of those that have one."""
+    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [(p, p.grad.detach()) for p in parameters if p.grad is not None]
+
+
+def get_total_norm(tensors, norm_type=2.0):
+    """The norm of all elements of several arrays together."""
+    tensors = [as_value(t) for t in tensors]
+    if not tensors:
+        return ROOT.constant(np.zeros(()))
+    if norm_type == math.inf:
+        return max(stack([max(absolute(t)) for t in tensors]))
+    norms = stack([norm(ravel(t), norm_type) for t in tensors])
+    return norm(norms, norm_type)
+
+
+def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False):
+    """Scale all gradients by one factor so that their norm together is at most `max_norm`.
+
+    Parameters
+    ----------
+    parameters : Tensor or iterable of Tensors; those without gradient are skipped
+    max_norm : float
+    norm_type : order of the norm; may be inf
+    error_if_nonfinite : raise if the norm is infinite or NaN
+
+    Returns
+    -------
+    Tensor, the norm before clipping
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> from chainrule import nn
+    >>> w = nn.Parameter(np.array([3.0, 4.0]))
+    >>> (w * w).sum().backward()
+    >>> nn.utils.clip_grad_norm_(w, 1.0)
+    tensor(10.)
+    >>> w.grad.numpy().round(3)
+    array([0.6, 0.8])
+    """
+    found = _gradients(parameters)
+    total = get_total_norm([g for _, g in found], float(norm_type))
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise ArgumentError(
+            explain(
+                f"clip_grad_norm_: the norm of the gradients is {total.item()}",
+                help="look for a division by zero or a logarithm of zero in the loss, or lower the learning rate",
+            )
+        )
+    factor = minimum(max_norm / (total + 1e-6), 1)
+    for p, g in found:
+        p.grad.data = g * cast(factor, g.dtype)
+    return total
+
+
+def clip_grad_value_(parameters, clip_value):
+    """Limit each element of the gradients to the interval from -clip_value to clip_value.
+
+    >>> from chainrule import nn
+    >>> w = nn.Parameter(np.array([3.0, 0.1]))
+    >>> (w * w).sum().backward()
+    >>> nn.utils.clip_grad_value_(w, 1.0)
+    >>> w.grad
+    tensor([1. , 0.2])
+    """
+    for p, g in _gradients(parameters):
+        p.grad.data = clip(g, -float(clip_value), float(clip_value))
+
+
+def parameters_to_vector(parameters):
+    """All elements of all parameters, one after the other; derivatives flow through.
+
+    >>> from chainrule import nn
+    >>> nn.utils.parameters_to_vector(nn.Linear(2, 3).parameters()).shape
+    (9,)
+    """
+    return concatenate([ravel(p) for p in parameters])
+
+
+def vector_to_parameters(vec, parameters):
+    """Give the parameters the elements of a vector, one after the other.
+
+    Raises
+    ------
+    ShapeError
+        The number of elements differs.
+    """
+    parameters = list(parameters)
+    sizes = [math.prod(p.shape) for p in parameters]
+    total = int(np.sum(sizes, dtype=int))
+    if shape_of(vec) != (total,):
+        raise ShapeError(
+            explain(
+                "vector_to_parameters: the vector needs one number for each element of the parameters",
+                f"expected: ({total},)    found: {shape_of(vec)}",
+                help="parameters_to_vector makes such a vector",
+            )
+        )
+    vec = vec.detach() if isinstance(vec, Tensor) else as_value(vec)
+    start = 0
+    for p, n in zip(parameters, sizes, strict=True):
+        part = reshape(vec[start : start + n], p.shape)
+        p.data = part if isinstance(part, Value) else np.array(part)  # a view would change with the vector
+        start += n

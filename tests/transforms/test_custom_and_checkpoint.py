@@ -1,0 +1,281 @@
+"""Custom rules in both modes, checkpoints, gradient tapes and gradcheck."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import ArgumentError, LostDerivativeError, ShapeError, TreeError
+
+close = np.testing.assert_allclose
+X = np.random.default_rng(0).uniform(0.5, 1.5, 3)
+
+
+def by_vjp():
+    @cr.custom_vjp
+    def g(x, y):
+        return cr.sin(x) * y
+
+    g.defvjp(lambda x, y: (cr.sin(x) * y, (x, y)), lambda r, g: (g * cr.cos(r[0]) * r[1], g * cr.sin(r[0])))
+    return g
+
+
+def by_jvp():
+    @cr.custom_jvp
+    def g(x, y):
+        return cr.sin(x) * y
+
+    @g.defjvp
+    def rule(primals, tangents):
+        (x, y), (tx, ty) = primals, tangents
+        return cr.sin(x) * y, tx * cr.cos(x) * y + ty * cr.sin(x)
+
+    return g
+
+
+def by_both():
+    g = by_vjp()
+    g.defjvp(by_jvp().jvp_rule)
+    return g
+
+
+@pytest.mark.parametrize("make", [by_vjp, by_jvp, by_both])
+def test_custom_rules_work_in_every_transform(make):
+    g = make()
+    x, y = 0.5, 2.0
+    assert g(x, y) == np.sin(x) * y
+    close(cr.grad(g, (0, 1))(x, y), (np.cos(x) * y, np.sin(x)))
+    close(cr.jvp(g, (x, y), (1.0, 10.0))[1], np.cos(x) * y + 10 * np.sin(x))
+    close(cr.grad(cr.grad(g))(x, y), -np.sin(x) * y)
+    close(cr.hessian(g)(x, y), -np.sin(x) * y)
+    close(cr.jacfwd(cr.jacfwd(g))(x, y), -np.sin(x) * y)
+    close(cr.jacrev(cr.jacfwd(g))(x, y), -np.sin(x) * y)
+    close(cr.vmap(cr.grad(g), (0, None))(X, y), np.cos(X) * y)
+    close(cr.grad(lambda v: cr.vmap(g, (0, None))(v, y).sum())(X), np.cos(X) * y)
+    close(cr.jvp(lambda v: cr.vmap(g, (0, None))(v, y), (X,), (np.ones(3),))[1], np.cos(X) * y)
+    t = cr.tensor(x, requires_grad=True)
+    g(t, y).backward(create_graph=True)
+    first, t.grad = t.grad, None
+    first.backward()
+    close(t.grad.item(), -np.sin(x) * y)
+    assert cr.gradcheck(g, (X, X + 1.0), order=2)
+
+
+def test_gradcheck_compares_the_two_rules():
+    g = by_both()
+    g.defvjp(lambda x, y: (cr.sin(x) * y, (x, y)), lambda r, g: (g * 1.01 * cr.cos(r[0]) * r[1], g * cr.sin(r[0])))
+    with pytest.raises(cr.GradcheckError, match="transpose"):
+        cr.gradcheck(g, (X, X))
+    g = by_both()
+    g.defjvp(lambda p, t: (cr.sin(p[0]) * p[1], t[0] * cr.cos(p[0]) * p[1]))
+    with pytest.raises(cr.GradcheckError, match="forward mode"):
+        cr.gradcheck(g, (X, X))
+    assert not cr.gradcheck(g, (X, X), raise_exception=False)
+
+
+def test_custom_rules_replace_the_derivative():
+    @cr.custom_vjp
+    def clipped(x):
+        return x
+
+    clipped.defvjp(lambda x: (x, None), lambda _, g: (cr.clip(g, -1.0, 1.0),))
+    close(cr.grad(lambda x: cr.sum(clipped(x) * np.array([5.0, 0.5, -7.0])))(X), [1.0, 0.5, -1.0])
+
+    @cr.custom_jvp
+    def straight(x):
+        return cr.round(x)
+
+    straight.defjvp(lambda p, t: (cr.round(p[0]), t[0]))
+    close(cr.grad(lambda x: cr.sum(straight(x)))(X), np.ones(3))
+    close(cr.vmap(cr.grad(straight))(X), np.ones(3))
+
+
+def test_custom_rules_over_trees_and_static_arguments():
+    @cr.custom_vjp
+    def g(d):
+        return {"s": d["a"] * d["b"]}
+
+    g.defvjp(lambda d: (g.f(d), d), lambda d, g: ({"a": g["s"] * d["b"], "b": None},))
+    grads = cr.grad(lambda d: cr.sum(g(d)["s"]))({"a": X, "b": X + 1})
+    close(grads["a"], X + 1)
+    close(grads["b"], np.zeros(3))
+
+    h = cr.custom_vjp(lambda k, x: x**k, nondiff_argnums=(0,))
+    h.defvjp(lambda k, x: (x**k, x), lambda k, x, g: (g * k * x ** (k - 1),))
+    close(cr.grad(lambda x: h(3, x))(2.0), 12.0)
+
+
+@pytest.mark.parametrize(
+    "bwd, error, words",
+    [
+        (lambda r, g: g, ArgumentError, "tuple"),
+        (lambda r, g: (g, g), ArgumentError, "one cotangent per argument"),
+        (lambda r, g: (cr.sum(g),), ShapeError, "shapes of the arguments"),
+        (lambda r, g: ({"a": g},), TreeError, "cotangent"),
+    ],
+)
+def test_wrong_rules_are_explained(bwd, error, words):
+    g = cr.custom_vjp(lambda x: x * 2.0)
+    g.defvjp(lambda x: (x * 2.0, None), bwd)
+    with pytest.raises(error, match=words):
+        cr.grad(lambda x: cr.sum(g(x)))(X)
+
+
+def test_rules_must_not_close_over_traced_values():
+    def outer(x):
+        g = cr.custom_vjp(lambda y: x * y)
+        g.defvjp(lambda y: (x * y, None), lambda _, g: (g,))
+        return g(x)
+
+    with pytest.raises(LostDerivativeError, match="argument"):
+        cr.grad(outer)(2.0)
+    with pytest.raises(ArgumentError, match="defjvp"):
+        cr.grad(cr.custom_vjp(lambda x: x))(1.0)
+
+
+# --- checkpoint -----------------------------------------------------------------------------------------------------------
+
+
+def block(x):
+    return cr.sin(x) * cr.exp(0.1 * x) + x
+
+
+def chain(x, times=4, wrap=lambda f: f):
+    for _ in range(times):
+        x = wrap(block)(x)
+    return cr.sum(x)
+
+
+def test_checkpoint_changes_no_derivative():
+    def saved(x):
+        return chain(x, wrap=cr.checkpoint)
+
+    for transform in (
+        cr.grad,
+        lambda g: cr.hessian(g),
+        lambda g: cr.grad(lambda x: cr.sum(cr.grad(g)(x) ** 2)),
+        lambda g: lambda x: cr.jvp(g, (x,), (np.ones(3),))[1],
+        lambda g: lambda x: cr.vmap(cr.grad(g))(np.stack([x, x + 0.1])),
+        lambda g: cr.jacfwd(cr.jacfwd(g)),
+    ):
+        close(transform(saved)(X), transform(chain)(X), rtol=1e-12)
+
+
+def test_checkpoint_of_captured_parameters_and_nesting():
+    w = cr.tensor(X, requires_grad=True)
+    inner = cr.checkpoint(lambda x: cr.sin(x * w))
+    outer = cr.checkpoint(lambda x: inner(inner(x)) * w)
+    outer(np.ones(3)).sum().backward()
+    got = w.grad.numpy().copy()
+    w.grad = None
+    (cr.sin(cr.sin(w) * w) * w).sum().backward()
+    close(got, w.grad.numpy(), rtol=1e-13)
+
+
+def test_checkpoint_keeps_only_arguments_and_runs_again():
+    runs = []
+
+    def g(x):
+        runs.append(1)
+        return cr.exp(cr.exp(cr.exp(x)))
+
+    x = cr.tensor(0.1, requires_grad=True)
+    y = cr.checkpoint(g)(x)
+    assert len(runs) == 1 and y.grad_fn.name == "checkpoint"
+    y.backward()
+    assert len(runs) == 2
+
+
+def test_checkpoint_draws_the_same_random_numbers_again():
+    def noisy(x):
+        return x * cr.rand(3)
+
+    cr.manual_seed(0)
+    expected = cr.grad(lambda x: cr.sum(noisy(x)))(X)
+    after = cr.rand(2).numpy()
+    cr.manual_seed(0)
+    got = cr.grad(lambda x: cr.sum(cr.checkpoint(noisy)(x)))(X)
+    close(got, np.asarray(expected))
+    close(cr.rand(2).numpy(), after)
+
+
+def test_checkpoint_without_anything_to_differentiate():
+    assert type(cr.checkpoint(block)(X)) is np.ndarray
+    y = cr.checkpoint(block)(cr.tensor(X))
+    assert not y.requires_grad
+
+
+# --- tapes ----------------------------------------------------------------------------------------------------------------
+
+
+def test_gradient_tape():
+    x = cr.Variable(2.0)
+    with cr.GradientTape() as tape:
+        y = x**2
+    assert tape.gradient(y, x).item() == 4.0
+    with pytest.raises(ArgumentError, match="persistent"):
+        tape.gradient(y, x)
+    x, y = cr.Variable(2.0), cr.Variable(3.0)
+    with cr.GradientTape(persistent=True) as tape:
+        p, s = x * y, x**2 + y**2
+    assert [g.item() for g in tape.gradient(p, [x, y])] == [3.0, 2.0]
+    assert {k: g.item() for k, g in tape.gradient(s, {"x": x, "y": y}).items()} == {"x": 4.0, "y": 6.0}
+    assert tape.gradient(p, cr.Variable(1.0)) is None
+
+
+def test_gradient_tapes_nest():
+    x = cr.Variable(2.0)
+    with cr.GradientTape() as outer:
+        with cr.GradientTape() as inner:
+            y = x**3
+        first = inner.gradient(y, x)
+    assert (first.item(), outer.gradient(first, x).item()) == (12.0, 12.0)
+    c = cr.tensor(3.0)
+    with cr.GradientTape() as tape:
+        tape.watch(c)
+        y = c * c
+    assert tape.gradient(y, c).item() == 6.0
+    v = cr.Variable(X)
+    with cr.GradientTape() as tape:
+        y = v * v
+    close(tape.jacobian(y, v).numpy(), np.diag(2 * X))
+
+
+def test_autograd_function():
+    class Cube(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 3 * x**2 * g
+
+    assert cr.grad(Cube.apply)(2.0) == 12.0
+    assert cr.grad(cr.grad(Cube.apply))(2.0) == 12.0
+    x = cr.tensor(2.0, requires_grad=True)
+    Cube.apply(x).backward()
+    assert x.grad.item() == 12.0
+
+
+# --- gradcheck ------------------------------------------------------------------------------------------------------------
+
+
+def test_gradcheck_uses_complex_step_where_it_can():
+    from chainrule.gradcheck import slope
+
+    s = slope(lambda v: [np.exp(v[0]) * np.sin(v[0])], [np.array(0.7)], [np.array(1.0)])
+    assert s.method == "complex step"
+    close(s.value[0], np.exp(0.7) * (np.sin(0.7) + np.cos(0.7)), rtol=1e-14)
+    s = slope(lambda v: [np.abs(v[0]) ** 1.5], [np.array(0.7)], [np.array(1.0)])
+    assert s.method == "richardson"
+    close(s.value[0], 1.5 * 0.7**0.5, rtol=1e-9)
+
+
+def test_gradcheck_accepts_trees_complex_and_float32():
+    assert cr.gradcheck(lambda d: {"y": d["a"] * cr.sin(d["b"])}, ({"a": X, "b": X},), order=2)
+    assert cr.gradcheck(lambda z: cr.real(z * z * cr.conj(z)), (X + 1j * X[::-1],))
+    assert cr.gradcheck(lambda x: cr.tanh(x).sum(), (X.astype(np.float32),))
+    with pytest.raises(cr.errors.NonDifferentiableError, match="int64"):
+        cr.gradcheck(cr.sin, (np.arange(3),))
