@@ -17,8 +17,8 @@ class Trace:
     def process(self, row, args, params):
         raise NotImplementedError
 
-    def process1(self, row, x):
-        return self.process(row, (x,), {})
+    def process1(self, row, x, params):
+        return self.process(row, (x,), params or {})
 
     def process2(self, row, x, y):
         return self.process(row, (x, y), {})
@@ -63,18 +63,25 @@ def dispatch(row, args, params):
 
 
 def caller(row):
-    """The function that users and rules call for this row, as direct as its number of arguments allows."""
+    """The function that users and rules call for this row, as direct as its arguments allow."""
     evaluate = row.evaluate
     if not row.simple:
 
         def call(*args, **params):
             return dispatch(row, args, params)
 
+    elif row.params:
+
+        def call(x, **params):
+            if isinstance(x, Value):
+                return x.owner.process1(row, x, params)
+            return evaluate(x, **params)
+
     elif len(row.args) == 1:
 
         def call(x):
             if isinstance(x, Value):
-                return x.owner.process1(row, x)
+                return x.owner.process1(row, x, None)
             return evaluate(x)
 
     else:

@@ -23,6 +23,7 @@ class Primitive:
     aval        shape-and-dtype rule: aval(*avals, **params) gives the Aval of the result, or a tuple of them
     batch       batch(args, batched, params): runs the op where flagged arguments carry a leading batch axis
     lower       how it becomes machine code
+    fast        gives the same as evaluate, sooner, for arrays and NumPy's and Python's numbers alone
     numpy       the NumPy function that users know it by, if any
     several     evaluate gives a tuple of results
     joint_jvp   for ops of many arguments: all tangents (None for zero) at once, instead of one argument at a time
@@ -38,11 +39,12 @@ class Primitive:
     lower: Lowering
     variadic: bool = False
     several: bool = False
+    fast: Callable | None = None
     numpy: Callable | None = None
     joint_jvp: Callable | None = None
     doc: str = ""
     call: Callable = field(init=False, repr=False)
-    simple: bool = field(init=False, repr=False)  # one or two arrays in, one out, no parameters, all or none differentiable
+    simple: bool = field(init=False, repr=False)  # few arguments, one result, all or none differentiable: has fast paths
     kinds: tuple = field(init=False, repr=False)
     plans: tuple = field(init=False, repr=False)
 
@@ -52,8 +54,9 @@ class Primitive:
         if len(self.derivative) != len(self.args):
             raise TypeError(f"{self.name}: {len(self.args)} arguments but {len(self.derivative)} derivatives")
         zeros = [isinstance(d, Zero) for d in self.derivative]
-        plain = not (self.params or self.variadic or self.several)
-        self.simple = plain and len(self.args) <= 2 and (all(zeros) or not any(zeros))
+        few = len(self.args) == 1 or (len(self.args) == 2 and not self.params)
+        self.simple = few and not self.variadic and not self.several and (all(zeros) or not any(zeros))
+        self.fast = self.fast or self.evaluate
         self.call = caller(self)
         self.kinds = tuple(kind.bind(self, i) for i, kind in enumerate(self.derivative))
         self.plans = tuple(self._plan(mask) for mask in range(4)) if self.simple else ()

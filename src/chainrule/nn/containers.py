@@ -100,7 +100,11 @@ class Sequential(_List):
     """
 
     def __init__(self, *modules):
-        named = modules[0].items() if len(modules) == 1 and isinstance(modules[0], Mapping) else ((str(i), m) for i, m in enumerate(modules))
+        named = (
+            modules[0].items()
+            if len(modules) == 1 and isinstance(modules[0], Mapping)
+            else ((str(i), m) for i, m in enumerate(modules))
+        )
         for name, module in named:
             self.add_module(name, module)
 

@@ -22,7 +22,9 @@ class Dropout(Module):
 
     def __init__(self, p=0.5, inplace=False):
         if not 0 <= p <= 1:
-            raise ArgumentError(explain("Dropout: p must be a probability", f"p: {p}", help="0 drops nothing, 1 drops everything"))
+            raise ArgumentError(
+                explain("Dropout: p must be a probability", f"p: {p}", help="0 drops nothing, 1 drops everything")
+            )
         self.p, self.inplace = p, inplace
 
     def forward(self, x):

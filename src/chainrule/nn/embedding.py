@@ -42,7 +42,11 @@ class Embedding(Module):
     def __init__(self, num_embeddings, embedding_dim, padding_idx=None, device=None, dtype=None):
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ArgumentError(
-                explain("Embedding: padding_idx is no row of the table", f"{padding_idx} of {num_embeddings} rows", help="count from 0")
+                explain(
+                    "Embedding: padding_idx is no row of the table",
+                    f"{padding_idx} of {num_embeddings} rows",
+                    help="count from 0",
+                )
             )
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings

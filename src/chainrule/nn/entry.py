@@ -30,7 +30,9 @@ def check_last(x, sizes, layer, argument):
     if shape[len(shape) - len(sizes) :] == sizes and len(shape) >= len(sizes):
         return
     wanted = ", ".join(map(str, sizes))
-    hint = f"give the layer {argument}={shape[-1]}, or reshape the input" if shape else "a single number has no axes; reshape it"
+    hint = (
+        f"give the layer {argument}={shape[-1]}, or reshape the input" if shape else "a single number has no axes; reshape it"
+    )
     if len(sizes) == 1 and len(shape) == 2 and shape[0] == sizes[0]:
         hint = "did you mean x.T?"
     elif len(sizes) == 1 and len(shape) > 2 and int(np.prod(shape[1:])) == sizes[0]:
@@ -59,7 +61,9 @@ def like_input(target, input):
     """A plain array in the dtype of a floating input: NumPy data is float64 where models are float32. Tensors promote."""
     target = as_value(target)
     dtype = dtype_of(input)
-    return cast(target, dtype) if not isinstance(target, Value) and dtype.kind == "f" and target.dtype.kind in "fiub" else target
+    return (
+        cast(target, dtype) if not isinstance(target, Value) and dtype.kind == "f" and target.dtype.kind in "fiub" else target
+    )
 
 
 def innermost(x):
@@ -102,8 +106,11 @@ def check_range(ids, size, what, name, ignored=None):
                     f"{what}: `{name}` must be at least 0 and below {size}",
                     f"found: {values[wrong].flat[0]} at position {tuple(int(i[0]) for i in np.nonzero(wrong))}"
                     f"    {name}: {dtype_of(ids)} {shape_of(ids)}",
-                    help="count from 0" if high == size else f"check the data, or make room for {int(high) + 1}"
-                    if low >= 0 else "negative numbers do not count from the end here",
+                    help="count from 0"
+                    if high == size
+                    else f"check the data, or make room for {int(high) + 1}"
+                    if low >= 0
+                    else "negative numbers do not count from the end here",
                 )
             )
     elif ignored is None or not low <= ignored <= high:

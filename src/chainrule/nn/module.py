@@ -86,7 +86,10 @@ class Module:
     def forward(self, *args, **kwargs):
         """The computation of this module; called through the module itself, so that hooks run."""
         raise UnsupportedError(
-            explain(f"{type(self).__name__} has no forward method", help="define forward(self, x), or iterate over a container's modules")
+            explain(
+                f"{type(self).__name__} has no forward method",
+                help="define forward(self, x), or iterate over a container's modules",
+            )
         )
 
     def __call__(self, *args, **kwargs):
@@ -144,7 +147,10 @@ class Module:
     def _register(self, name, kind, value):
         if not isinstance(name, str) or not name or "." in name:
             raise ArgumentError(
-                explain(f"a {kind} cannot be named {name!r}", help="names are non-empty strings without dots, which separate modules")
+                explain(
+                    f"a {kind} cannot be named {name!r}",
+                    help="names are non-empty strings without dots, which separate modules",
+                )
             )
         if name not in self._kinds and hasattr(self, name):
             raise ArgumentError(
@@ -319,7 +325,11 @@ class Module:
         unexpected = [k for k in state_dict if k not in places]
         shapes = {k: (t.shape, shape_of(state_dict[k])) for k, t in places.items() if k in state_dict}
         misshaped = [f"{k}: expected {here}, found {there}" for k, (here, there) in shapes.items() if here != there]
-        found = [f"{what}: {', '.join(names)}" for what, names in (("missing", missing), ("unexpected", unexpected)) if names and strict]
+        found = [
+            f"{what}: {', '.join(names)}"
+            for what, names in (("missing", missing), ("unexpected", unexpected))
+            if names and strict
+        ]
         if found or misshaped:
             raise StateDictError(
                 explain(

@@ -5,6 +5,7 @@ complex, and give a result of the broadcast shape in NumPy's result dtype.
 """
 
 import math
+import operator
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from .shaping import as_value, cast, sum_to
 # --- arithmetic -----------------------------------------------------------------------------------------------------
 
 
-@elementwise(np.add, lambda: 1, lambda: 1)
+@elementwise(np.add, lambda: 1, lambda: 1, fast=operator.add)
 def add(x, y):
     """Sum of `x` and `y`.
 
@@ -26,7 +27,7 @@ def add(x, y):
     """
 
 
-@elementwise(np.subtract, lambda: 1, lambda: -1)
+@elementwise(np.subtract, lambda: 1, lambda: -1, fast=operator.sub)
 def subtract(x, y):
     """Difference `x - y`.
 
@@ -36,7 +37,7 @@ def subtract(x, y):
     """
 
 
-@elementwise(np.multiply, lambda y: y, lambda x: x)
+@elementwise(np.multiply, lambda y: y, lambda x: x, fast=operator.mul)
 def multiply(x, y):
     """Product of `x` and `y`.
 
@@ -46,7 +47,7 @@ def multiply(x, y):
     """
 
 
-@elementwise(np.divide, lambda y: 1.0 / y, lambda y, out: -(out / y), singular=True)
+@elementwise(np.divide, lambda y: 1.0 / y, lambda y, out: -(out / y), singular=True, fast=operator.truediv)
 def divide(x, y):
     """Quotient `x / y`.
 
@@ -56,7 +57,7 @@ def divide(x, y):
     """
 
 
-@elementwise(np.negative, lambda: -1)
+@elementwise(np.negative, lambda: -1, fast=operator.neg)
 def negative(x):
     """`-x`.
 
@@ -66,7 +67,7 @@ def negative(x):
     """
 
 
-@elementwise(np.square, lambda x: 2 * x)
+@elementwise(np.square, lambda x: 2 * x, fast=lambda x: x * x)
 def square(x):
     """`x * x`.
 

@@ -94,11 +94,11 @@ def elementwise_batch(row, args, batched, params):
     return row.call(*(pad_front(x, ndim) if b else x for x, b in zip(args, batched, strict=True)), **params)
 
 
-def elementwise(numpy, *derivatives, scalar=None, singular=False):
+def elementwise(numpy, *derivatives, scalar=None, singular=False, fast=None):
     """Row builder. `numpy` is the ufunc or function that computes it; the decorated def gives names and help.
 
     A derivative is a rule for the partial, None for zero, or a kind; `scalar` is the lowering, by default the
-    builder's method of the same name.
+    builder's method of the same name; `fast` is the Python operator, which is much faster on single numbers.
     """
 
     def define(fn):
@@ -116,6 +116,7 @@ def elementwise(numpy, *derivatives, scalar=None, singular=False):
             aval=lambda *avals, **params: elementwise_aval(row, *avals, **params),
             batch=lambda args, batched, params: elementwise_batch(row, args, batched, params),
             lower=Map(scalar or (lambda s, *xs, name=fn.__name__.lstrip("_"), **params: getattr(s, name)(*xs, **params))),
+            fast=fast,
             numpy=numpy if isinstance(numpy, np.ufunc) else None,
             doc=(fn.__doc__ or "").strip(),
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.aval import Aval
 from ..core.derivative import Deferred, Pair, zero
-from ..core.lowering import Call
+from ..core.lowering import Call, View
 from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ShapeError, explain
@@ -182,14 +182,31 @@ def _align_batch(indices, batched):
     return [pad_front(i, k + 1) if b else i for i, b in zip(indices, batched, strict=True)], k
 
 
-def _index_batch(args, batched, params):
+def _parts(key):
+    return key if isinstance(key, tuple) else (key,)
+
+
+@primitive(
+    derivative=[
+        Pair(jvp=lambda t, key: _index(t, key=key), vjp=lambda g, key, in_shape: Scatter(g, (), key, in_shape)),
+    ],
+    aval=lambda x, key: Aval(result_shape(x.shape, key, []), x.dtype),
+    batch=lambda args, batched, params: _index(*args, key=(slice(None), *_parts(params["key"]))),
+    lower=View(),
+    name="index",
+)
+def _index(x, *, key):
+    """x[key] for a key of ints, slices, None and Ellipsis"""
+    return x[key]
+
+
+def _gather_batch(args, batched, params):
     x, *indices = args
-    key, flags = params["key"], batched[1:]
-    parts = key if isinstance(key, tuple) else (key,)
+    parts, flags = _parts(params["key"]), batched[1:]
     ndim = ndim_of(x) - batched[0]
     if not any(flags):
-        out = _index(x, *indices, key=(slice(None), *parts))
-        if indices and _where_arrays_go(parts, ndim) is None:
+        out = _gather(x, *indices, key=(slice(None), *parts))
+        if _where_arrays_go(parts, ndim) is None:
             k = len(np.broadcast_shapes(*(shape_of(i) for i in indices)))
             return moveaxis(out, k, 0)
         return out
@@ -197,34 +214,34 @@ def _index_batch(args, batched, params):
     if batched[0]:
         n = shape_of(x)[0]
         iota = np.arange(n).reshape(n, *(1,) * k)
-        out = _index(x, iota, *gathered, key=(ARRAY, *parts))
+        out = _gather(x, iota, *gathered, key=(ARRAY, *parts))
     else:
-        # Index axes come first in NumPy's layout if a slice separates them from each other; force that everywhere.
-        out = _index(expand(x, (0,)), np.zeros((1,) * (k + 1), np.intp), *gathered, key=(ARRAY, *parts))
+        # An index 0 into a new first axis, so that index axes come first here as they do with a batch of x.
+        out = _gather(expand(x, (0,)), np.zeros((1,) * (k + 1), np.intp), *gathered, key=(ARRAY, *parts))
     before = _where_arrays_go(parts, ndim)
     return out if not before else moveaxis(out, list(range(1, 1 + k)), list(range(1 + before, 1 + before + k)))
-
-
-def _index_aval(x, *indices, key):
-    return Aval(result_shape(x.shape, key, [i.shape for i in indices]), x.dtype)
 
 
 @primitive(
     derivative=[
         Pair(
-            jvp=lambda t, indices, key: _index(t, *indices, key=key),
+            jvp=lambda t, indices, key: _gather(t, *indices, key=key),
             vjp=lambda g, indices, key, in_shape: Scatter(g, indices, key, in_shape),
         ),
         zero,
     ],
-    aval=_index_aval,
-    batch=_index_batch,
+    aval=lambda x, *indices, key: Aval(result_shape(x.shape, key, [i.shape for i in indices]), x.dtype),
+    batch=_gather_batch,
     lower=Call(),
-    name="index",
+    name="gather",
 )
-def _index(x, *indices, key):
-    """x[key]"""
-    return x[rebuild(key, indices)] if indices else x[key]
+def _gather(x, *indices, key):
+    """x[key] for a key with index arrays"""
+    return x[rebuild(key, indices)]
+
+
+def _read(x, indices, key):
+    return _gather(x, *indices, key=key) if indices else _index(x, key=key)
 
 
 def _update_batch(row):
@@ -271,7 +288,7 @@ def _add_at(out, key, indices, v):
         Pair(jvp=lambda t: t, vjp=lambda g: g),
         Pair(
             jvp=lambda t, out, indices, key: _index_add(_zeros_like(out), t, *indices, key=key),
-            vjp=lambda g, indices, key, in_shape: sum_to_assigned(_index(g, *indices, key=key), in_shape),
+            vjp=lambda g, indices, key, in_shape: sum_to_assigned(_read(g, indices, key), in_shape),
         ),
         zero,
     ],
@@ -292,11 +309,11 @@ def _last_writes(shape, indices, key):
     size = math.prod(result_shape(shape, key, [shape_of(i) for i in indices]))
     ids = np.arange(1, size + 1).reshape(result_shape(shape, key, [shape_of(i) for i in indices]))
     written = _index_set(np.zeros(shape, np.int64), ids, *indices, key=key)
-    return _index(written, *indices, key=key) == ids
+    return _read(written, indices, key) == ids
 
 
 def _index_set_vjp(g, indices, key, in_shape):
-    part = _index(g, *indices, key=key)
+    part = _read(g, indices, key)
     last = _last_writes(shape_of(g), indices, key)
     return sum_to_assigned(part if last is None else part * last, in_shape)
 
@@ -337,8 +354,10 @@ def _index_set(x, v, *indices, key):
 
 def getitem(x, key):
     """`x[key]` for any array or Tensor and any key that NumPy knows."""
+    if type(key) is int or type(key) is slice:
+        return _index(as_value(x), key=key)
     static, indices = parse(key, x)
-    return _index(as_value(x), *indices, key=static)
+    return _read(as_value(x), indices, static)
 
 
 def _values_for(x, v, what, key, indices):

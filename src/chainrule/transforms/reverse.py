@@ -25,12 +25,11 @@ from ..errors import (
     ShapeError,
     explain,
 )
-from ..ops.elementwise import add
 from ..ops.shaping import cast
 from ..tensor import Tensor
 
 _tick = count(1).__next__
-_PLAIN = frozenset({np.ndarray, float, int})
+_PLAIN = frozenset({np.ndarray, np.float64, np.float32, float, int})
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 NOTHING = (None,) * 3  # kept by nodes whose rules need nothing; these can be walked any number of times
 
@@ -89,7 +88,8 @@ class SimpleNode:
             part = row.kind(i).pull(g, kept, params, aval)
             if aval is not None and not isinstance(part, Deferred) and dtype_of(part) != aval.dtype:
                 part = cast(part, aval.dtype)
-            yield parent, part
+            if part is not None:
+                yield parent, part
         if not retain and kept is not NOTHING:
             self.kept = None
 
@@ -106,12 +106,6 @@ class SimpleNode:
         return tuple(live)
 
 
-class HookedNode(SimpleNode):
-    """A SimpleNode with hooks, which the common path does not look for."""
-
-    __slots__ = ()
-
-
 class Node(SimpleNode):
     """A recorded operation; `avals` holds shape and dtype of the arguments that have a parent."""
 
@@ -124,6 +118,21 @@ class Node(SimpleNode):
         self.kept = kept
         self.params = params
         self.avals = avals
+
+
+class HookedSimpleNode(SimpleNode):
+    """A node with hooks, which the common paths do not look for."""
+
+    __slots__ = ()
+
+
+class HookedNode(Node):
+    """The same of a node with parameters."""
+
+    __slots__ = ()
+
+
+_HOOKED = {SimpleNode: HookedSimpleNode, Node: HookedNode}
 
 
 class Output:
@@ -231,7 +240,7 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
         elif entry[2] and type(part) is np.ndarray and part.dtype == entry[1].dtype:
             entry[1] += part
         else:
-            entry[1] = add(entry[1], part)
+            entry[1] = entry[1] + part
             entry[2] = type(entry[1]) is np.ndarray
 
     for node, g in seeds:
@@ -262,6 +271,19 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
             if not retain and kept is not NOTHING:
                 node.kept = None
             continue
+        if kind is Node and owner is None and wanted is None:
+            kept, params = node.kept, node.params
+            if kept is None:
+                raise freed(node)
+            for i, (parent, aval) in enumerate(zip(node.parents, node.avals, strict=True)):
+                if parent is not None:
+                    part = node.row.kind(i).pull(g, kept, params, aval)
+                    if not isinstance(part, Deferred) and part.dtype is not aval.dtype and part.dtype != aval.dtype:
+                        part = cast(part, aval.dtype)
+                    contribute(parent, part)
+            if not retain and kept is not NOTHING:
+                node.kept = None
+            continue
         for hook in list(getattr(node, "hooks", {}).values()):
             new = hook(g)
             g, ours = (g, ours) if new is None else (new, False)
@@ -279,8 +301,7 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
             entry[1][node.index] = g
         else:
             for parent, part in node.pull(g, retain, owner, needed):
-                if part is not None:
-                    contribute(parent, part)
+                contribute(parent, part)
 
 
 class Tape(Trace):
@@ -293,22 +314,26 @@ class Tape(Trace):
 
     # --- running operations -------------------------------------------------------------------------------------------
 
-    def process1(self, row, x):
+    def process1(self, row, x, params):
         if attention:
-            return self.process(row, (x,), {})
+            return self.process(row, (x,), params or {})
         note, x = x.note, x.value
-        out = row.evaluate(x) if type(x) is np.ndarray else row.call(x)
+        if params:
+            out = row.evaluate(x, **params) if type(x) in _PLAIN else row.call(x, **params)
+        else:
+            out = row.fast(x) if type(x) in _PLAIN else row.call(x)
         if note is None:
             return Tensor(out, self)
         plan = row.plans[1]
         if plan is None:
             return Tensor(out, self)
         dtype = out.dtype
-        avals = None
-        if x.dtype is not dtype or (dtype is not _F64 and dtype is not _F32) or x.shape != out.shape:
+        if params or x.dtype is not dtype or (dtype is not _F64 and dtype is not _F32) or x.shape != out.shape:
             if dtype.kind not in "fc":
                 return Tensor(out, self)
             avals = (Aval(x.shape, x.dtype),)
+        else:
+            avals = None
         keep_x, keep_out = plan
         if keep_x:
             kept = (x, out if keep_out else None)
@@ -316,7 +341,7 @@ class Tape(Trace):
             kept = (None, out) if keep_out else NOTHING
         if avals is None:
             return Tensor(out, self, SimpleNode(row, (note,), kept))
-        return Tensor(out, self, Node(row, (note,), kept, None, avals))
+        return Tensor(out, self, Node(row, (note,), kept, params, avals))
 
     def process2(self, row, x, y):
         if attention:
@@ -333,7 +358,7 @@ class Tape(Trace):
             y = y.value
             if note_y is not None:
                 mask += 2
-        out = row.evaluate(x, y) if type(x) in _PLAIN and type(y) in _PLAIN else row.call(x, y)
+        out = row.fast(x, y) if type(x) in _PLAIN and type(y) in _PLAIN else row.call(x, y)
         if not mask:
             return Tensor(out, self)
         plan = row.plans[mask]
@@ -541,8 +566,7 @@ class Tape(Trace):
             )
         if not hasattr(node, "hooks"):
             node.hooks = {}
-            if type(node) is SimpleNode:
-                node.__class__ = HookedNode
+            node.__class__ = _HOOKED.get(type(node), type(node))
 
         def call(g):
             new = hook(g if isinstance(g, Tensor) and g.owner is self else Tensor(g, self))

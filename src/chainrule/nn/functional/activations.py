@@ -91,7 +91,9 @@ def gelu(input, approximate="none"):
     if approximate == "none":
         return special.gelu(x)
     if approximate != "tanh":
-        raise ArgumentError(explain("gelu: unknown approximation", f"approximate: {approximate!r}", help="use 'none' or 'tanh'"))
+        raise ArgumentError(
+            explain("gelu: unknown approximation", f"approximate: {approximate!r}", help="use 'none' or 'tanh'")
+        )
     return 0.5 * x * (1 + elementwise.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))))
 
 
@@ -115,7 +117,11 @@ def _axis(x, dim, what):
     if dim is None:
         if ndim_of(x) > 2:
             raise ArgumentError(
-                explain(f"{what}: along which axis?", f"input: {shape_of(x)}", help="give it: dim=-1 is the last axis, dim=1 the channels")
+                explain(
+                    f"{what}: along which axis?",
+                    f"input: {shape_of(x)}",
+                    help="give it: dim=-1 is the last axis, dim=1 the channels",
+                )
             )
         return -1
     return dim

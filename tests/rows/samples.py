@@ -1,0 +1,401 @@
+"""Sample arguments for every row. A row without an entry here fails a test."""
+
+import numpy as np
+
+rng = np.random.default_rng(20)
+INT, F32, F64, C128 = np.dtype(np.int64), np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.complex128)
+
+
+class Sample:
+    """Arguments and static parameters of one call."""
+
+    def __init__(self, *args, **params):
+        self.args, self.params = args, params
+
+    def __repr__(self):
+        def short(x):
+            if not isinstance(x, np.ndarray):
+                return repr(x)
+            return f"{x.dtype.name}[{','.join(map(str, x.shape))}]"
+
+        parts = [short(a) for a in self.args] + [f"{k}={v}" for k, v in self.params.items()]
+        return "-".join(parts).replace(" ", "")
+
+
+def spread(shape, lo, hi, dtype=F64):
+    """Numbers in random order, evenly spread over an interval with a little noise: no ties, no kink hit by accident."""
+    dtype = np.dtype(dtype)
+    n = int(np.prod(shape, dtype=int))
+    x = lo + (hi - lo) * (np.arange(n) + rng.uniform(0.3, 0.7, n)) / max(n, 1)
+    x = rng.permutation(x).reshape(shape)
+    if dtype.kind == "c":
+        return (x + 1j * rng.uniform(0.2, 0.6, shape)).astype(dtype)
+    return x.astype(dtype)
+
+
+def normal(*shape, dtype=F64):
+    x = rng.normal(size=shape)
+    return (x + 1j * rng.normal(size=shape) if np.dtype(dtype).kind == "c" else x).astype(dtype)
+
+
+def ints(lo, hi, *shape):
+    return rng.integers(lo, hi, shape)
+
+
+def bools(*shape):
+    return rng.integers(0, 2, shape).astype(bool)
+
+
+def unary(lo, hi, dtypes=(F32,), integers=True):
+    samples = [Sample(spread(s, lo, hi)) for s in ((2, 3), (), (0,), (2, 0))]
+    samples += [Sample(spread((3,), lo, hi, d)) for d in dtypes]
+    if integers:
+        low, high = int(np.ceil(lo)), int(np.floor(hi))
+        samples += [Sample(ints(low, high + 1, 3))]
+    return samples
+
+
+COMPLEX = (F32, C128)
+
+
+def binary(lo, hi, lo2=None, hi2=None, complex=False, mixed=True):
+    lo2, hi2 = lo if lo2 is None else lo2, hi if hi2 is None else hi2
+
+    def pair(s, s2, d=F64, d2=F64):
+        return Sample(spread(s, lo, hi, d), spread(s2, lo2, hi2, d2))
+
+    samples = [
+        pair((2, 3), (2, 3)),
+        pair((2, 3), (3,)),
+        pair((2, 1), (1, 3)),
+        pair((1, 1, 2), (3, 1)),
+        pair((), (2,)),
+        pair((2,), ()),
+        pair((), ()),
+        pair((0, 3), (1, 3)),
+        pair((1,), (0,)),
+        pair((3,), (3,), F32, F32),
+    ]
+    if mixed:
+        samples += [
+            pair((3,), (2, 3), F32, F64),
+            pair((2, 1), (2,), F64, F32),
+            Sample(spread((3,), lo, hi), ints(int(np.ceil(lo2)), int(hi2) + 1, 3)),
+            Sample(ints(max(1, int(np.ceil(lo))), int(hi) + 2, 3), spread((2, 3), lo2, hi2)),
+            Sample(spread((3,), lo, hi, F32), 1.5),
+            Sample(2, spread((3,), lo2, hi2, F32)),
+        ]
+    if complex:
+        samples += [pair((3,), (3,), C128, C128), pair((2, 3), (3,), C128, F64), pair((3,), (2, 3), F64, C128)]
+    return samples
+
+
+def integer_pairs():
+    return [Sample(ints(0, 9, 2, 3), ints(0, 9, 3)), Sample(ints(0, 5, 3), 2), Sample(ints(0, 5, 0, 1), ints(0, 5, 3))]
+
+
+def truth_pairs():
+    return [
+        Sample(bools(2, 3), bools(3)),
+        Sample(normal(3), ints(0, 2, 2, 3)),
+        Sample(normal(0, 3), normal(3)),
+        Sample(bools(3).astype(float), 1.0),
+    ]
+
+
+def compared():
+    return [*binary(-2, 2, -1.9, 2.2, mixed=False), Sample(ints(0, 3, 4), ints(0, 3, 4)), Sample(normal(3), 1.0), Sample(bools(3), bools(3))]
+
+
+def over_axes(lo, hi, complex=False, dtypes=(F32,), empty=True, integers=True):
+    samples = [
+        Sample(spread((3,), lo, hi), axes=(0,)),
+        Sample(spread((2, 3), lo, hi), axes=(0,)),
+        Sample(spread((2, 3), lo, hi), axes=(0, 1)),
+        Sample(spread((2, 3, 2), lo, hi), axes=(0, 2)),
+        Sample(spread((2, 1, 3), lo, hi), axes=(1,)),
+        Sample(spread((2, 3), lo, hi), axes=()),
+        Sample(spread((), lo, hi), axes=()),
+        Sample(spread((0, 2), lo, hi), axes=(1,)),
+        *(Sample(spread((2, 3), lo, hi, d), axes=(1,)) for d in dtypes),
+    ]
+    if empty:
+        samples += [Sample(spread((0,), lo, hi), axes=(0,)), Sample(spread((2, 0, 3), lo, hi), axes=(0, 1))]
+    if complex:
+        samples += [Sample(spread((3, 2), lo, hi, C128), axes=(0,)), Sample(spread((3,), lo, hi, C128), axes=(0,))]
+    if integers:
+        samples += [Sample(ints(1, 4, 2, 3), axes=(0,))]
+    return samples
+
+
+def along_axis(lo, hi, complex=False, zeros=False):
+    samples = [
+        Sample(spread((4,), lo, hi), axis=0),
+        Sample(spread((2, 5), lo, hi), axis=1),
+        Sample(spread((3, 2), lo, hi), axis=0),
+        Sample(spread((1, 2), lo, hi), axis=0),
+        Sample(spread((0, 2), lo, hi), axis=1),
+        Sample(spread((3,), lo, hi, F32), axis=0),
+        Sample(ints(1, 4, 3), axis=0),
+    ]
+    if zeros:
+        samples += [Sample(spread((2, 0), lo, hi), axis=1), Sample(bools(4), axis=0)]
+    if complex:
+        samples += [Sample(spread((3,), lo, hi, C128), axis=0)]
+    return samples
+
+
+def moved(*params, name):
+    return [
+        Sample(normal(*shape, dtype=d), **{name: p}) for shape, p in params for d in (F64, F32, C128, INT)
+    ]
+
+
+FULL = slice(None)
+
+
+def _array():
+    from chainrule.ops.indexing import ARRAY
+
+    return ARRAY
+
+
+ARRAY = _array()
+
+# (shape of the array, static key, index arrays)
+KEYS = [
+    ((4,), 2, ()),
+    ((4,), -1, ()),
+    ((4,), slice(1, None, 2), ()),
+    ((4,), slice(None, None, -1), ()),
+    ((3, 4), (slice(None, None, -2), 1), ()),
+    ((3, 4), (None, Ellipsis, slice(0, 2)), ()),
+    ((3, 4), (1, None), ()),
+    ((3, 4), Ellipsis, ()),
+    ((3, 4), (1, 2), ()),
+    ((), (), ()),
+    ((), (None,), ()),
+    ((3, 4), (slice(3, 3),), ()),
+    ((0, 3), (FULL, slice(1, 2)), ()),
+    ((4,), (ARRAY,), (np.array([0, 2, 0, 3, 2]),)),
+    ((4,), (ARRAY,), (np.array([[0, -1], [1, 1]]),)),
+    ((4,), (ARRAY,), (np.array(2),)),
+    ((4,), (ARRAY,), (np.array([], int),)),
+    ((3, 4), (ARRAY, ARRAY), (np.array([0, 2, 0]), np.array([1, 3, 1]))),
+    ((3, 4), (ARRAY, ARRAY), (np.array([[0], [2]]), np.array([1, 3, 1]))),
+    ((3, 4), (FULL, ARRAY), (np.array([1, 1, 0]),)),
+    ((3, 4), (ARRAY, slice(None, None, -1)), (np.array([1, 2]),)),
+    ((3, 4, 2), (ARRAY, FULL, ARRAY), (np.array([0, 2]), np.array([1, 1]))),
+    ((3, 4, 2), (0, FULL, ARRAY), (np.array([1, 0, 1]),)),
+    ((3, 4, 2), (FULL, 1, ARRAY), (np.array([1, 0, 1]),)),
+    ((3, 4, 2), (Ellipsis, ARRAY, None), (np.array([1, 0, 1]),)),
+    ((3, 4, 2), (ARRAY, None, ARRAY), (np.array([0, 2]), np.array([1, 3]))),
+    ((2, 3, 4, 2), (FULL, ARRAY, FULL, ARRAY), (np.array([[0], [2]]), np.array([1, 1]))),
+    ((2, 3, 4, 2), (FULL, ARRAY, ARRAY), (np.array([0, 0]), np.array([[1], [3]]))),
+]
+
+
+def index_samples():
+    samples = [Sample(normal(*shape), *indices, key=key) for shape, key, indices in KEYS]
+    samples += [Sample(normal(4, dtype=d), np.array([1, 1, 3]), key=(ARRAY,)) for d in (F32, C128, INT)]
+    return samples
+
+
+def update_samples():
+    from chainrule.ops.indexing import result_shape
+
+    samples = []
+    for shape, key, indices in KEYS:
+        selected = result_shape(shape, key, [i.shape for i in indices])
+        samples.append(Sample(normal(*shape), normal(*selected), *indices, key=key))
+    two = np.array([1, 1, 3])
+    samples += [Sample(normal(4, dtype=d), normal(3, dtype=d), two, key=(ARRAY,)) for d in (F32, C128, INT)]
+    samples += [
+        Sample(normal(4), normal(), two, key=(ARRAY,)),
+        Sample(normal(4), 2.0, two, key=(ARRAY,)),
+        Sample(normal(3, 4), normal(2, 1), two[:2], key=(ARRAY,)),
+        Sample(normal(3, 4), normal(1, 4), key=(slice(0, 2),)),
+        Sample(normal(4), normal(1, 1, 3), two, key=(ARRAY,)),
+        Sample(normal(3, 4), normal(1, 3), key=(FULL, 1)),
+        Sample(normal(3, 4), normal(), key=(FULL, 1)),
+        Sample(normal(3, 4, 2), normal(3), np.array([1, 1]), key=(0, FULL, ARRAY)) if False else Sample(normal(3, 4, 2), normal(4), np.array([1, 1]), key=(0, FULL, ARRAY)),
+        Sample(normal(2, 3, 4), normal(2, 1), two, key=(FULL, ARRAY, 2)),
+    ]
+    return samples
+
+
+def pairs_of(*params, name=None, dtypes=((F64, F64), (F32, F32), (C128, C128), (F32, F64), (C128, F64), (F64, C128))):
+    samples = []
+    for n, (s, s2, *p) in enumerate(params):
+        for d, d2 in dtypes if n < 2 else dtypes[:1]:
+            samples.append(Sample(normal(*s, dtype=d), normal(*s2, dtype=d2), **({name: p[0]} if name else {})))
+    return samples
+
+
+SAMPLES = {
+    # shaping
+    "reshape": moved(((2, 3), (3, 2)), ((0, 2), (2, 0, 1)), ((), (1, 1)), name="shape"),
+    "transpose": moved(((2, 3, 4), (2, 0, 1)), ((0, 2), (1, 0)), ((), ()), name="perm"),
+    "broadcast_to": moved(((3, 1), (2, 3, 4)), ((), (2,)), ((1, 2), (0, 2)), ((0, 1), (2, 0, 3)), name="shape"),
+    "sum": over_axes(-1, 2, complex=True) + [Sample(bools(3), axes=(0,))],
+    "flip": moved(((2, 3), (0, 1)), ((3, 0), (0,)), ((2, 2), (1,)), name="axes"),
+    "pad": moved(((2, 3), ((1, 0), (0, 2))), ((0,), ((1, 1),)), ((), ()), name="widths"),
+    "astype": [
+        Sample(normal(2, 3, dtype=d), dtype=to) for d in (F64, F32, C128, INT) for to in (F64, F32, C128) if d != to
+    ]
+    + [Sample(normal(3), dtype=INT), Sample(normal(), dtype=F32), Sample(normal(0, 2), dtype=F32)],
+    # elementwise
+    "conjugate": unary(-2, 2, COMPLEX),
+    "masked_multiply": binary(-2, 2, complex=True),
+    "add": binary(-2, 2, complex=True),
+    "subtract": binary(-2, 2, complex=True),
+    "multiply": binary(-2, 2, complex=True),
+    "divide": binary(-2, 2, 0.5, 2.5, complex=True),
+    "negative": unary(-2, 2, COMPLEX),
+    "square": unary(-2, 2, COMPLEX),
+    "reciprocal": unary(0.5, 2, COMPLEX, integers=False),
+    "power": binary(0.5, 2, 0.6, 2.3, complex=True) + [
+        Sample(spread((3,), -2, 2), 3), Sample(spread((3,), -2, 2), 1), Sample(spread((3,), -2, 2), 0),
+        Sample(spread((3,), -2, 2), np.array([0, 1, 2])), Sample(spread((3,), 0.5, 2), -2), Sample(spread((3,), 0.5, 2), 0.5),
+        Sample(spread((3,), -2, 2, C128), 3), Sample(ints(1, 4, 3), 2),
+    ],
+    "remainder": binary(-3, 3.1, 1.2, 2.4),
+    "fmod": binary(-3, 3.1, 1.2, 2.4),
+    "trunc": unary(-2.2, 2.3),
+    "floor_divide": binary(-3, 3.1, 1.2, 2.4),
+    "maximum": binary(-2, 2.1, -1.8, 2.2),
+    "minimum": binary(-2, 2.1, -1.8, 2.2),
+    "fmax": binary(-2, 2.1, -1.8, 2.2),
+    "fmin": binary(-2, 2.1, -1.8, 2.2),
+    "where": [
+        Sample(bools(2, 3), normal(2, 3), normal(3)),
+        Sample(bools(3), normal(2, 1), normal()),
+        Sample(bools(), normal(2), normal(1)),
+        Sample(bools(1, 3), normal(0, 1), normal(3)),
+        Sample(np.array([True, False]), normal(2, dtype=F32), normal(2, dtype=F64)),
+        Sample(np.array([True, False]), normal(2, dtype=C128), normal(2)),
+        Sample(np.array([True, False]), normal(2, dtype=F32), 0),
+        Sample(np.array([True, False]), 1.5, normal(2, dtype=F32)),
+        Sample(np.array([True, False]), ints(0, 5, 2), normal(2)),
+        Sample(np.array([2.0, 0.0]), normal(2), normal(2)),
+    ],
+    "clip": [
+        Sample(spread((2, 3), -2, 2), np.array(-1.03), np.array(0.93)),
+        Sample(spread((3,), -2, 2, F32), -1.0, 1.0),
+        Sample(spread((2, 3), -2, 2), spread((3,), -1, -0.5), spread((2, 1), 0.5, 1)),
+        Sample(spread((0, 3), -2, 2), spread((3,), -1, -0.5), 2.0),
+        Sample(spread((3,), -2, 2), np.array(1.1), np.array(-0.9)),
+        Sample(spread((), -2, 2), -5.0, 5.0),
+        Sample(spread((3,), -2, 2, F32), spread((3,), -1, -0.5), 1),
+    ],
+    "absolute": unary(-2, 2.3, COMPLEX),
+    "sign": unary(-2, 2.3),
+    "signbit": unary(-2, 2.3),
+    "copysign": binary(0.5, 2, -2, 2.3) + binary(-2, -0.5, -2, 2.3),
+    "heaviside": binary(-2, 2.3, 0.2, 1.8),
+    "real": unary(-2, 2, COMPLEX),
+    "imag": unary(-2, 2, COMPLEX),
+    "exp": unary(-2, 2, COMPLEX),
+    "exp2": unary(-2, 2, COMPLEX),
+    "expm1": unary(-2, 2, COMPLEX),
+    "log": unary(0.5, 2, COMPLEX),
+    "log2": unary(0.5, 2, COMPLEX),
+    "log10": unary(0.5, 2, COMPLEX),
+    "log1p": unary(-0.5, 2, COMPLEX),
+    "logaddexp": binary(-2, 2),
+    "sqrt": unary(0.5, 2, COMPLEX),
+    "cbrt": unary(0.5, 2) + unary(-2, -0.5, integers=False),
+    "hypot": binary(0.5, 2) + binary(-2, -0.5, mixed=False),
+    "sin": unary(-2, 2, COMPLEX),
+    "cos": unary(-2, 2, COMPLEX),
+    "tan": unary(-1, 1, COMPLEX),
+    "arcsin": unary(-0.8, 0.8, COMPLEX),
+    "arccos": unary(-0.8, 0.8, COMPLEX),
+    "arctan": unary(-2, 2, COMPLEX),
+    "arctan2": binary(0.5, 2) + binary(-2, -0.5, 0.5, 1, mixed=False),
+    "sinh": unary(-2, 2, COMPLEX),
+    "cosh": unary(-2, 2, COMPLEX),
+    "tanh": unary(-2, 2, COMPLEX),
+    "arcsinh": unary(-2, 2, COMPLEX),
+    "arccosh": unary(1.5, 3, COMPLEX),
+    "arctanh": unary(-0.8, 0.8, COMPLEX),
+    "sigmoid": unary(-2, 2),
+    "softplus": unary(-2, 2),
+    "relu": unary(-2, 2.3),
+    # comparison
+    **{name: unary(-2.2, 2.3) for name in ("floor", "ceil", "rint")},
+    "round": [Sample(s.args[0], decimals=k) for s in unary(-2.2, 2.3) for k in (0, 1)],
+    **{name: compared() for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")},
+    **{name: unary(-2, 2, COMPLEX) for name in ("isnan", "isinf", "isfinite")},
+    **{name: truth_pairs() for name in ("logical_and", "logical_or", "logical_xor")},
+    "logical_not": [Sample(bools(3)), Sample(normal(2, 3)), Sample(bools(0, 2))],
+    **{name: integer_pairs() + [Sample(bools(3), bools(2, 3))] for name in ("bitwise_and", "bitwise_or", "bitwise_xor")},
+    "invert": [Sample(ints(0, 9, 3)), Sample(bools(2, 3)), Sample(bools(0))],
+    "left_shift": integer_pairs(),
+    "right_shift": integer_pairs(),
+    # joining
+    "concatenate": [
+        Sample(normal(2, 3), normal(2, 1), normal(2, 0), axis=1, sizes=(3, 1, 0)),
+        Sample(normal(2), normal(3), axis=0, sizes=(2, 3)),
+        Sample(normal(2), axis=0, sizes=(2,)),
+        Sample(normal(2, dtype=F32), normal(1), axis=0, sizes=(2, 1)),
+        Sample(normal(2, dtype=F32), normal(1, dtype=F32), axis=0, sizes=(2, 1)),
+        Sample(normal(2, dtype=C128), normal(1), axis=0, sizes=(2, 1)),
+        Sample(normal(2), ints(0, 9, 1), axis=0, sizes=(2, 1)),
+        Sample(ints(0, 9, 2), ints(0, 9, 1), axis=0, sizes=(2, 1)),
+        Sample(normal(0, 2), normal(0, 2), axis=0, sizes=(0, 0)),
+    ],
+    # reduction
+    "max": over_axes(-2, 2, empty=False),
+    "min": over_axes(-2, 2, empty=False),
+    "prod": over_axes(0.5, 2, complex=True) + over_axes(-2, -0.5, integers=False)
+    + [Sample(np.array([0.0, 1.5, 2.0]), axes=(0,)), Sample(np.array([[0.0, 1.5, 0.0], [0.5, 0.0, 3.0]]), axes=(1,)),
+       Sample(spread((7,), 0.5, 2), axes=(0,)), Sample(bools(3), axes=(0,))],
+    "logsumexp": over_axes(-2, 2, complex=True, dtypes=(F32,)),
+    "norm": over_axes(0.5, 2),
+    "all": over_axes(-2, 2) + [Sample(bools(2, 3), axes=(1,))],
+    "any": over_axes(-2, 2) + [Sample(bools(2, 3), axes=(1,))],
+    "argmax": along_axis(-2, 2),
+    "argmin": along_axis(-2, 2),
+    "cumsum": along_axis(-2, 2, complex=True, zeros=True),
+    "cumprod": along_axis(0.5, 2, complex=True, zeros=True) + [Sample(np.array([1.5, 0.0, 2.0, 0.0, 3.0]), axis=0), Sample(spread((9, 2), 0.5, 2), axis=0)],
+    # indexing
+    "nonzero": [Sample(np.array([0.0, 1.0, 2.0])), Sample(bools(2, 3)), Sample(normal(0, 2))],
+    "index": index_samples(),
+    "index_add": update_samples(),
+    "index_set": update_samples(),
+    # sorting
+    "argsort": along_axis(-2, 2),
+    "searchsorted": [
+        Sample(np.array([0.1, 1.0, 2.5]), normal(2, 2), side="left"),
+        Sample(np.array([0.1, 1.0, 2.5]), normal(3, dtype=F32), side="right"),
+        Sample(np.array([1, 4, 5]), np.array(4), side="right"),
+        Sample(np.array([]), normal(2), side="left"),
+    ],
+    # contraction
+    "matmul": pairs_of(((2, 3), (3, 4)), ((2, 2, 3), (3, 2)), ((2, 3), (4, 3, 1)), ((2, 1, 2, 3), (3, 3, 2)), ((0, 3), (3, 2)), ((2, 0), (0, 3)),
+                       ((0, 2, 3), (3, 2)), ((1, 1), (1, 1)))
+    + [Sample(normal(2, 3), ints(0, 4, 3, 2)), Sample(ints(0, 4, 2, 3), ints(0, 4, 3, 2))],
+    "contract": pairs_of(
+        ((2, 3), (3, 4), ((0, 1), (1, 2), (0, 2))), ((2, 3, 4), (3, 2, 4), ((0, 1, 2), (1, 0, 3), (3, 0, 2))),
+        ((2, 3, 4), (2, 5, 3), ((0, 1, 2), (0, 3, 1), (2, 0, 3))), ((3,), (3,), ((0,), (0,), ())),
+        ((2, 0), (0, 3), ((0, 1), (1, 2), (2, 0))), ((), (2,), ((), (0,), (0,))), ((0, 2), (2,), ((0, 1), (1,), (0,))), name="labels",
+    ),
+    # special
+    "erf": unary(-2, 2, integers=True),
+    "erfc": unary(-2, 2),
+    "erfinv": unary(-0.8, 0.8),
+    "gammaln": unary(0.5, 3),
+    "digamma": unary(0.5, 3),
+    "polygamma": [Sample(np.array(1), spread((2, 3), 0.5, 3)), Sample(np.array([[0], [2]]), spread((3,), 0.5, 3)), Sample(1, spread((3,), 1, 3)), Sample(2, spread((0,), 1, 3)), Sample(1, spread((3,), 1, 3, F32))],
+    # random
+    "random_bits": [Sample(np.array([1, 2, 3], np.uint64), shape=(2, 3)), Sample(np.array([1, 2, 3], np.uint64), shape=())],
+}  # fmt: skip
+
+# Rows whose evaluation takes complex numbers and is holomorphic around the samples, so that the complex step is exact.
+HOLOMORPHIC = {
+    "reshape", "transpose", "broadcast_to", "sum", "flip", "pad", "masked_multiply", "add", "subtract", "multiply", "divide", "negative",
+    "square", "reciprocal", "power", "where", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos", "tan", "arcsin",
+    "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arctanh", "concatenate", "prod", "cumsum", "cumprod", "logsumexp", "index",
+    "index_add", "index_set", "matmul", "contract", "erf", "erfc",
+}  # fmt: skip
