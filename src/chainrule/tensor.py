@@ -552,7 +552,8 @@ class Tensor(Value):
 
     @property
     def T(self):
-        return shaping.transpose(self)
+        n = len(self.shape)
+        return shaping._transpose(self, perm=tuple(range(n - 1, -1, -1))) if n > 1 else self
 
     @property
     def mT(self):

@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
@@ -88,7 +89,7 @@ class History:
     def mean_gradient_norms(self):
         """For each layer, the mean norm of its gradient over each complete epoch."""
         ends = np.cumsum([0, *self.steps_per_epoch])
-        pairs = list(zip(ends, ends[1:]))
+        pairs = list(pairwise(ends))
         return {layer: [float(np.mean(norms[a:b])) for a, b in pairs] for layer, norms in self.gradient_norms.items()}
 
     def to_csv(self, path):
@@ -204,7 +205,8 @@ def fit(
     >>> from chainrule.train import fit
     >>> x = np.linspace(-1, 1, 64)[:, None]
     >>> model = nn.Linear(1, 1)
-    >>> history = fit(model, (x, 2 * x + 1), loss=nn.MSELoss(), optimizer=optim.SGD(model.parameters(), lr=0.1), epochs=30, seed=0)
+    >>> sgd = optim.SGD(model.parameters(), lr=0.1)
+    >>> history = fit(model, (x, 2 * x + 1), loss=nn.MSELoss(), optimizer=sgd, epochs=30, seed=0)
     >>> len(history), history.train_loss[-1] < 1e-3
     (30, True)
     """
@@ -255,8 +257,8 @@ def fit(
             found = None if held_out is None else _evaluate(model, held_out, loss, metrics)
             _finish_epoch(history, means.values(), found, perf_counter() - began, steps)
             bar.set_postfix(_postfix(means, history))
-            # Every callback is asked, also after one has said stop.
-            if any([callback(history, model) is True for callback in callbacks]):
+            answers = [callback(history, model) for callback in callbacks]  # all of them, also after one has said stop
+            if any(answer is True for answer in answers):
                 history.stopped = f"by a callback after epoch {epoch}"
                 break
     except KeyboardInterrupt:
@@ -375,8 +377,8 @@ def _parts(batch):
 
 
 def _no_batches(name, epoch):
-    again = " (an iterator can be walked only once; pass a DataLoader)" if epoch > 1 else ""
-    return ArgumentError(explain(f"{name}: no batches in epoch {epoch}{again}", "batches: 0", help="check the size of the dataset"))
+    help = "check the size of the dataset, and drop_last" if epoch == 1 else "an iterator ends for good; pass a DataLoader"
+    return ArgumentError(explain(f"{name}: no batches in epoch {epoch}", "batches: 0", help=help))
 
 
 def _check_epochs(epochs):

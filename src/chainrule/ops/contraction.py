@@ -82,7 +82,9 @@ def matmul(x, y):
     array([11.])
     """
     x, y = as_value(x), as_value(y)
-    xs, ys = shape_of(x), shape_of(y)
+    xs, ys = x.shape, y.shape
+    if len(xs) == 2 == len(ys) and xs[1] == ys[0]:
+        return _matmul(x, y)
     if not xs or not ys or xs[-1] != ys[-2 if len(ys) > 1 else 0]:
         raise _mismatch(x, y)
     if len(xs) > 1 and len(ys) > 1:

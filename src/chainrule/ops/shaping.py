@@ -260,6 +260,8 @@ def pad_front(x, ndim):
 
 
 def as_shape(shape) -> tuple:
+    if type(shape) is int:
+        return (shape,)
     return (as_int(shape),) if not hasattr(shape, "__iter__") else tuple(as_int(n) for n in shape)
 
 

@@ -1,7 +1,5 @@
 """Adagrad."""
 
-import numpy as np
-
 from ..ops.elementwise import sqrt, square
 from .optimizer import Optimizer, check_torch_only, constant, only_real
 
@@ -56,7 +54,7 @@ class Adagrad(Optimizer):
 
     def init_one(self, param, hyper):
         only_real(param, "Adagrad")
-        return {"step": constant(0.0), "sum": constant(np.full(param.shape, hyper["initial_accumulator_value"], param.dtype))}
+        return {"step": constant(0.0), "sum": param.new_zeros(param.shape) + float(hyper["initial_accumulator_value"])}
 
     def step_one(self, param, grad, state, hyper):
         step, rate = hyper.once(_decayed, state["step"])

@@ -30,12 +30,13 @@ class Group(dict):
         self.update(settings)
 
     def __setitem__(self, key, value):
+        ours = not isinstance(self.get("lr"), Tensor)
         super().__setitem__(key, value)
         if key != "lr":
             return
         if isinstance(value, Tensor):
             self.rate = value
-        elif "rate" in self.__dict__ and self.rate.note is None:
+        elif ours and "rate" in self.__dict__:
             self.rate.data = np.float64(value)
         else:
             self.rate = constant(np.float64(value))
@@ -75,7 +76,9 @@ class Hyper(dict):
 def only_real(param, name):
     if param.dtype.kind == "c":
         raise UnsupportedError(
-            explain(f"{name} cannot update complex parameters", help="use SGD, or keep real and imaginary part as two parameters")
+            explain(
+                f"{name} cannot update complex parameters", help="use SGD, or keep real and imaginary part as two parameters"
+            )
         )
 
 
@@ -90,7 +93,12 @@ def check_settings(name, settings):
     for key in ("lr", "weight_decay", "eps", "momentum", "alpha", "lr_decay", "initial_accumulator_value"):
         value = settings.get(key)
         if value is not None and not isinstance(value, Tensor):
-            check(value >= 0, f"{name}: {key} must not be negative", value, "minimise with a positive rate, maximise with maximize=True")
+            check(
+                value >= 0,
+                f"{name}: {key} must not be negative",
+                value,
+                "minimise with a positive rate, maximise with maximize=True",
+            )
     for i, beta in enumerate(settings.get("betas", ())):
         check(0 <= beta < 1, f"{name}: betas[{i}] must be at least 0 and below 1", beta, "the usual betas are (0.9, 0.999)")
 
@@ -102,7 +110,10 @@ def check_torch_only(name, options):
             raise TypeError(f"{name} got an unexpected keyword argument {key!r}")
         if key == "differentiable" and value:
             raise UnsupportedError(
-                explain(f"{name}: differentiable=True", help="write the update with cr.grad and cr.tree_map to differentiate through it")
+                explain(
+                    f"{name}: differentiable=True",
+                    help="write the update with cr.grad and cr.tree_map to differentiate through it",
+                )
             )
 
 
@@ -215,9 +226,13 @@ class Optimizer(ABC):
                 )
             if p.dtype.kind not in "fc":
                 raise NonDifferentiableError(
-                    explain(f"{name}: parameter {i} has no derivative", f"found: {p.dtype} {p.shape}", help="use a floating point dtype")
+                    explain(
+                        f"{name}: parameter {i} has no derivative",
+                        f"found: {p.dtype} {p.shape}",
+                        help="use a floating point dtype",
+                    )
                 )
-            if not p.is_leaf or p.owner.level != 0:
+            if not p.is_leaf:
                 raise ArgumentError(
                     explain(
                         f"{name}: parameter {i} is the result of an operation, not a leaf",

@@ -27,9 +27,7 @@ class SGD(Optimizer):
     tensor([ 0.8, -1.6])
     """
 
-    def __init__(
-        self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False, **options
-    ):
+    def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False, **options):
         check_torch_only("SGD", options)
         check(
             not nesterov or (momentum > 0 and dampening == 0),

@@ -1,0 +1,361 @@
+"""Pictures of training runs and of what a classifier says. Needs Matplotlib (extra `plot`); opens no window.
+
+Every function returns a Matplotlib `Figure`; notebooks show it, `save` writes it to a file.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from .data.files import atomic_write
+from .errors import ArgumentError, ShapeError, explain, missing_extra
+from .tensor import Tensor
+
+BLUE, ORANGE, GREY, RED, GREEN = "#2f6db5", "#e07b28", "#666666", "#c0392b", "#2a8f4f"
+LOOK = {
+    "font.size": 10,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#888888",
+    "legend.frameon": False,
+    "savefig.dpi": 130,
+}
+
+
+def _matplotlib():
+    try:
+        import matplotlib
+        import matplotlib.figure
+        import matplotlib.ticker
+    except ImportError as error:
+        raise missing_extra("matplotlib", "plot", "chainrule.plot") from error
+    return matplotlib
+
+
+def _figure(width, height, rows=1, columns=1):
+    """A figure that no window system knows of, and its axes."""
+    figure = _matplotlib().figure.Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _styled(draw):
+    """Draw in the look of this file without changing the user's settings."""
+
+    def styled(*args, **kwargs):
+        with _matplotlib().rc_context(LOOK):
+            return draw(*args, **kwargs)
+
+    styled.__name__, styled.__qualname__, styled.__doc__, styled.__wrapped__ = draw.__name__, draw.__qualname__, draw.__doc__, draw
+    styled.__module__ = draw.__module__
+    return styled
+
+
+def save(figure, path):
+    """Write a figure to `path`, whole or not at all; the ending (.png, .svg, .pdf) says how.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from chainrule import plot
+    >>> from chainrule.train import History
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     plot.save(plot.loss_curves(History(train_loss=[1.0, 0.5])), Path(folder) / "loss.png")
+    ...     (Path(folder) / "loss.png").stat().st_size > 1000
+    True
+    """
+    path = Path(path)
+    with _matplotlib().rc_context(LOOK), atomic_write(path, "wb") as file:
+        figure.savefig(file, format=path.suffix.lstrip(".") or "png")
+
+
+@_styled
+def loss_curves(history):
+    """Training and validation loss of each epoch, on a log scale when they span more than a factor of ten.
+
+    Parameters
+    ----------
+    history : chainrule.train.History
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    MissingExtraError
+        Matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from chainrule import plot
+    >>> from chainrule.train import History
+    >>> plot.loss_curves(History(train_loss=[1.0, 0.5])).axes[0].get_ylabel()
+    'loss'
+    """
+    figure, ((axes,),) = _figure(6.4, 4.0)
+    if not len(history):  # stopped within the first epoch: single steps are all there is
+        axes.plot(range(1, len(history.batch_loss) + 1), history.batch_loss, color=BLUE, label="each batch")
+        _finish(axes, "Loss", "step", "loss", history.batch_loss)
+        return figure
+    epochs = range(1, len(history) + 1)
+    axes.plot(epochs, history.train_loss, color=BLUE, marker="o", markersize=3.5, label="training")
+    if history.validation_loss:
+        axes.plot(epochs, history.validation_loss, color=ORANGE, marker="s", markersize=3.5, label="validation")
+    _finish(axes, "Loss", "epoch", "loss", history.train_loss + history.validation_loss)
+    return figure
+
+
+@_styled
+def metric_curves(history, name="accuracy"):
+    """One metric of each epoch, for training and validation; accuracy is drawn in percent.
+
+    Parameters
+    ----------
+    history : chainrule.train.History
+    name : of the metric, as given to `fit`
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    ArgumentError
+        The history has no such metric.
+
+    Examples
+    --------
+    >>> from chainrule import plot
+    >>> from chainrule.train import History
+    >>> history = History(train_loss=[1.0, 0.5], train_metrics={"accuracy": [0.5, 0.9]})
+    >>> plot.metric_curves(history).axes[0].get_ylabel()
+    'accuracy [%]'
+    """
+    if name not in history.train_metrics:
+        raise ArgumentError(
+            explain(
+                f"metric_curves: no metric {name!r} in this history",
+                f"metrics: {', '.join(history.train_metrics) or 'none'}",
+                help=f"train with fit(..., metrics={[name]!r})",
+            )
+        )
+    figure, ((axes,),) = _figure(6.4, 4.0)
+    scale, unit = (100, " [%]") if name == "accuracy" else (1, "")
+    parts = [("training", history.train_metrics, BLUE, "o"), ("validation", history.validation_metrics, ORANGE, "s")]
+    for label, metrics, color, marker in parts:
+        values = scale * np.array(metrics.get(name, []), float)
+        if len(values):
+            epochs = range(1, len(values) + 1)
+            axes.plot(epochs, values, color=color, marker=marker, markersize=3.5, label=f"{label}, last {values[-1]:.4g}{unit[2:-1]}")
+    _finish(axes, name.capitalize(), "epoch", name + unit, None)
+    return figure
+
+
+@_styled
+def gradient_norms(history):
+    """The norm of each layer's gradient in each step, on a log scale: faint as it was, bold as a running median.
+
+    Parameters
+    ----------
+    history : chainrule.train.History
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Examples
+    --------
+    >>> from chainrule import plot
+    >>> from chainrule.train import History
+    >>> plot.gradient_norms(History(gradient_norms={"fc1": [1.0, 0.1]})).axes[0].get_yscale()
+    'log'
+    """
+    figure, ((axes,),) = _figure(7.2, 4.2)
+    colors = _matplotlib().colormaps["viridis"](np.linspace(0, 0.85, max(len(history.gradient_norms), 1)))
+    for color, (layer, norms) in zip(colors, history.gradient_norms.items()):
+        norms = np.where(np.asarray(norms, float) > 0, norms, np.nan)  # a log scale has no place for 0
+        steps = np.arange(1, len(norms) + 1)
+        width = len(norms) // 40
+        if width < 2:
+            axes.plot(steps, norms, color=color, linewidth=1.4, label=layer)
+            continue
+        axes.plot(steps, norms, color=color, alpha=0.22, linewidth=0.6)
+        middle, smooth = _running_median(norms, width)
+        axes.plot(middle, smooth, color=color, linewidth=1.8, label=layer)
+    _finish(axes, "Gradient norm of each layer", "step", "Euclidean norm", None)
+    axes.set_yscale("log")
+    _plain_log_ticks(axes)
+    # Beside the curves: layers are many and their curves fill the axes.
+    if history.gradient_norms:
+        axes.legend(title="layer", loc="upper left", bbox_to_anchor=(1.0, 1.0), alignment="left")
+    return figure
+
+
+def _running_median(values, width):
+    """Medians of successive stretches of about `width` values, and the middle of each stretch."""
+    pieces = np.array_split(np.arange(len(values)), max(len(values) // width, 1))
+    medians = [np.nanmedian(values[p]) if np.isfinite(values[p]).any() else np.nan for p in pieces]
+    return np.array([p.mean() + 1 for p in pieces]), np.array(medians)
+
+
+@_styled
+def image_grid(images, labels=None, predictions=None, classes=None, columns=8):
+    """Grey-scale images with their labels; where predictions are given, those in red are wrong.
+
+    Parameters
+    ----------
+    images : (n, height, width)
+    labels, predictions : integers (n,), what each image shows and what a model says
+    classes : a name for each label
+    columns : images per row
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    ShapeError
+        Images do not have three axes, or numbers of images and labels differ.
+
+    Examples
+    --------
+    >>> from chainrule import plot
+    >>> figure = plot.image_grid(np.zeros((3, 8, 8)), labels=[0, 1, 2], predictions=[0, 1, 1], columns=3)
+    >>> [axes.get_title() for axes in figure.axes]
+    ['0', '1', '1, not 2']
+    """
+    images = _plain(images)
+    named = {"labels": labels, "predictions": predictions}
+    labels, predictions = (None if v is None else _plain(v) for v in named.values())
+    wrong = [k for k, v in (("labels", labels), ("predictions", predictions)) if v is not None and v.shape != images.shape[:1]]
+    if images.ndim != 3 or not len(images) or wrong:
+        found = {k: v.shape for k, v in (("images", images), ("labels", labels), ("predictions", predictions)) if v is not None}
+        raise ShapeError(
+            explain(
+                "image_grid: expects images (n, height, width) and one label each",
+                "    ".join(f"{k}: {s}" for k, s in found.items()),
+                help="reshape flat images first, for example images.reshape(-1, 28, 28)",
+            )
+        )
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    long = classes is not None and max(len(str(c)) for c in classes) > 3
+    figure, grid = _figure((1.45 if long else 1.1) * columns, (1.75 if long else 1.4) * rows + 0.2, rows, columns)
+
+    def name(i):
+        return str(classes[i]) if classes is not None else str(i)
+
+    for i, axes in enumerate(grid.flat):
+        axes.set_axis_off()
+        if i >= len(images):
+            figure.delaxes(axes)
+            continue
+        axes.imshow(images[i], cmap="gray_r", interpolation="nearest")
+        said = labels if predictions is None else predictions
+        if said is None:
+            continue
+        text, color = name(said[i]), "black"
+        if labels is not None and predictions is not None:
+            right = labels[i] == predictions[i]
+            color = GREEN if right else RED
+            text = text if right else f"{text},{chr(10) if long else ' '}not {name(labels[i])}"
+        axes.set_title(text, fontsize=8.5, color=color, loc="center", pad=3)
+    return figure
+
+
+@_styled
+def confusion_matrix(labels, predictions, classes=None):
+    """How many samples of each class (rows) were taken for which (columns).
+
+    Parameters
+    ----------
+    labels, predictions : integers (n,)
+    classes : a name for each label
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    ShapeError
+        The two differ in shape.
+
+    Examples
+    --------
+    >>> from chainrule import plot
+    >>> plot.confusion_matrix([0, 1, 1], [0, 1, 0], ["cat", "dog"]).axes[0].get_xlabel()
+    'predicted'
+    """
+    labels, predictions = _plain(labels), _plain(predictions)
+    if labels.ndim != 1 or labels.shape != predictions.shape or not len(labels):
+        raise ShapeError(
+            explain(
+                "confusion_matrix: labels and predictions must have one shape (n,)",
+                f"labels: {labels.shape}    predictions: {predictions.shape}",
+                help="for scores of each class, give scores.argmax(1)",
+            )
+        )
+    n = max(int(labels.max()), int(predictions.max())) + 1 if classes is None else len(classes)
+    names = [str(c) for c in (range(n) if classes is None else classes)]
+    counts = np.zeros((n, n), int)
+    np.add.at(counts, (labels, predictions), 1)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    side = 1.6 + 0.5 * max(n, 4)
+    figure, ((axes,),) = _figure(side + 0.4, side)
+    # The square root lets rare confusions be seen beside a diagonal that is near 1.
+    axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1.15)
+    small = 7.5 if counts.max() > 999 else 8.5
+    for i in range(n):
+        for j in range(n):
+            if counts[i, j]:
+                dark = shares[i, j] > 0.4
+                axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=small, color="white" if dark else "#222222")
+    long = max(map(len, names)) > 3
+    axes.set_xticks(range(n), names, rotation=45 if long else 0, ha="right" if long else "center", rotation_mode="anchor")
+    axes.set_yticks(range(n), names)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    right = int(np.trace(counts))
+    axes.set_title(f"{right} of {len(labels)} right ({100 * right / len(labels):.2f} %)")
+    return figure
+
+
+def _plain(x):
+    return np.asarray(x.detach() if isinstance(x, Tensor) else x)
+
+
+def _finish(axes, title, xlabel, ylabel, losses):
+    """Titles, whole numbers on the x axis, and a log scale for losses that span more than a factor of ten."""
+    ticker = _matplotlib().ticker
+    axes.set_title(title)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
+    axes.margins(x=0.02)
+    if losses and min(losses) > 0 and max(losses) > 10 * min(losses):
+        axes.set_yscale("log")
+        _plain_log_ticks(axes)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
+
+
+def _plain_log_ticks(axes):
+    """0.1, 0.2, 0.5, 1 rather than powers of ten, as long as these fit."""
+    ticker = _matplotlib().ticker
+    low, high = axes.get_ylim()
+    decades = math.log10(high / low) if low > 0 else 9
+    if decades < 4:
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)))
+        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(ticker.NullFormatter())
