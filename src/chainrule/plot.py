@@ -3,6 +3,7 @@
 Every function returns a Matplotlib `Figure`; notebooks show it, `save` writes it to a file.
 """
 
+import functools
 import math
 from pathlib import Path
 
@@ -48,12 +49,11 @@ def _figure(width, height, rows=1, columns=1):
 def _styled(draw):
     """Draw in the look of this file without changing the user's settings."""
 
+    @functools.wraps(draw)
     def styled(*args, **kwargs):
         with _matplotlib().rc_context(LOOK):
             return draw(*args, **kwargs)
 
-    styled.__name__, styled.__qualname__, styled.__doc__, styled.__wrapped__ = draw.__name__, draw.__qualname__, draw.__doc__, draw
-    styled.__module__ = draw.__module__
     return styled
 
 
@@ -146,13 +146,13 @@ def metric_curves(history, name="accuracy"):
             )
         )
     figure, ((axes,),) = _figure(6.4, 4.0)
-    scale, unit = (100, " [%]") if name == "accuracy" else (1, "")
+    scale, unit, end = (100, " [%]", " %") if name == "accuracy" else (1, "", "")
     parts = [("training", history.train_metrics, BLUE, "o"), ("validation", history.validation_metrics, ORANGE, "s")]
     for label, metrics, color, marker in parts:
         values = scale * np.array(metrics.get(name, []), float)
         if len(values):
             epochs = range(1, len(values) + 1)
-            axes.plot(epochs, values, color=color, marker=marker, markersize=3.5, label=f"{label}, last {values[-1]:.4g}{unit[2:-1]}")
+            axes.plot(epochs, values, color=color, marker=marker, markersize=3.5, label=f"{label}, {values[-1]:.4g}{end} at the end")
     _finish(axes, name.capitalize(), "epoch", name + unit, None)
     return figure
 
@@ -316,8 +316,8 @@ def confusion_matrix(labels, predictions, classes=None):
     for i in range(n):
         for j in range(n):
             if counts[i, j]:
-                dark = shares[i, j] > 0.4
-                axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=small, color="white" if dark else "#222222")
+                color = "white" if shares[i, j] > 0.4 else "#222222"
+                axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=small, color=color)
     long = max(map(len, names)) > 3
     axes.set_xticks(range(n), names, rotation=45 if long else 0, ha="right" if long else "center", rotation_mode="anchor")
     axes.set_yticks(range(n), names)

@@ -54,7 +54,7 @@ class LRScheduler(ABC):
         self.optimizer = optimizer
         for group in optimizer.param_groups:
             if last_epoch == -1:
-                group["initial_lr"] = float(group["lr"])
+                group.setdefault("initial_lr", float(group["lr"]))  # a schedule made before has changed lr already
             elif "initial_lr" not in group:
                 raise ArgumentError(
                     explain(

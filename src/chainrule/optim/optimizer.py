@@ -163,7 +163,7 @@ class Optimizer(ABC):
             raise ArgumentError(
                 explain(
                     f"{type(self).__name__} got no parameters",
-                    help="an iterator such as model.parameters() can be used only once; layers in a plain list need nn.ModuleList",
+                    help="model.parameters() can be walked only once; layers in a plain list need nn.ModuleList",
                 )
             )
         for group in params if isinstance(params[0], Mapping) else [{"params": params}]:
