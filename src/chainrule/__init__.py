@@ -44,7 +44,7 @@ from .transforms.derivatives import (
     vjp as vjp,
 )
 from .transforms.record import graph as graph
-from .transforms.reverse import enable_grad as enable_grad, is_grad_enabled as is_grad_enabled, no_grad as no_grad
+from .transforms.scope import enable_grad as enable_grad, is_grad_enabled as is_grad_enabled, no_grad as no_grad
 from .trees import tree_leaves as tree_leaves, tree_map as tree_map
 
 __version__ = "0.1.0"

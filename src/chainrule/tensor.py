@@ -9,7 +9,7 @@ from .core.dispatch import state
 from .core.value import Value
 from .errors import ArgumentError, LostDerivativeError, UnsupportedError, explain
 from .names import torch_names
-from .ops import arranging, comparison, contraction, elementwise, indexing, joining, reduction, shaping, sorting, special
+from .ops import activation, arranging, comparison, contraction, elementwise, indexing, joining, reduction, shaping, sorting, special
 
 # What to call for a NumPy function or ufunc that meets a Tensor; the numpy namespace fills it in.
 NUMPY_FUNCTIONS: dict = {}
@@ -423,7 +423,7 @@ class Tensor(Value):
     sin, cos, tan, tanh = elementwise.sin, elementwise.cos, elementwise.tan, elementwise.tanh
     abs, sign, reciprocal = elementwise.absolute, elementwise.sign, elementwise.reciprocal
     log1p, expm1, log2, log10 = elementwise.log1p, elementwise.expm1, elementwise.log2, elementwise.log10
-    sigmoid, relu, erf = elementwise.sigmoid, elementwise.relu, special.erf
+    sigmoid, relu, erf = activation.sigmoid, activation.relu, special.erf
     clip = clamp = elementwise.clip
     conj = conjugate = elementwise.conjugate
     maximum, minimum = elementwise.maximum, elementwise.minimum

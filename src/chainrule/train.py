@@ -16,7 +16,7 @@ from .data.loader import DataLoader
 from .errors import ArgumentError, ChainruleError, ShapeError, explain
 from .random import manual_seed
 from .tensor import Tensor
-from .transforms.reverse import no_grad
+from .transforms.scope import no_grad
 
 EVALUATION_BATCH = 1024
 

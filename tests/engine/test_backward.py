@@ -19,7 +19,7 @@ from chainrule.errors import (
     ShapeError,
     UnsupportedError,
 )
-from chainrule.transforms.reverse import NOTHING
+from chainrule.transforms.backward import NOTHING
 
 close = np.testing.assert_allclose
 

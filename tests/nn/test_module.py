@@ -237,7 +237,13 @@ def test_state_takes_arrays_and_casts():
 def test_what_does_not_fit_is_listed_at_once():
     model = Net()
     before = model.fc1.weight.detach().numpy()
-    state = {**model.state_dict(), "fc1.bias": np.zeros(9), "fc2.bias": np.zeros(2), "new": np.zeros(1), "fc1.weight": before + 1}
+    state = {
+        **model.state_dict(),
+        "fc1.bias": np.zeros(9),
+        "fc2.bias": np.zeros(2),
+        "new": np.zeros(1),
+        "fc1.weight": before + 1,
+    }
     del state["scale"], state["offset"]
     with pytest.raises(nn.StateDictError) as error:
         model.load_state_dict(state)
@@ -246,11 +252,11 @@ def test_what_does_not_fit_is_listed_at_once():
     assert "fc1.bias: expected (8,), found (9,)" in text and "fc2.bias: expected (3,), found (2,)" in text
     assert np.array_equal(model.fc1.weight.detach(), before), "nothing is loaded if anything is wrong"
     assert isinstance(error.value, RuntimeError)
-    with pytest.raises(nn.StateDictError, match="fc1.bias"):
+    with pytest.raises(nn.StateDictError, match="wrong shape: fc1"):
         model.load_state_dict(state, strict=False)
     del state["fc1.bias"], state["fc2.bias"]
     keys = model.load_state_dict(state, strict=False)
-    assert keys.missing_keys == ["fc1.bias", "fc2.bias", "scale", "offset"][2:] + ["fc1.bias", "fc2.bias"]
+    assert keys.missing_keys == ["scale", "offset", "fc1.bias", "fc2.bias"]
     assert keys.unexpected_keys == ["new"]
     assert np.array_equal(model.fc1.weight.detach(), before + 1)
 
@@ -303,7 +309,7 @@ def test_leaves_are_the_parameters_and_have_labels():
 
 def test_modules_of_different_structure_do_not_match():
     with pytest.raises(TreeError):
-        cr.tree_map(lambda a, b: a, nn.Linear(2, 2), nn.Linear(2, 2, bias=False))
+        cr.tree_map(lambda a, b: a, nn.Linear(2, 2, bias=False), nn.Linear(2, 2))
     with pytest.raises(TreeError):
         cr.tree_map(lambda a, b: a, nn.Sequential(nn.Linear(2, 2)), nn.ModuleList([nn.Linear(2, 2)]))
     model = nn.Linear(2, 2, bias=False)
@@ -404,7 +410,9 @@ def test_second_order_product(data):
     for have, *slopes in zip(cr.tree_leaves(product), *points, strict=True):
         a, b, c, d = (np.asarray(s) for s in slopes)
         np.testing.assert_allclose(have.detach(), (8 * (c - b) - (d - a)) / (12 * h), rtol=1e-6, atol=1e-10)
-    twice = cr.grad(lambda m: sum((g * d).sum() for g, d in zip(cr.tree_leaves(gradient(m)), cr.tree_leaves(t), strict=True)))(model)
+    twice = cr.grad(lambda m: sum((g * d).sum() for g, d in zip(cr.tree_leaves(gradient(m)), cr.tree_leaves(t), strict=True)))(
+        model
+    )
     for have, other in zip(cr.tree_leaves(product), cr.tree_leaves(twice), strict=True):
         np.testing.assert_allclose(have.detach(), other.detach(), rtol=1e-9, atol=1e-13)
 

@@ -10,7 +10,7 @@ class Sample:
     """Arguments and static parameters of one call."""
 
     def __init__(self, *args, **params):
-        self.args, self.params = args, params
+        self.args, self.params = tuple(np.asarray(a) if isinstance(a, np.generic) else a for a in args), params
 
     def __repr__(self):
         def short(x):
@@ -56,6 +56,24 @@ def unary(lo, hi, dtypes=(F32,), integers=True):
 
 
 COMPLEX = (F32, C128)
+
+
+def steps(x):
+    """As unary, but clear of whole and half numbers."""
+    return [Sample(s.args[0] if s.args[0].dtype.kind == "i" else np.asarray(np.rint(s.args[0]) + np.where(s.args[0] > 0.1, 0.2, -0.3), s.args[0].dtype))
+            for s in x]  # fmt: skip
+
+
+def modular():
+    """Pairs whose quotients are clear of whole numbers, and remainders clear of 0."""
+    y, q = spread((2, 3), 1.2, 2.4), np.array([[-2.0, -1, 0], [1, 2, 3]])
+    x = y * (q + spread((2, 3), 0.2, 0.8))
+    return [
+        Sample(x, y), Sample(x[0].astype(F32), y[0].astype(F32)), Sample(x, y[:1] * 0 + 1.3 * (x[:1] < 9)), Sample(x[:0], y[:1]),
+        Sample(x[0, 0].reshape(()), y[0, 0].reshape(())), Sample(np.array([1.5, -1.5]), 2), Sample(np.array([1.5, -1.5], F32), 2.0),
+        Sample(np.array([[1.5], [-1.5]], F32), np.array([2.0, 2.5])), Sample(np.array([3, -5]), np.array([[2.0], [3.5]])), Sample(ints(1, 9, 3), ints(2, 4, 3)),
+        Sample(7, np.array([2.0, 3.0, 5.0])),
+    ]  # fmt: skip
 
 
 def binary(lo, hi, lo2=None, hi2=None, complex=False, mixed=True):
@@ -196,9 +214,13 @@ KEYS = [
 
 
 def index_samples():
-    samples = [Sample(normal(*shape), *indices, key=key) for shape, key, indices in KEYS]
-    samples += [Sample(normal(4, dtype=d), np.array([1, 1, 3]), key=(ARRAY,)) for d in (F32, C128, INT)]
-    return samples
+    samples = [Sample(normal(*shape), key=key) for shape, key, indices in KEYS if not indices]
+    return samples + [Sample(normal(4, dtype=d), key=slice(1, None)) for d in (F32, C128, INT)]
+
+
+def gather_samples():
+    samples = [Sample(normal(*shape), *indices, key=key) for shape, key, indices in KEYS if indices]
+    return samples + [Sample(normal(4, dtype=d), np.array([1, 1, 3]), key=(ARRAY,)) for d in (F32, C128, INT)]
 
 
 def update_samples():
@@ -218,8 +240,8 @@ def update_samples():
         Sample(normal(4), normal(1, 1, 3), two, key=(ARRAY,)),
         Sample(normal(3, 4), normal(1, 3), key=(FULL, 1)),
         Sample(normal(3, 4), normal(), key=(FULL, 1)),
-        Sample(normal(3, 4, 2), normal(3), np.array([1, 1]), key=(0, FULL, ARRAY)) if False else Sample(normal(3, 4, 2), normal(4), np.array([1, 1]), key=(0, FULL, ARRAY)),
-        Sample(normal(2, 3, 4), normal(2, 1), two, key=(FULL, ARRAY, 2)),
+        Sample(normal(3, 4, 2), normal(4), np.array([1, 1]), key=(0, FULL, ARRAY)),
+        Sample(normal(2, 4, 3), normal(2, 1), two, key=(FULL, ARRAY, 2)),
     ]
     return samples
 
@@ -259,10 +281,10 @@ SAMPLES = {
         Sample(spread((3,), -2, 2), np.array([0, 1, 2])), Sample(spread((3,), 0.5, 2), -2), Sample(spread((3,), 0.5, 2), 0.5),
         Sample(spread((3,), -2, 2, C128), 3), Sample(ints(1, 4, 3), 2),
     ],
-    "remainder": binary(-3, 3.1, 1.2, 2.4),
-    "fmod": binary(-3, 3.1, 1.2, 2.4),
-    "trunc": unary(-2.2, 2.3),
-    "floor_divide": binary(-3, 3.1, 1.2, 2.4),
+    "remainder": modular(),
+    "fmod": modular(),
+    "trunc": steps(unary(-2.2, 2.3)),
+    "floor_divide": modular(),
     "maximum": binary(-2, 2.1, -1.8, 2.2),
     "minimum": binary(-2, 2.1, -1.8, 2.2),
     "fmax": binary(-2, 2.1, -1.8, 2.2),
@@ -277,7 +299,7 @@ SAMPLES = {
         Sample(np.array([True, False]), normal(2, dtype=F32), 0),
         Sample(np.array([True, False]), 1.5, normal(2, dtype=F32)),
         Sample(np.array([True, False]), ints(0, 5, 2), normal(2)),
-        Sample(np.array([2.0, 0.0]), normal(2), normal(2)),
+        Sample(np.array([2, 0]), normal(2), normal(2)),
     ],
     "clip": [
         Sample(spread((2, 3), -2, 2), np.array(-1.03), np.array(0.93)),
@@ -292,7 +314,7 @@ SAMPLES = {
     "sign": unary(-2, 2.3),
     "signbit": unary(-2, 2.3),
     "copysign": binary(0.5, 2, -2, 2.3) + binary(-2, -0.5, -2, 2.3),
-    "heaviside": binary(-2, 2.3, 0.2, 1.8),
+    "heaviside": binary(0.5, 2.3, 0.2, 1.8) + binary(-2.3, -0.5, 0.2, 1.8, mixed=False),
     "real": unary(-2, 2, COMPLEX),
     "imag": unary(-2, 2, COMPLEX),
     "exp": unary(-2, 2, COMPLEX),
@@ -323,8 +345,8 @@ SAMPLES = {
     "softplus": unary(-2, 2),
     "relu": unary(-2, 2.3),
     # comparison
-    **{name: unary(-2.2, 2.3) for name in ("floor", "ceil", "rint")},
-    "round": [Sample(s.args[0], decimals=k) for s in unary(-2.2, 2.3) for k in (0, 1)],
+    **{name: steps(unary(-2.2, 2.3)) for name in ("floor", "ceil", "rint")},
+    "round": [Sample(s.args[0] / (10**k if s.args[0].dtype.kind == "f" else 1), decimals=k) for s in steps(unary(-2.2, 2.3)) for k in (0, 1)],
     **{name: compared() for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")},
     **{name: unary(-2, 2, COMPLEX) for name in ("isnan", "isinf", "isfinite")},
     **{name: truth_pairs() for name in ("logical_and", "logical_or", "logical_xor")},
@@ -351,6 +373,7 @@ SAMPLES = {
     "prod": over_axes(0.5, 2, complex=True) + over_axes(-2, -0.5, integers=False)
     + [Sample(np.array([0.0, 1.5, 2.0]), axes=(0,)), Sample(np.array([[0.0, 1.5, 0.0], [0.5, 0.0, 3.0]]), axes=(1,)),
        Sample(spread((7,), 0.5, 2), axes=(0,)), Sample(bools(3), axes=(0,))],
+    "log_softmax": over_axes(-2, 2, integers=False, empty=False),
     "logsumexp": over_axes(-2, 2, complex=True, dtypes=(F32,)),
     "norm": over_axes(0.5, 2),
     "all": over_axes(-2, 2) + [Sample(bools(2, 3), axes=(1,))],
@@ -362,6 +385,7 @@ SAMPLES = {
     # indexing
     "nonzero": [Sample(np.array([0.0, 1.0, 2.0])), Sample(bools(2, 3)), Sample(normal(0, 2))],
     "index": index_samples(),
+    "gather": gather_samples(),
     "index_add": update_samples(),
     "index_set": update_samples(),
     # sorting
@@ -397,5 +421,5 @@ HOLOMORPHIC = {
     "reshape", "transpose", "broadcast_to", "sum", "flip", "pad", "masked_multiply", "add", "subtract", "multiply", "divide", "negative",
     "square", "reciprocal", "power", "where", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos", "tan", "arcsin",
     "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arctanh", "concatenate", "prod", "cumsum", "cumprod", "logsumexp", "index",
-    "index_add", "index_set", "matmul", "contract", "erf", "erfc",
+    "gather", "index_add", "index_set", "matmul", "contract", "erf", "erfc",
 }  # fmt: skip

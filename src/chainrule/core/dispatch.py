@@ -36,6 +36,7 @@ class _State(threading.local):
         self.paused = ()  # tapes that do not record
         self.paused_below = -(10**9)  # tapes of a lower level than this do not record (no_grad)
         self.recorder = None
+        self.phase = None  # what a recorded program says it is doing, such as "update"
         self.scopes = []  # transforms now running their function, outermost first
 
     def ambient(self):

@@ -122,7 +122,7 @@ def check_axes(x, at_least, what):
     if ndim_of(x) < at_least:
         raise ShapeError(
             explain(
-                f"{what}: the input needs at least {at_least} axis" + ("es" if at_least > 1 else ""),
+                f"{what}: the input needs at least {at_least} ax{'es' if at_least > 1 else 'is'}",
                 f"found: {dtype_of(x)} {shape_of(x)}",
                 help="add an axis: x[None]",
             )

@@ -6,8 +6,7 @@ import numpy as np
 
 from .. import random
 from ..errors import ArgumentError, ShapeError, explain
-from ..ops.elementwise import clip
-from ..ops.special import erfinv
+from ..ops import clip, erfinv
 
 
 def _generator(generator):

@@ -5,8 +5,7 @@ import math
 import numpy as np
 
 from ..core.value import ndim_of, shape_of
-from ..ops.contraction import matmul
-from ..ops.shaping import flatten, transpose
+from ..ops import flatten, matmul, transpose
 from ..tensor import Tensor
 from . import init
 from .entry import check_axes, check_last, enter, parameter_dtype

@@ -6,10 +6,8 @@ import numpy as np
 
 from ..core.value import Value, shape_of
 from ..errors import ArgumentError, ShapeError, explain
-from ..ops.elementwise import absolute, clip, minimum
-from ..ops.joining import concatenate, stack
-from ..ops.reduction import max, norm
-from ..ops.shaping import as_value, cast, ravel, reshape
+from ..ops import absolute, clip, concatenate, max, minimum, norm, ravel, reshape, stack
+from ..ops.shaping import as_value, cast
 from ..tensor import Tensor
 from ..transforms.reverse import ROOT
 

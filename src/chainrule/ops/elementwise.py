@@ -94,6 +94,8 @@ def _power_partial_in_base(x, y):
 
 
 def _power_partial_in_exponent(x, out):
+    if isinstance(x, (int, float)):  # a number, whose logarithm must not decide the dtype
+        return out * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
     return out * log(where(x == 0, 1, x))
 
 
@@ -354,7 +356,11 @@ class _RealPart:
 
 class _ImaginaryPart:
     def bind(self, row, i):
-        return Bound(lambda t, env, params, aval: imag(t), lambda g, env, params, aval: g * 1j, frozenset())
+        def pull(g, env, params, aval):
+            # Without an aval the argument has the dtype of the result, so it is real.
+            return g * 1j if aval is not None and aval.dtype.kind == "c" else 0 * g
+
+        return Bound(lambda t, env, params, aval: imag(t), pull, frozenset())
 
 
 @elementwise(_real, _RealPart())
@@ -683,41 +689,3 @@ def radians(x):
     np.float64(3.141592653589793)
     """
     return as_value(x) * (math.pi / 180)
-
-
-# --- activations ----------------------------------------------------------------------------------------------------
-
-
-def _sigmoid(x):
-    e = np.exp(-np.abs(x))
-    return (np.where(x >= 0, 1, e) / (1 + e)).astype(e.dtype, copy=False)[()]
-
-
-@elementwise(_sigmoid, lambda out: out * (1 - out))
-def sigmoid(x):
-    """Logistic function `1 / (1 + exp(-x))`, without overflow.
-
-    >>> import chainrule as cr
-    >>> cr.sigmoid(np.array([0.0]))
-    array([0.5])
-    """
-
-
-@elementwise(lambda x: np.logaddexp(x, 0), lambda x: sigmoid(x))
-def softplus(x):
-    """`log(1 + exp(x))`, without overflow; a smooth `relu`.
-
-    >>> import chainrule as cr
-    >>> cr.softplus(np.array([1000.0]))
-    array([1000.])
-    """
-
-
-@elementwise(lambda x: np.maximum(x, 0), lambda x, out: cast(x > 0, dtype_of(out)))
-def relu(x):
-    """`max(x, 0)`, with derivative 0 at 0 as in PyTorch.
-
-    >>> import chainrule as cr
-    >>> cr.relu(np.array([-1.0, 2.0]))
-    array([0., 2.])
-    """

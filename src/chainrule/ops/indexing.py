@@ -276,6 +276,10 @@ def _zeros_like(x):
 
 
 def _add_at(out, key, indices, v):
+    if np.ndim(v):
+        extra = np.ndim(v) - len(result_shape(out.shape, key, [np.shape(i) for i in indices]))
+        if extra > 0:  # assignment takes values with more axes of length 1 in front, addition does not
+            v = np.reshape(v, np.shape(v)[extra:])
     if indices:
         np.add.at(out, rebuild(key, indices), v)
     else:

@@ -142,22 +142,28 @@ def _any(x, *, axes):
     return np.logical_or.reduce(x, axis=axes)
 
 
-def _position_row(name, fn):
-    @primitive(
+def position(fn):
+    """Row builder for `fn(x, *, axis)` that finds a place along one axis."""
+    row = primitive(
         derivative=[zero],
         aval=lambda x, axis: Aval(without(x.shape, (axis,)), np.dtype(np.intp)),
         batch=lambda args, batched, params: row(*args, axis=params["axis"] + 1),
         lower=Call(),
-        name=name,
-    )
-    def row(x, *, axis):
-        return fn(x, axis=axis)
-
+        name=fn.__name__.lstrip("_"),
+    )(fn)
     return row
 
 
-_argmax = _position_row("argmax", np.argmax)
-_argmin = _position_row("argmin", np.argmin)
+@position
+def _argmax(x, *, axis):
+    """Index of the first largest element along an axis."""
+    return np.argmax(x, axis=axis)
+
+
+@position
+def _argmin(x, *, axis):
+    """Index of the first smallest element along an axis."""
+    return np.argmin(x, axis=axis)
 
 
 def running(*, derivative):

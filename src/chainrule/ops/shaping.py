@@ -103,7 +103,7 @@ def _flip(x, *, axes):
 )
 def _pad(x, *, widths):
     """Zeros added before and after along each axis."""
-    return np.pad(x, widths)
+    return np.pad(x, widths) if widths else np.array(x)
 
 
 def _crop(g, widths, in_shape):

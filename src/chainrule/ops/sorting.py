@@ -32,7 +32,11 @@ def _argsort(x, *, axis):
 def _searchsorted_batch(args, batched, params):
     edges, x = args
     n = shape_of(edges if batched[0] else x)[0]
-    return stack([_searchsorted(edges[i] if batched[0] else edges, x[i] if batched[1] else x, **params) for i in range(n)])
+    if not batched[0]:  # one list of edges serves every entry
+        return _searchsorted(edges, x, **params)
+    if n == 0:
+        return np.zeros((0, *shape_of(x)[batched[1] :]), np.intp)
+    return stack([_searchsorted(edges[i], x[i] if batched[1] else x, **params) for i in range(n)])
 
 
 @primitive(

@@ -4,7 +4,10 @@ import functools
 import importlib
 import math
 
-from .elementwise import exp, log, log1p, multiply, sigmoid, where
+import numpy as np
+
+from ..core.value import dtype_of
+from .elementwise import exp, log, log1p, multiply, where
 from .families import elementwise
 from .shaping import as_value
 
@@ -72,7 +75,12 @@ def digamma(x):
     """
 
 
-@elementwise(scipy_special("polygamma"), None, lambda n, x: polygamma(n + 1, x))
+def _polygamma(n, x, polygamma=scipy_special("polygamma")):
+    out = polygamma(n, x)  # SciPy gives float64 also for float32
+    return out.astype(np.float32)[()] if dtype_of(x) in (np.float32, np.float16) else out
+
+
+@elementwise(_polygamma, None, lambda n, x: polygamma(n + 1, x))
 def polygamma(n, x):
     """The `n`-th derivative of `digamma`, for whole `n`.
 
@@ -103,24 +111,3 @@ def xlogy(x, y):
     x, y = as_value(x), as_value(y)
     none = x == 0
     return where(none, 0.0 * x, multiply(x, log(where(none, 1, y))))
-
-
-def silu(x):
-    """`x * sigmoid(x)`.
-
-    >>> import chainrule as cr
-    >>> cr.silu(np.array([0.0]))
-    array([0.])
-    """
-    return multiply(x, sigmoid(x))
-
-
-def gelu(x):
-    """`x` times the standard normal distribution function of `x`.
-
-    >>> import chainrule as cr
-    >>> cr.gelu(np.array([0.0]))
-    array([0.])
-    """
-    x = as_value(x)
-    return x * (0.5 * (1 + erf(x * (1 / math.sqrt(2)))))

@@ -1,6 +1,6 @@
 """Adam and AdamW."""
 
-from ..ops.elementwise import maximum, power, sqrt, square
+from ..ops import maximum, power, sqrt, square
 from .optimizer import Optimizer, check_torch_only, constant, only_real
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from ..errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
-from ..transforms.reverse import ROOT, enable_grad, is_grad_enabled
+from ..transforms.reverse import ROOT
+from ..transforms.scope import enable_grad, is_grad_enabled
 
 
 def constant(array):

@@ -1,6 +1,6 @@
 """RMSprop."""
 
-from ..ops.elementwise import sqrt, square
+from ..ops import sqrt, square
 from .optimizer import Optimizer, check_torch_only, only_real
 
 

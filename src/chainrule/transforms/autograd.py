@@ -8,7 +8,8 @@ from ..errors import ArgumentError, NonDifferentiableError, explain
 from ..tensor import Tensor
 from ..trees import flatten, leaves_like, unflatten
 from .custom import Rules
-from .reverse import Tape, own, walk_back
+from .backward import own, walk_back
+from .reverse import Tape
 
 
 def _as_list(xs):

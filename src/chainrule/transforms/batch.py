@@ -11,7 +11,7 @@ from ..ops.shaping import broadcast_to, expand, moveaxis
 from ..tensor import Tensor
 from ..trees import flatten, paths, unflatten
 from .forward import no_backward
-from .reverse import Scope
+from .scope import Scope
 
 
 class Batch(Trace):

@@ -10,7 +10,9 @@ from ..core.dispatch import attention, state
 from ..core.value import Value, dtype_of
 from ..tensor import Tensor
 from ..trees import flatten, unflatten
-from .reverse import ROOT, Call, Ended, Output, Tape, end
+from .backward import Call, Output
+from .reverse import ROOT, Tape
+from .scope import Ended, end
 
 # Objects with a Tensor `state` that a recomputation must see as the first run did (random generators).
 REPLAYED: list = []

@@ -17,7 +17,8 @@ from ..trees import flatten, leaves_like, tree_map, unflatten
 from .batch import Batch, vmap
 from .derivatives import vjp
 from .forward import Forward
-from .reverse import Call, Output, Tape
+from .backward import Call, Output
+from .reverse import Tape
 
 
 class CustomFunction:

@@ -5,6 +5,7 @@ import operator
 
 import numpy as np
 
+from ..core.dispatch import next_level
 from ..core.value import Value, dtype_of, shape_of, size_of
 from ..dtypes import is_inexact
 from ..errors import ArgumentError, NonDifferentiableError, NonScalarOutputError, ShapeError, explain
@@ -13,7 +14,9 @@ from ..tensor import Tensor
 from ..trees import flatten, leaves_like, paths, tree_map, unflatten
 from .batch import vmap
 from .forward import push_forward
-from .reverse import Leaf, Scope, Tape, next_level, own, walk_back
+from .backward import Leaf, own, walk_back
+from .reverse import Tape
+from .scope import Scope
 
 
 def _name(f):

@@ -9,7 +9,7 @@ from ..errors import LostDerivativeError, explain
 from ..ops.elementwise import add
 from ..ops.shaping import cast
 from ..tensor import Tensor
-from .reverse import Scope
+from .scope import Scope
 
 
 class Forward(Trace):

@@ -22,7 +22,8 @@ from ..errors import LostDerivativeError, NonDifferentiableError, TreeError, exp
 from ..tensor import Tensor
 from ..trees import flatten, paths, unflatten
 from .forward import no_backward
-from .reverse import ROOT, end
+from .reverse import ROOT
+from .scope import end
 
 _OURS = str(Path(__file__).resolve().parents[1])
 _NUMPY = str(Path(np.__file__).resolve().parent)
@@ -60,7 +61,7 @@ class Recorder(Trace):
         outs = out if isinstance(out, tuple) else (out,)
         inputs = tuple(a.note if isinstance(a, Value) else Constant(a) for a in args)
         made = tuple(self.var(o) for o in outs)
-        phase = "backward" if self.backward_depth else "forward" if ROOT.recording() else "update"
+        phase = "backward" if self.backward_depth else state.phase or ("forward" if ROOT.recording() else "update")
         self.graph.steps.append(Step(row, inputs, dict(params), made, user_line(), phase))
         results = tuple(Tensor(o, self, v) for o, v in zip(outs, made, strict=True))
         return results if isinstance(out, tuple) else results[0]

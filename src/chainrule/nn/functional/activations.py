@@ -2,9 +2,9 @@
 
 import math
 
+from ... import ops
 from ...core.value import ndim_of, shape_of
 from ...errors import ArgumentError, explain
-from ...ops import elementwise, reduction, special
 from ...ops.shaping import as_value, cast
 from ...tensor import Tensor
 
@@ -21,7 +21,7 @@ def relu(input, inplace=False):
     >>> F.relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    return _finish(input, elementwise.relu(as_value(input)), inplace)
+    return _finish(input, ops.relu(as_value(input)), inplace)
 
 
 def leaky_relu(input, negative_slope=0.01, inplace=False):
@@ -32,7 +32,7 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
     array([-0.01,  2.  ])
     """
     x = as_value(input)
-    return _finish(input, elementwise.where(x > 0, x, negative_slope * x), inplace)
+    return _finish(input, ops.where(x > 0, x, negative_slope * x), inplace)
 
 
 def elu(input, alpha=1.0, inplace=False):
@@ -44,13 +44,13 @@ def elu(input, alpha=1.0, inplace=False):
     """
     x = as_value(input)
     positive = x > 0
-    below = elementwise.expm1(elementwise.where(positive, 0, x))  # exp of large numbers would overflow
-    return _finish(input, elementwise.where(positive, x, below if alpha == 1 else alpha * below), inplace)
+    below = ops.expm1(ops.where(positive, 0, x))  # exp of large numbers would overflow
+    return _finish(input, ops.where(positive, x, below if alpha == 1 else alpha * below), inplace)
 
 
 def sigmoid(input):
     """`1 / (1 + exp(-input))`, without overflow."""
-    return elementwise.sigmoid(as_value(input))
+    return ops.sigmoid(as_value(input))
 
 
 def logsigmoid(input):
@@ -60,17 +60,17 @@ def logsigmoid(input):
     >>> F.logsigmoid(np.array([-1000.0]))
     array([-1000.])
     """
-    return -elementwise.softplus(-as_value(input))
+    return -ops.softplus(-as_value(input))
 
 
 def tanh(input):
     """Hyperbolic tangent."""
-    return elementwise.tanh(as_value(input))
+    return ops.tanh(as_value(input))
 
 
 def silu(input, inplace=False):
     """`input * sigmoid(input)`, also known as swish."""
-    return _finish(input, special.silu(as_value(input)), inplace)
+    return _finish(input, ops.silu(as_value(input)), inplace)
 
 
 def gelu(input, approximate="none"):
@@ -89,12 +89,12 @@ def gelu(input, approximate="none"):
     """
     x = as_value(input)
     if approximate == "none":
-        return special.gelu(x)
+        return ops.gelu(x)
     if approximate != "tanh":
         raise ArgumentError(
             explain("gelu: unknown approximation", f"approximate: {approximate!r}", help="use 'none' or 'tanh'")
         )
-    return 0.5 * x * (1 + elementwise.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))))
+    return 0.5 * x * (1 + ops.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))))
 
 
 def softplus(input, beta=1.0, threshold=20.0):
@@ -109,8 +109,8 @@ def softplus(input, beta=1.0, threshold=20.0):
     """
     x = as_value(input)
     y = x if beta == 1 else beta * x
-    out = elementwise.softplus(y) if beta == 1 else elementwise.softplus(y) / beta
-    return out if threshold >= 20 else elementwise.where(y > threshold, x, out)
+    out = ops.softplus(y) if beta == 1 else ops.softplus(y) / beta
+    return out if threshold >= 20 else ops.where(y > threshold, x, out)
 
 
 def _axis(x, dim, what):
@@ -139,9 +139,9 @@ def softmax(input, dim=None, dtype=None):
     >>> F.softmax(np.array([0.0, 0.0]), dim=0)
     array([0.5, 0.5])
     """
-    return reduction.softmax(_as(input, dtype), _axis(input, dim, "softmax"))
+    return ops.softmax(_as(input, dtype), _axis(input, dim, "softmax"))
 
 
 def log_softmax(input, dim=None, dtype=None):
     """Logarithm of `softmax` along axis `dim`; the last by default, where there are at most two."""
-    return reduction.log_softmax(_as(input, dtype), _axis(input, dim, "log_softmax"))
+    return ops.log_softmax(_as(input, dtype), _axis(input, dim, "log_softmax"))

@@ -5,11 +5,9 @@ import numpy as np
 from ...core.dispatch import state
 from ...core.value import Value, ndim_of, shape_of
 from ...errors import ArgumentError, explain
-from ...ops.contraction import matmul
-from ...ops.elementwise import sqrt, where
+from ...ops import expand_dims, matmul, mean, sqrt, transpose, where
 from ...ops.indexing import getitem
-from ...ops.reduction import mean
-from ...ops.shaping import as_value, cast, expand_dims, transpose
+from ...ops.shaping import as_value, cast
 from ...random import default_generator
 from ..entry import check_integers, check_last, check_range, innermost
 

@@ -6,11 +6,24 @@ import numpy as np
 
 from ...core.value import dtype_of, ndim_of, shape_of
 from ...errors import ArgumentError, ShapeError, explain
-from ...ops.elementwise import absolute, exp, log, log1p, softplus, square, where
+from ...ops import (
+    absolute,
+    exp,
+    log,
+    log1p,
+    log_softmax,
+    logsumexp,
+    mean,
+    moveaxis,
+    reshape,
+    softplus,
+    square,
+    sum,
+    where,
+    xlogy,
+)
 from ...ops.indexing import getitem
-from ...ops.reduction import log_softmax, logsumexp, mean, sum
-from ...ops.shaping import as_value, cast, moveaxis, reshape
-from ...ops.special import xlogy
+from ...ops.shaping import as_value, cast
 from ..entry import check_axes, check_integers, check_range, check_same_shape, like_input
 
 REDUCTIONS = ("none", "mean", "sum")

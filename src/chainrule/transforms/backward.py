@@ -1,0 +1,300 @@
+"""What reverse mode writes down, and the walk back over it. Names no op but those that add and cast cotangents.
+
+Every node has a time, and an operation's arguments are older than its result. So taking pending nodes newest first
+visits each when all contributions to its cotangent are in, without searching the graph first. Nodes refer to their
+parents and never to results or Tensors, so reference counting alone frees them.
+"""
+
+from heapq import heappop, heappush
+from itertools import count
+
+import numpy as np
+
+from ..core.derivative import Deferred
+from ..core.value import dtype_of
+from ..errors import GraphFreedError, explain
+from ..ops.shaping import cast
+from ..tensor import Tensor
+
+tick = count(1).__next__
+NOTHING = (None,) * 3  # kept by nodes whose rules need nothing; these can be walked any number of times
+
+
+class Leaf:
+    """Where derivatives are asked for: a parameter, or an argument of a transformed function."""
+
+    __slots__ = ("time", "grad", "hooks", "__weakref__")
+    parents = ()
+
+    def __init__(self):
+        self.time = tick()
+        self.grad = None
+
+
+class SimpleNode:
+    """A recorded operation without parameters on real arguments that have the shape and dtype of the result.
+
+    `parents` holds the node of each argument, None where it is constant; `kept` the arguments and the result as far as
+    the rules need them, None once they are freed.
+    """
+
+    __slots__ = ("time", "row", "parents", "kept", "hooks")
+    params = None
+    avals = None
+
+    def __init__(self, row, parents, kept):
+        self.time = tick()
+        self.row = row
+        self.parents = parents
+        self.kept = kept
+
+    @property
+    def name(self):
+        return self.row.name
+
+    @property
+    def next_functions(self):
+        """The operations that made the arguments, as in PyTorch: pairs (node, which of its results)."""
+        return tuple((p, 0) for p in self.parents if p is not None)
+
+    def __repr__(self):
+        return f"<{self.row.name} backward>"
+
+    def pull(self, g, retain, owner, needed=None):
+        """(parent, cotangent) pairs; `owner` is the tape to record the pullback on, if it is to be differentiated."""
+        row, kept, params, avals = self.row, self.kept, self.params, self.avals
+        if kept is None:
+            raise freed(self)
+        if owner is not None:
+            kept = self._live(owner)
+        for i, parent in enumerate(self.parents):
+            if parent is None or (needed is not None and parent not in needed):
+                continue
+            aval = avals and avals[i]
+            part = row.kind(i).pull(g, kept, params, aval)
+            if aval is not None and not isinstance(part, Deferred) and dtype_of(part) != aval.dtype:
+                part = cast(part, aval.dtype)
+            if part is not None:
+                yield parent, part
+        if not retain and kept is not NOTHING:
+            self.kept = None
+
+    def _live(self, owner):
+        """What was kept, on the tape again, so that derivatives flow through it."""
+        last = len(self.kept) - 1
+        live = []
+        for i, x in enumerate(self.kept):
+            note = self if i == last else self.parents[i] if i < len(self.parents) else None
+            if isinstance(x, tuple):
+                live.append(tuple(Tensor(v, owner, Output(self, j, len(x))) for j, v in enumerate(x)))
+            else:
+                live.append(x if x is None or note is None else Tensor(x, owner, note))
+        return tuple(live)
+
+
+class Node(SimpleNode):
+    """A recorded operation; `avals` holds shape and dtype of the arguments that have a parent."""
+
+    __slots__ = ("params", "avals")
+
+    def __init__(self, row, parents, kept, params, avals):
+        self.time = tick()
+        self.row = row
+        self.parents = parents
+        self.kept = kept
+        self.params = params
+        self.avals = avals
+
+
+class HookedSimpleNode(SimpleNode):
+    """A node with hooks, which the common paths do not look for."""
+
+    __slots__ = ()
+
+
+class HookedNode(Node):
+    """The same of a node with parameters."""
+
+    __slots__ = ()
+
+
+HOOKED = {SimpleNode: HookedSimpleNode, Node: HookedNode}
+
+
+class Output:
+    """One of several results of an operation."""
+
+    __slots__ = ("time", "parents", "index", "n", "hooks")
+
+    def __init__(self, node, index, n):
+        self.time = tick()
+        self.parents = (node,)
+        self.index, self.n = index, n
+
+    @property
+    def name(self):
+        return self.parents[0].name
+
+    @property
+    def next_functions(self):
+        return self.parents[0].next_functions
+
+    def __repr__(self):
+        return f"<{self.name} backward, result {self.index}>"
+
+
+class Call:
+    """A recorded call with a pullback of its own: a checkpoint or a function with custom derivatives.
+
+    `pullback(gs, owner)` takes one cotangent per result (None for zero) and gives one per parent; contributions to
+    other nodes, such as those of a recomputation, may follow as (node, cotangent) pairs.
+    """
+
+    __slots__ = ("time", "name", "parents", "pullback", "hooks")
+
+    def __init__(self, name, parents, pullback):
+        self.time = tick()
+        self.name = name
+        self.parents = parents
+        self.pullback = pullback
+
+    @property
+    def next_functions(self):
+        return tuple((p, 0) for p in self.parents if p is not None)
+
+    def __repr__(self):
+        return f"<{self.name} backward>"
+
+    def pull(self, gs, retain, owner, needed=None):
+        if self.pullback is None:
+            raise freed(self)
+        pullback = self.pullback
+        if not retain:
+            self.pullback = None
+        for target, part in pullback(gs, owner):
+            if target is not None and part is not None:
+                yield target, part
+
+
+def freed(node):
+    return GraphFreedError(
+        explain(
+            "backward a second time through operations whose kept values the first time has freed",
+            f"first freed operation met: {node.name}",
+            help="pass retain_graph=True to the first backward, or run the forward computation again",
+        )
+    )
+
+
+def leading_to(wanted, roots):
+    """All nodes between `roots` and `wanted`, both included: what a walk has to visit to reach the latter."""
+    reachable, todo = set(roots), list(roots)
+    while todo:
+        for parent in todo.pop().parents:
+            if parent is not None and parent not in reachable:
+                reachable.add(parent)
+                todo.append(parent)
+    needed = set(wanted)
+    for node in sorted(reachable, key=lambda n: n.time):
+        if any(p in needed for p in node.parents):
+            needed.add(node)
+    return needed
+
+
+def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
+    """Carry cotangents from `seeds`, (node, cotangent) pairs, to the leaves: `sink(leaf, cotangent, ours)` for each.
+
+    `ours` says that the array is referred to by nobody else. With `owner`, the walk itself is recorded on that tape.
+    With `wanted`, a set of nodes, these take the place of the leaves.
+    """
+    needed = None if wanted is None else leading_to(wanted, [n for n, _ in seeds if n is not None])
+    pending: dict = {}  # time -> [node, cotangent, whether that array is ours to add to in place]
+    heap: list = []
+
+    def contribute(node, part, ours=False):
+        entry = pending.get(node.time)
+        if isinstance(part, Deferred):
+            total, ours = part.added_to(entry and entry[1], bool(entry) and entry[2])
+            if entry is None:
+                pending[node.time] = [node, total, ours]
+                heappush(heap, -node.time)
+            else:
+                entry[1], entry[2] = total, ours
+        elif entry is None:
+            pending[node.time] = [node, part, ours]
+            heappush(heap, -node.time)
+        elif entry[2] and type(part) is np.ndarray and part.dtype == entry[1].dtype:
+            entry[1] += part
+        else:
+            entry[1] = entry[1] + part
+            entry[2] = type(entry[1]) is np.ndarray
+
+    for node, g in seeds:
+        if node is not None:
+            contribute(node, g)
+    ahead = None  # the only pending node, when it need not go through the heap
+    while ahead is not None or heap:
+        node, g, ours = pending.pop(-heappop(heap)) if ahead is None else ahead
+        ahead = None
+        kind = type(node)
+        if kind is SimpleNode and owner is None and wanted is None:
+            # The common case, written out: this loop is most of what small arrays cost.
+            kept = node.kept
+            if kept is None:
+                raise freed(node)
+            for parent, bound in zip(node.parents, node.row.kinds, strict=True):
+                if parent is None:
+                    continue
+                part = bound.pull(g, kept, None, None)
+                if ahead is None:
+                    if not heap:
+                        ahead = parent, part, False
+                        continue
+                else:
+                    contribute(ahead[0], ahead[1])
+                    ahead = None
+                contribute(parent, part)
+            if not retain and kept is not NOTHING:
+                node.kept = None
+            continue
+        if kind is Node and owner is None and wanted is None:
+            kept, params = node.kept, node.params
+            if kept is None:
+                raise freed(node)
+            for i, (parent, aval) in enumerate(zip(node.parents, node.avals, strict=True)):
+                if parent is not None:
+                    part = node.row.kind(i).pull(g, kept, params, aval)
+                    if not isinstance(part, Deferred) and part.dtype is not aval.dtype and part.dtype != aval.dtype:
+                        part = cast(part, aval.dtype)
+                    contribute(parent, part)
+            if not retain and kept is not NOTHING:
+                node.kept = None
+            continue
+        for hook in list(getattr(node, "hooks", {}).values()):
+            new = hook(g)
+            g, ours = (g, ours) if new is None else (new, False)
+        if wanted is not None and node in wanted:
+            sink(node, g, ours)
+        if kind is Leaf:
+            if wanted is None:
+                sink(node, g, ours)
+        elif kind is Output:
+            (parent,) = node.parents
+            entry = pending.get(parent.time)
+            if entry is None:
+                entry = pending[parent.time] = [parent, [None] * node.n, False]
+                heappush(heap, -parent.time)
+            entry[1][node.index] = g
+        else:
+            for parent, part in node.pull(g, retain, owner, needed):
+                contribute(parent, part)
+
+
+def own(g, ours, handed):
+    """`g` as an array that nobody else refers to and that can be written."""
+    if not isinstance(g, np.ndarray) or ours:
+        return g
+    if g.base is not None or not g.flags.writeable or id(g) in handed:
+        g = np.array(g)
+    handed.add(id(g))
+    return g

@@ -1,0 +1,141 @@
+"""Imports point downwards: a module may import only from layers listed above its own, and never inside a function."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+# From the bottom up; modules of one line may not import each other.
+LAYERS = [
+    ["errors", "names", "dtypes"],
+    ["trees"],
+    ["core.value"],
+    ["core.aval", "core.dispatch", "core.lowering", "core.derivative"],
+    ["core.primitive"],
+    ["core.graph"],
+    ["ops.shaping"],
+    ["ops.families"],
+    ["ops.elementwise"],
+    ["ops.comparison"],
+    ["ops.joining", "ops.indexing", "ops.special"],
+    ["ops.activation"],
+    ["ops.reduction", "ops.contraction"],
+    ["ops.sorting"],
+    ["ops.arranging"],
+    ["ops"],
+    ["tensor"],
+    ["transforms.backward"],
+    ["transforms.reverse"],
+    ["transforms.scope"],
+    ["transforms.forward"],
+    ["transforms.batch", "transforms.record", "transforms.checkpoint"],
+    ["transforms.derivatives"],
+    ["transforms.custom"],
+    ["transforms.autograd"],
+    ["transforms"],
+    ["creation"],
+    ["numpy", "random", "gradcheck"],
+    [""],
+    ["nn", "optim", "data"],  # packages of their own, none of which imports another
+    ["train", "plot"],
+    ["demos"],
+    ["cli"],
+]
+ROOT = Path(__file__).parents[1] / "src" / "chainrule"
+PACKAGES = ("nn", "optim", "data", "demos")
+
+
+def modules():
+    for file in sorted(ROOT.rglob("*.py")):
+        parts = list(file.relative_to(ROOT).with_suffix("").parts)
+        package = parts[-1] == "__init__"
+        yield ".".join(parts[:-1] if package else parts), package, ast.parse(file.read_text())
+
+
+def layer(name):
+    name = next((p for p in PACKAGES if name == p or name.startswith(p + ".")), name)
+    return next((i for i, names in enumerate(LAYERS) if name in names), None), name
+
+
+def known():
+    return {name for name, _, _ in modules()}
+
+
+def imported(name, is_package, node, every):
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            if alias.name == "chainrule" or alias.name.startswith("chainrule."):
+                yield alias.name[len("chainrule") :].lstrip(".")
+        return
+    if node.level == 0:
+        if node.module == "chainrule" or (node.module or "").startswith("chainrule."):
+            base = node.module[len("chainrule") :].lstrip(".").split(".")
+        else:
+            return
+    else:
+        base = name.split(".") if name else []
+        base = base if is_package else base[:-1]
+        base = base[: len(base) - (node.level - 1)] + (node.module.split(".") if node.module else [])
+    for alias in node.names:
+        full = ".".join([*[b for b in base if b], alias.name])
+        yield full if full in every else ".".join(b for b in base if b)
+
+
+def test_every_module_has_a_layer():
+    assert [name for name in known() if layer(name)[0] is None and name not in ("core",)] == []
+
+
+def test_imports_point_downwards():
+    every, wrong = known(), []
+    for name, is_package, tree in modules():
+        mine, group = layer(name)
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                for target in imported(name, is_package, node, every):
+                    theirs, their_group = layer(target)
+                    if their_group == group and group in PACKAGES:
+                        continue
+                    if theirs is None or theirs >= mine:
+                        wrong.append(f"{name} imports {target}")
+    assert wrong == []
+
+
+def test_no_import_is_hidden_in_a_function():
+    optional = {"matplotlib", "sklearn", "torch", "sympy", "PIL"}
+    hidden = []
+    for name, _, tree in modules():
+        for function in ast.walk(tree):
+            if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            for node in ast.walk(function):
+                names = []
+                if isinstance(node, ast.Import):
+                    names = [a.name for a in node.names]
+                elif isinstance(node, ast.ImportFrom):
+                    names = [("." * node.level) + (node.module or "")]
+                hidden += [f"{name}.{function.name}: {n}" for n in names if n.split(".")[0] not in optional]
+    assert hidden == []
+
+
+@pytest.mark.parametrize("name", ["transforms", "core"])
+def test_engines_know_no_ops(name):
+    """Engines may add, cast and reshape cotangents; they name no other op."""
+    allowed = {"add", "cast", "broadcast_to", "expand", "moveaxis", "reshape"}
+    used = set()
+    for module, _, tree in modules():
+        if module.startswith(name + "."):
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("ops"):
+                    used |= {a.name for a in node.names}
+    assert used <= allowed
+
+
+def test_only_the_compiler_knows_llvm():
+    for file in ROOT.rglob("*.py"):
+        if "compiler" not in file.parts:
+            assert "import llvmlite" not in file.read_text(), file
+
+
+def test_files_stay_readable():
+    long = {str(f.relative_to(ROOT)): n for f in ROOT.rglob("*.py") if (n := len(f.read_text().splitlines())) > 700}
+    assert long == {}
