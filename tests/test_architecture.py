@@ -34,7 +34,7 @@ LAYERS = [
     ["transforms.autograd"],
     ["transforms"],
     ["creation"],
-    ["numpy", "random", "gradcheck"],
+    ["numpy", "pytorch", "random", "gradcheck"],
     [""],
     ["nn", "optim", "data"],  # packages of their own, none of which imports another
     ["train", "plot"],

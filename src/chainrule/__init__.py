@@ -4,11 +4,14 @@ Three doors to one engine: PyTorch's (`tensor`, `requires_grad`, `backward`, `nn
 NumPy, whose functions work on Tensors.
 """
 
+import importlib
+
 from . import errors as errors, numpy as numpy, random as random, trees as trees
 from .creation import *  # noqa: F403
 from .dtypes import *  # noqa: F403
 from .gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck
 from .numpy import *  # noqa: F403
+from .pytorch import *  # noqa: F403
 from .random import (
     Generator as Generator,
     bernoulli as bernoulli,
@@ -48,3 +51,16 @@ from .transforms.scope import enable_grad as enable_grad, is_grad_enabled as is_
 from .trees import tree_leaves as tree_leaves, tree_map as tree_map
 
 __version__ = "0.1.0"
+
+# Imported when they are first used: programs that only want derivatives should not wait for them.
+_LATER = ("data", "nn", "optim", "plot", "train")
+
+
+def __getattr__(name):
+    if name in _LATER:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_LATER])

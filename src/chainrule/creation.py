@@ -8,6 +8,10 @@ from .ops.shaping import as_shape, astype
 from .tensor import Tensor
 from .transforms.reverse import ROOT
 
+__all__ = [
+    "Variable", "arange", "array", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like",
+    "identity", "linspace", "logspace", "ones", "ones_like", "tensor", "tri", "zeros", "zeros_like",
+]  # fmt: skip
 
 def _wrap(array, requires_grad=False):
     t = ROOT.constant(array)

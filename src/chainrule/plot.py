@@ -75,12 +75,13 @@ def save(figure, path):
 
 
 @_styled
-def loss_curves(history):
+def loss_curves(history, held_out="validation"):
     """Training and validation loss of each epoch, on a log scale when they span more than a factor of ten.
 
     Parameters
     ----------
     history : chainrule.train.History
+    held_out : what to call the data that were not trained on
 
     Returns
     -------
@@ -106,19 +107,20 @@ def loss_curves(history):
     epochs = range(1, len(history) + 1)
     axes.plot(epochs, history.train_loss, color=BLUE, marker="o", markersize=3.5, label="training")
     if history.validation_loss:
-        axes.plot(epochs, history.validation_loss, color=ORANGE, marker="s", markersize=3.5, label="validation")
+        axes.plot(epochs, history.validation_loss, color=ORANGE, marker="s", markersize=3.5, label=held_out)
     _finish(axes, "Loss", "epoch", "loss", history.train_loss + history.validation_loss)
     return figure
 
 
 @_styled
-def metric_curves(history, name="accuracy"):
+def metric_curves(history, name="accuracy", held_out="validation"):
     """One metric of each epoch, for training and validation; accuracy is drawn in percent.
 
     Parameters
     ----------
     history : chainrule.train.History
     name : of the metric, as given to `fit`
+    held_out : what to call the data that were not trained on
 
     Returns
     -------
@@ -147,12 +149,13 @@ def metric_curves(history, name="accuracy"):
         )
     figure, ((axes,),) = _figure(6.4, 4.0)
     scale, unit, end = (100, " [%]", " %") if name == "accuracy" else (1, "", "")
-    parts = [("training", history.train_metrics, BLUE, "o"), ("validation", history.validation_metrics, ORANGE, "s")]
+    parts = [("training", history.train_metrics, BLUE, "o"), (held_out, history.validation_metrics, ORANGE, "s")]
     for label, metrics, color, marker in parts:
         values = scale * np.array(metrics.get(name, []), float)
         if len(values):
             epochs = range(1, len(values) + 1)
-            axes.plot(epochs, values, color=color, marker=marker, markersize=3.5, label=f"{label}, {values[-1]:.4g}{end} at the end")
+            label = f"{label}, {values[-1]:.4g}{end} at the end"
+            axes.plot(epochs, values, color=color, marker=marker, markersize=3.5, label=label)
     _finish(axes, name.capitalize(), "epoch", name + unit, None)
     return figure
 

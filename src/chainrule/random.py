@@ -23,6 +23,8 @@ from .transforms.reverse import ROOT
 
 def _batch_bits(args, batched, params):
     (states,) = args
+    if shape_of(states)[0] == 0:
+        return np.zeros((0, *params["shape"]), np.uint64)
     return stack([_random_bits(states[i], **params) for i in range(shape_of(states)[0])])
 
 

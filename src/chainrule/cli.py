@@ -1,0 +1,101 @@
+"""The command `chainrule`."""
+
+import argparse
+import difflib
+import sys
+
+from . import __version__
+from .demos import DEMOS, summary
+from .errors import ChainruleError, DataError, MissingExtraError, explain
+from .train import DivergedError
+
+WRONG_USE = 2
+INTERRUPTED = 130
+
+
+def _at_least(low):
+    def number(text):
+        value = int(text)
+        if value < low:
+            raise argparse.ArgumentTypeError(f"must be at least {low}, found {value}")
+        return value
+
+    number.__name__ = "int"  # argparse names it in its message for text that is no number
+    return number
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="chainrule", description="Exact derivatives of Python programs.")
+    parser.add_argument("--version", action="version", version=f"chainrule {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    demo = commands.add_parser(
+        "demo",
+        help="train a real network on real data; without a name, list the demos",
+        description="Train a network, print its test accuracy and write pictures of the run.",
+        epilog="demos:\n" + _listing(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    demo.add_argument("name", nargs="?", help="which demo; without one, they are listed")
+    demo.add_argument("--quick", action="store_true", help="a short run, to see that everything works")
+    demo.add_argument("--out", metavar="DIR", help="folder to write to (default: runs/NAME)")
+    demo.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="another seed, another run (default: 0)")
+    demo.add_argument("--epochs", type=_at_least(1), metavar="N", help="passes over the training images")
+    return parser
+
+
+def _listing():
+    width = max(map(len, DEMOS))
+    return "\n".join(f"  {name.ljust(width)}  {summary(name)}" for name in DEMOS)
+
+
+def main(argv=None):
+    """Run the command line; returns the exit code.
+
+    Parameters
+    ----------
+    argv : list of str; default those of the process
+
+    Returns
+    -------
+    0 for success, 1 for a run that failed, 2 for wrong use or missing data, 130 after Ctrl-C
+
+    Examples
+    --------
+    >>> from chainrule.cli import main
+    >>> main(["demo"])  # doctest: +ELLIPSIS
+    demos:
+      digits   an MLP ...
+    0
+    """
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.command is None:
+        parser.print_help()
+        return 0
+    if options.name is None:
+        print(f"demos:\n{_listing()}\nrun one: chainrule demo NAME")
+        return 0
+    if options.name not in DEMOS:
+        near = difflib.get_close_matches(options.name, DEMOS, cutoff=0.4)
+        help = f"did you mean {' or '.join(near)}?" if near else "`chainrule demo` lists them"
+        return _fail(explain(f"unknown demo: {options.name}", f"demos: {', '.join(DEMOS)}", help=help), WRONG_USE)
+    try:
+        return DEMOS[options.name].run(options)
+    except (DataError, MissingExtraError) as error:
+        return _fail(error, WRONG_USE)
+    except DivergedError as error:
+        return _fail(error, 1)
+    except ChainruleError as error:
+        return _fail(error, WRONG_USE)
+    except KeyboardInterrupt:
+        out = options.out or f"runs/{options.name}"
+        return _fail(f"interrupted; files that were complete are in {out}", INTERRUPTED)
+
+
+def _fail(message, code):
+    print(f"chainrule: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
