@@ -12,8 +12,9 @@ from . import ops as _ops
 from .core.value import Value as _Value, dtype_of as _dtype_of, ndim_of as _ndim_of, shape_of as _shape_of
 from .creation import *  # noqa: F403
 from .dtypes import *  # noqa: F403
+from .errors import LostDerivativeError as _LostDerivativeError, explain as _explain
 from .ops import *  # noqa: F403
-from .tensor import NUMPY_FUNCTIONS as _NUMPY_FUNCTIONS, Tensor as ndarray  # noqa: F401
+from .tensor import NUMPY_FUNCTIONS as _NUMPY_FUNCTIONS, Tensor as ndarray, unsupported as _unsupported  # noqa: F401
 
 # --- second names ---------------------------------------------------------------------------------------------------
 
@@ -108,7 +109,11 @@ def _take_out(function):
     """Drop NumPy's `out=None` and pass everything else on; a Tensor given as `out` is bound to the result."""
 
     def call(*args, **kwargs):
-        out = kwargs.pop("out", None)
+        out, where = kwargs.pop("out", None), kwargs.pop("where", True)
+        if where is not True:
+            if function is not _ops.sum:
+                raise _unsupported(f"np.{function.__name__} with `where`")
+            args = (_ops.where(where, args[0], 0), *args[1:])
         result = function(*args, **kwargs)
         return result if out is None else out._rebind(result)
 
@@ -128,6 +133,20 @@ def _fold(function, axis=0):
         return function(x, axis, keepdims=keepdims)
 
     return fold
+
+
+def _at(combine):
+    def at(x, key, *v):
+        if not isinstance(x, ndarray):
+            raise _LostDerivativeError(
+                _explain(
+                    "np.ufunc.at into a plain array, which cannot hold a Tensor's derivative",
+                    help="make it a Tensor, for example with np.zeros_like(x)",
+                )
+            )
+        x._rebind(combine(x, key, *v))
+
+    return at
 
 
 def _accumulate(function):
@@ -159,6 +178,9 @@ def _register():
         (_np.logical_or, _ops.any),
     ):
         _NUMPY_FUNCTIONS[f, "reduce"] = _fold(fold)
+    _NUMPY_FUNCTIONS[_np.logaddexp, "reduce"] = _fold(_ops.logsumexp)
+    _NUMPY_FUNCTIONS[_np.add, "at"] = _at(_ops.index_add)
+    _NUMPY_FUNCTIONS[_np.subtract, "at"] = _at(lambda x, key, v: _ops.index_add(x, key, _ops.negative(v)))
     _NUMPY_FUNCTIONS[_np.add, "accumulate"] = _accumulate(_ops.cumsum)
     _NUMPY_FUNCTIONS[_np.multiply, "accumulate"] = _accumulate(_ops.cumprod)
 

@@ -116,6 +116,8 @@ def loss_curves(history, held_out="validation"):
 def metric_curves(history, name="accuracy", held_out="validation"):
     """One metric of each epoch, for training and validation; accuracy is drawn in percent.
 
+    The first twentieth of a long run may begin below the picture, so that differences at the end can be seen.
+
     Parameters
     ----------
     history : chainrule.train.History
@@ -157,12 +159,18 @@ def metric_curves(history, name="accuracy", held_out="validation"):
             label = f"{label}, {values[-1]:.4g}{end} at the end"
             axes.plot(epochs, values, color=color, marker=marker, markersize=3.5, label=label)
     _finish(axes, name.capitalize(), "epoch", name + unit, None)
+    late = [v for _, metrics, _, _ in parts for v in metrics.get(name, [])[len(history) // 20 :]]
+    if name == "accuracy" and late and min(late) < max(late):  # the climb of the first epochs would flatten all the rest
+        margin = 0.05 * (max(late) - min(late))
+        axes.set_ylim(scale * (min(late) - margin), scale * (max(late) + margin))
     return figure
 
 
 @_styled
 def gradient_norms(history):
-    """The norm of each layer's gradient in each step, on a log scale: faint as it was, bold as a running median.
+    """The norm of each layer's gradient in each step, on a log scale.
+
+    Of long runs, the median of each fiftieth and the range in which 80 % of its steps lie.
 
     Parameters
     ----------
@@ -181,17 +189,19 @@ def gradient_norms(history):
     """
     figure, ((axes,),) = _figure(7.2, 4.2)
     colors = _matplotlib().colormaps["viridis"](np.linspace(0, 0.85, max(len(history.gradient_norms), 1)))
+    banded = False
     for color, (layer, norms) in zip(colors, history.gradient_norms.items()):
         norms = np.where(np.asarray(norms, float) > 0, norms, np.nan)  # a log scale has no place for 0
-        steps = np.arange(1, len(norms) + 1)
-        width = len(norms) // 40
+        width = len(norms) // 50
         if width < 2:
-            axes.plot(steps, norms, color=color, linewidth=1.4, label=layer)
+            axes.plot(np.arange(1, len(norms) + 1), norms, color=color, linewidth=1.4, label=layer)
             continue
-        axes.plot(steps, norms, color=color, alpha=0.22, linewidth=0.6)
-        middle, smooth = _running_median(norms, width)
-        axes.plot(middle, smooth, color=color, linewidth=1.8, label=layer)
-    _finish(axes, "Gradient norm of each layer", "step", "Euclidean norm", None)
+        middle, (low, median, high) = _stretches(norms, width, (0.1, 0.5, 0.9))
+        axes.fill_between(middle, low, high, color=color, alpha=0.18, linewidth=0)
+        axes.plot(middle, median, color=color, linewidth=1.8, label=layer)
+        banded = True
+    title = "Gradient norm of each layer" + (": median, and the range of 80 % of the steps" if banded else "")
+    _finish(axes, title, "step", "Euclidean norm", None)
     axes.set_yscale("log")
     _plain_log_ticks(axes)
     # Beside the curves: layers are many and their curves fill the axes.
@@ -200,11 +210,11 @@ def gradient_norms(history):
     return figure
 
 
-def _running_median(values, width):
-    """Medians of successive stretches of about `width` values, and the middle of each stretch."""
+def _stretches(values, width, quantiles):
+    """Middles of successive stretches of about `width` values, and the quantiles of each."""
     pieces = np.array_split(np.arange(len(values)), max(len(values) // width, 1))
-    medians = [np.nanmedian(values[p]) if np.isfinite(values[p]).any() else np.nan for p in pieces]
-    return np.array([p.mean() + 1 for p in pieces]), np.array(medians)
+    found = [np.nanquantile(values[p], quantiles) if np.isfinite(values[p]).any() else [np.nan] * 3 for p in pieces]
+    return np.array([p.mean() + 1 for p in pieces]), np.array(found).T
 
 
 @_styled
@@ -325,12 +335,14 @@ def confusion_matrix(labels, predictions, classes=None):
     axes.set_xticks(range(n), names, rotation=45 if long else 0, ha="right" if long else "center", rotation_mode="anchor")
     axes.set_yticks(range(n), names)
     axes.grid(visible=False)
+    axes.hlines(np.arange(n - 1) + 0.5, -0.5, n - 0.5, color="white", linewidth=1)
+    axes.vlines(np.arange(n - 1) + 0.5, -0.5, n - 0.5, color="white", linewidth=1)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     right = int(np.trace(counts))
-    axes.set_title(f"{right} of {len(labels)} right ({100 * right / len(labels):.2f} %)")
+    axes.set_title(f"{right:,} of {len(labels):,} right ({100 * right / len(labels):.2f} %)")
     return figure
 
 
@@ -344,7 +356,7 @@ def _finish(axes, title, xlabel, ylabel, losses):
     axes.set_title(title)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     axes.margins(x=0.02)
     if losses and min(losses) > 0 and max(losses) > 10 * min(losses):
         axes.set_yscale("log")

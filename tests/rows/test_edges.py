@@ -32,21 +32,35 @@ def derivatives(f, x):
         lambda x: x**-1.5,
         lambda x: cr.arcsin(x + 1),
         lambda x: cr.arctanh(x + 1),
-        lambda x: cr.exp(1 / x),
         lambda x: cr.cbrt(x),
-        lambda x: cr.log(x) * x,
         lambda x: cr.log1p(x - 1),
         lambda x: cr.arctan2(x, 0 * x),
-        lambda x: cr.sqrt(x) * cr.log(x),
-        lambda x: cr.erfinv(x + 1),
-        lambda x: x * INF,
     ],
 )
 def test_a_branch_not_taken_contributes_nothing(inner):
+    check_branch(inner)
+
+
+def check_branch(inner):
     with np.errstate(all="ignore"):
         g, h = derivatives(lambda x: cr.where(x > 0, 0.3 * inner(0.5 * x), 2 * x * x).sum(), [0.0])
     close(g, [0.0])
     close(h, [[4.0]])
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        lambda x: cr.log(x) * x,
+        lambda x: cr.exp(1 / x),
+        lambda x: cr.sqrt(x) * cr.log(x),
+        lambda x: x * INF,
+        lambda x: cr.square(1 / x),
+        lambda x: cr.erfinv(x + 1),
+    ],
+)
+def test_a_product_with_infinity_in_a_branch_not_taken_contributes_nothing(inner):
+    check_branch(inner)
 
 
 def test_where_with_nan_in_the_data():
@@ -181,7 +195,7 @@ def test_logsumexp_and_softmax_with_infinities():
 
 def test_logaddexp_of_infinities():
     x, y = np.array([-INF, 0.0, INF, -INF, 1000.0]), np.array([0.0, -INF, 0.0, -INF, 1000.0])
-    a, b = cr.grad(lambda x, y: cr.logaddexp(x, y).sum(), (0, 1))(x, y)
+    a, b = cr.vjp(cr.logaddexp, x, y)[1](np.ones(5))
     close(a, [0, 1, 1, 0.5, 0.5])
     close(b, [1, 0, 0, 0.5, 0.5])
 
@@ -273,7 +287,7 @@ def test_of_repeated_indices_the_last_assignment_counts():
     i = np.array([1, 3, 1])
 
     def assign(x, v):
-        y = x * 1
+        y = cr.asarray(x) * 1
         y[i] = v
         return y
 

@@ -16,7 +16,7 @@ from ..errors import ArgumentError, explain, missing_extra
 from ..random import manual_seed
 from ..train import fit
 from ..transforms.record import graph
-from ..transforms.reverse import no_grad
+from ..transforms.scope import no_grad
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
@@ -95,9 +95,8 @@ def _folder(path):
             pass
         (path / ".probe").unlink()
     except OSError as error:
-        raise ArgumentError(
-            explain(f"cannot write into the folder {path}", f"found: {error.strerror or error}", help="choose another with --out")
-        ) from error
+        found = f"found: {error.strerror or error}"
+        raise ArgumentError(explain(f"cannot write into the folder {path}", found, help="choose another with --out")) from error
     return path
 
 
@@ -115,8 +114,8 @@ def _reporter(epochs):
     def report(history, model):
         epoch = len(history)
         if not sys.stderr.isatty() and (epoch % max(epochs // 10, 1) == 0 or epoch == epochs):
-            accuracy = history.validation_metrics["accuracy"][-1]
-            print(f"  epoch {epoch}/{epochs}: loss {history.train_loss[-1]:.4f}, test accuracy {100 * accuracy:.2f} %", flush=True)
+            loss, accuracy = history.train_loss[-1], history.validation_metrics["accuracy"][-1]
+            print(f"  epoch {epoch}/{epochs}: loss {loss:.4f}, test accuracy {100 * accuracy:.2f} %", flush=True)
 
     return report
 

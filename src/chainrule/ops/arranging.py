@@ -7,7 +7,7 @@ import numpy as np
 from ..core.value import dtype_of, ndim_of, shape_of
 from ..errors import UnsupportedError, explain
 from ..names import torch_names
-from .elementwise import where
+from .elementwise import clip, minimum, where
 from .indexing import index_set, take
 from .joining import concatenate
 from .shaping import (
@@ -220,9 +220,9 @@ def interp(x, xp, fp, left=None, right=None):
     """
     x, xp, fp = as_value(x), as_value(xp), as_value(fp)
     n = shape_of(xp)[0]
-    i = np.clip(searchsorted(xp, x, "right") - 1, 0, builtins.max(n - 2, 0))
-    j = np.minimum(i + 1, n - 1)
-    x0, x1, y0, y1 = xp[i], xp[j], fp[i], fp[j]
+    i = clip(searchsorted(xp, x, "right") - 1, 0, builtins.max(n - 2, 0))
+    j = minimum(i + 1, n - 1)
+    x0, x1, y0, y1 = take(xp, i), take(xp, j), take(fp, i), take(fp, j)
     width = x1 - x0
     inside = y0 + (y1 - y0) * ((x - x0) / where(width == 0, 1, width))
     out = where(x < xp[0], fp[0] if left is None else left, inside)

@@ -467,13 +467,16 @@ def log1p(x):
     """
 
 
-def _share_of_sum(x, out):
-    """exp(x - out), and 1/2 where both are the same infinity."""
+def _share_of_sum(x, y, out):
+    """exp(x - out), where that is the difference of two infinities 1, or 1/2 if y is infinite too."""
     d = x - out
-    return exp(where(_is_nan(d) & ~_is_nan(x), -math.log(2), d))
+    lost = _is_nan(d) & ~_is_nan(x)
+    return exp(where(lost & (x == y), -math.log(2), where(lost, 0, d)))
 
 
-@elementwise(np.logaddexp, lambda x, out: _share_of_sum(x, out), lambda y, out: _share_of_sum(y, out), singular=True)
+@elementwise(
+    np.logaddexp, lambda x, y, out: _share_of_sum(x, y, out), lambda x, y, out: _share_of_sum(y, x, out), singular=True
+)
 def logaddexp(x, y):
     """`log(exp(x) + exp(y))` without overflow.
 
@@ -575,7 +578,7 @@ def arccos(x):
     """
 
 
-@elementwise(np.arctan, lambda x: 1 / (1 + x * x))
+@elementwise(np.arctan, lambda x: 1 / (1 + x * x), singular=True)
 def arctan(x):
     """Angle in radians whose tangent is `x`.
 
@@ -585,7 +588,11 @@ def arctan(x):
     """
 
 
-@elementwise(np.arctan2, lambda y, x: x / (x * x + y * y), lambda y, x: -y / (x * x + y * y), singular=True)
+def _over_square(x, r):
+    return x / r / r  # r * r could under- or overflow
+
+
+@elementwise(np.arctan2, lambda y, x: _over_square(x, hypot(x, y)), lambda y, x: _over_square(-y, hypot(x, y)), singular=True)
 def arctan2(y, x):
     """Angle in radians of the point (`x`, `y`), in its quadrant.
 
@@ -625,7 +632,7 @@ def tanh(x):
     """
 
 
-@elementwise(np.arcsinh, lambda x: 1 / sqrt(x * x + 1))
+@elementwise(np.arcsinh, lambda x: 1 / sqrt(x * x + 1), singular=True)
 def arcsinh(x):
     """Number whose hyperbolic sine is `x`.
 

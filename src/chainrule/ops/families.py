@@ -163,10 +163,24 @@ def _masked_product(g, p):
     return product
 
 
+class _MaskedByFirst:
+    """The product in `p`: a zero of `g` wins over an infinite tangent or cotangent, as it does over an infinite `p`."""
+
+    def bind(self, row, i):
+        def push(t, env, params, aval):
+            return fit(masked_multiply(env[0], t), env[-1])
+
+        def pull(g, env, params, aval):
+            part = masked_multiply(_conjugate(env[0]), g)
+            return part if aval is None else sum_to(part, aval.shape)
+
+        return Bound(push, pull, frozenset({0}))
+
+
 @elementwise(
     _masked_product,
     lambda p: p,
-    lambda g: g,
+    _MaskedByFirst(),
     singular=True,
     scalar=lambda s, g, p: s.where(s.equal(g, 0.0), 0.0, s.multiply(g, p)),
 )

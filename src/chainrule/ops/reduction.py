@@ -77,7 +77,8 @@ def _prod(x, *, axes):
 
 
 def _softmax_partial(x, out):
-    d = x - out
+    with np.errstate(invalid="ignore"):
+        d = x - out
     return exp(where(isnan(d) & ~isnan(x), -math.inf, d))
 
 
@@ -467,7 +468,9 @@ def norm(x, ord=None, axis=None, keepdims=False):
         return cast(count_nonzero(x, axis, keepdims), dtype_of(x))
     if ord == 1:
         return sum(absolute(x), axis, keepdims=keepdims)
-    return power(sum(power(absolute(x), ord), axis, keepdims=keepdims), 1 / ord)
+    total = sum(power(absolute(x), ord), axis, keepdims=keepdims)
+    none = total == 0  # the root has no slope there; like the Euclidean norm, let it be 0
+    return where(none, 0.0 * total, power(where(none, 1, total), 1 / ord))
 
 
 def _along(row, x, axis, dtype=None):

@@ -109,5 +109,5 @@ def xlogy(x, y):
     np.float64(0.0)
     """
     x, y = as_value(x), as_value(y)
-    none = x == 0
+    none = (x == 0) & (y <= 0)  # elsewhere the derivative in x is log(y) also at 0
     return where(none, 0.0 * x, multiply(x, log(where(none, 1, y))))

@@ -288,15 +288,15 @@ class Optimizer(ABC):
             else:
                 with enable_grad():
                     loss = closure()
-        start = constant(np.zeros(()))  # the count that parameters which start now share
         for group in self.param_groups:
-            self._step_group(group, start)
+            self._step_group(group)
         return loss
 
-    def _step_group(self, group, start):
+    def _step_group(self, group):
         # Everything here is detached, so that nothing is recorded; pausing the tape with no_grad would cost more.
         hypers: dict = {}
         todo, skipped = [], []
+        start = constant(0.0)  # the count that the parameters of this group which start now share
         for p in group["params"]:
             grad = p.grad
             if grad is None:
@@ -367,7 +367,7 @@ class Optimizer(ABC):
         self.state = state
         for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
             group.update({k: v for k, v in saved.items() if k != "params"})
-        _share_counts(state)
+            _share_counts([state[p] for p in group["params"] if p in state])
 
     def _loaded(self, key, value, p, i):
         value = value.detach() if isinstance(value, Tensor) else constant(value)
@@ -397,9 +397,9 @@ def _part_counts(skipped, todo):
             state["step"] = fresh.setdefault(id(state["step"]), state["step"].clone())
 
 
-def _share_counts(state):
-    """Let parameters with equal step counts share them."""
+def _share_counts(states):
+    """Let parameters of one group with equal step counts share them."""
     counts: dict = {}
-    for s in state.values():
+    for s in states:
         if "step" in s:
             s["step"] = counts.setdefault(s["step"].item(), s["step"])

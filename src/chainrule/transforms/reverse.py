@@ -233,7 +233,7 @@ class Tape(Trace):
                 explain(
                     f"{asked} of a Tensor that requires grad would lose its derivative",
                     f"Tensor: {x.dtype} {x.shape}, {'a leaf' if self.is_leaf(x) else f'made by {x.note.name}'}",
-                    help="use x.detach() if the derivative is not needed, or a chainrule function in place of the NumPy code",
+                    help="write np.stack([...]) for np.array([...]) of Tensors; use x.detach() if no derivative is needed",
                 )
             )
         return x.value.owner.to_array(x.value, asked) if isinstance(x.value, Value) else x.value

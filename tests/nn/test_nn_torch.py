@@ -155,18 +155,16 @@ LOSSES = [
 
 
 @dtypes
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none", "batchmean"])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("name, x, target, options", LOSSES, ids=lambda v: v if isinstance(v, str) else "")
 def test_losses(name, x, target, options, reduction, dtype):
-    if reduction == "batchmean" and name != "kl_div":
-        pytest.skip("only for kl_div")
+    if name == "kl_div" and reduction == "mean":
+        reduction = "batchmean"  # PyTorch warns of its own "mean"; it is tested without it
     x = x.astype(dtype)
     target = target.astype(dtype) if target.dtype.kind == "f" else target
     a, b = cr.tensor(x, requires_grad=True), leaf(x)
     theirs = {k: torch.tensor(v.astype(dtype)) if isinstance(v, np.ndarray) else v for k, v in options.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("warnings.warn", lambda *args, **kwargs: None)  # kl_div advises batchmean
-        expected = getattr(torch.nn.functional, name)(b, torch.tensor(target), reduction=reduction, **theirs)
+    expected = getattr(torch.nn.functional, name)(b, torch.tensor(target), reduction=reduction, **theirs)
     out = getattr(F, name)(a, target, reduction=reduction, **options)
     assert out.dtype == dtype and out.shape == tuple(expected.shape)
     np.testing.assert_allclose(out.detach(), expected.detach().numpy(), **TOLERANCE[dtype])

@@ -1,0 +1,366 @@
+"""Optimisers: closed forms, groups, state as data, the tape, errors."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import optim
+from chainrule.errors import ArgumentError, NonDifferentiableError, UnsupportedError
+from chainrule.optim import lr_scheduler
+
+MAKERS = {
+    "SGD": lambda ps: optim.SGD(ps, lr=0.1),
+    "momentum": lambda ps: optim.SGD(ps, lr=0.1, momentum=0.9, dampening=0.5),
+    "Adam": lambda ps: optim.Adam(ps, lr=0.1, amsgrad=True),
+    "AdamW": lambda ps: optim.AdamW(ps, lr=0.1),
+    "RMSprop": lambda ps: optim.RMSprop(ps, lr=0.01, momentum=0.5, centered=True),
+    "Adagrad": lambda ps: optim.Adagrad(ps, lr=0.2, lr_decay=0.1),
+}
+makers = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+
+
+def leaf(x, dtype=float):
+    return cr.tensor(np.array(x, dtype), requires_grad=True)
+
+
+def descend(optimizer, params, steps=1):
+    for _ in range(steps):
+        optimizer.zero_grad()
+        sum(cr.sqrt(1 + p * p).sum() for p in params).backward()
+        optimizer.step()
+    return [p.detach().numpy().copy() for p in params]
+
+
+# --- closed forms -----------------------------------------------------------------------------------------------------
+
+
+def test_sgd_on_a_parabola_shrinks_by_a_factor():
+    x = leaf([1.0, -3.0])
+    optimizer = optim.SGD([x], lr=0.1)
+    for n in range(1, 6):
+        optimizer.zero_grad()
+        (x * x).sum().backward()
+        optimizer.step()
+        np.testing.assert_allclose(x.detach(), np.array([1.0, -3.0]) * 0.8**n, rtol=1e-14)
+
+
+def test_adam_by_hand():
+    x, lr, b1, b2, eps = leaf([1.0, -3.0]), 0.1, 0.8, 0.9, 1e-3
+    optimizer = optim.Adam([x], lr, (b1, b2), eps)
+    p, m, v = np.array([1.0, -3.0]), 0.0, 0.0
+    for n in range(1, 8):
+        descend(optimizer, [x])
+        g = p / np.sqrt(1 + p**2)
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        p = p - lr * (m / (1 - b1**n)) / (np.sqrt(v / (1 - b2**n)) + eps)
+        np.testing.assert_allclose(x.detach(), p, rtol=1e-13)
+    assert optimizer.state[x]["step"].item() == 7
+    np.testing.assert_allclose(optimizer.state[x]["exp_avg"], m, rtol=1e-13)
+
+
+@makers
+def test_all_descend_and_keep_dtypes(make):
+    params = [leaf([[1.0, 2.0]], np.float32), leaf(0.5)]
+    optimizer = make(params)
+    before = sum((p * p).sum().item() for p in params)
+    descend(optimizer, params, 20)
+    assert sum((p * p).sum().item() for p in params) < 0.8 * before
+    assert [p.dtype for p in params] == [np.float32, np.float64] and all(p.requires_grad and p.is_leaf for p in params)
+    for p, state in optimizer.state.items():
+        assert all(s.dtype == (np.float64 if k in ("step", "started") else p.dtype) for k, s in state.items())
+
+
+def test_maximize():
+    x = leaf(1.0)
+    optimizer = optim.SGD([x], lr=0.1, maximize=True)
+    (x * x).backward()
+    optimizer.step()
+    assert x.item() == pytest.approx(1.2)
+
+
+def test_complex_parameters():
+    z = cr.tensor(np.array([1 + 2j]), requires_grad=True)
+    optimizer = optim.SGD([z], lr=0.25, momentum=0.1)
+    (z * z.conj()).real.sum().backward()
+    optimizer.step()
+    np.testing.assert_allclose(z.detach(), [0.5 + 1j])
+    (z * z.conj()).real.sum().backward()
+    with pytest.raises(UnsupportedError, match="Adam cannot update complex"):
+        optim.Adam([z]).step()
+
+
+# --- values on the tape -----------------------------------------------------------------------------------------------
+
+
+@makers
+def test_values_kept_by_the_tape_do_not_change(make):
+    x = leaf([1.0, 2.0])
+    optimizer = make([x])
+    descend(optimizer, [x], 2)
+    at = x.detach().numpy().copy()
+    y = (x * x * x).sum()
+    descend(optimizer, [x], 2)
+    optimizer.zero_grad()
+    y.backward()
+    np.testing.assert_allclose(x.grad, 3 * at**2, rtol=1e-14)
+
+
+@makers
+def test_steps_record_nothing(make):
+    x = leaf([1.0, 2.0])
+    optimizer = make([x])
+    optimizer.zero_grad()
+    (x * x * x).sum().backward(create_graph=True)
+    assert x.grad.requires_grad
+    optimizer.step()
+    assert x.is_leaf and not any(t.requires_grad for t in optimizer.state[x].values())
+
+
+@makers
+def test_state_is_bound_to_new_values_by_reference(make):
+    x = leaf([1.0, 2.0])
+    optimizer = make([x])
+    descend(optimizer, [x])
+    held = dict(optimizer.state[x])
+    values = {k: v.detach().numpy().copy() for k, v in held.items()}
+    arrays = {k: v.detach().numpy() for k, v in held.items()}
+    descend(optimizer, [x])
+    assert all(optimizer.state[x][k] is v for k, v in held.items())
+    assert all(np.array_equal(arrays[k], values[k]) for k in held), "arrays are replaced, not changed"
+
+
+def test_step_inside_no_grad_and_closures():
+    x = leaf(1.0)
+    optimizer = optim.SGD([x], lr=0.1)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = x * x
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == 1.0
+    with cr.no_grad():
+        assert optimizer.step(closure).item() == pytest.approx(0.64)
+    assert x.item() == pytest.approx(0.64) and x.requires_grad
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_learning_rates_take_effect():
+    x = leaf(1.0)
+    optimizer = optim.SGD([x], lr=0.1)
+    rate = optimizer.param_groups[0].rate
+    for change in (
+        lambda: optimizer.param_groups[0].__setitem__("lr", 0.5),
+        lambda: setattr(optimizer, "lr", 0.5),
+        lambda: optimizer.param_groups[0].update({"lr": 0.5}),
+    ):
+        optimizer.lr = 0.1
+        change()
+        assert optimizer.lr == 0.5 == optimizer.param_groups[0]["lr"] and optimizer.param_groups[0].rate is rate
+        x.data, x.grad = 1.0, np.array(1.0)
+        optimizer.step()
+        assert x.item() == 0.5
+
+
+def test_a_tensor_as_learning_rate():
+    x, lr = leaf(1.0), cr.tensor(0.5)
+    optimizer = optim.SGD([x], lr=lr)
+    x.grad = np.array(1.0)
+    optimizer.step()
+    lr.data = 0.25
+    optimizer.step()
+    assert x.item() == 0.25 and optimizer.lr is lr
+    optimizer.lr = 0.125
+    optimizer.step()
+    assert x.item() == 0.125 and lr.item() == 0.25
+
+
+def test_groups():
+    a, b, c = leaf(1.0), leaf(1.0), leaf(1.0)
+    optimizer = optim.SGD([{"params": [a]}, {"params": b, "lr": 0.5}], lr=0.1)
+    optimizer.add_param_group({"params": [("c", c)], "momentum": 0.9})
+    for p in (a, b, c):
+        p.grad = np.array(1.0)
+    optimizer.step()
+    assert [p.item() for p in (a, b, c)] == [0.9, 0.5, 0.9]
+    assert optimizer.state[a] == {} and "momentum_buffer" in optimizer.state[c]
+    assert "lr: 0.5" in repr(optimizer) and "Group 2" in repr(optimizer)
+
+
+def test_zero_grad():
+    x = leaf(1.0)
+    optimizer = optim.SGD([x])
+    x.grad = np.array(2.0)
+    optimizer.zero_grad(set_to_none=False)
+    assert x.grad.item() == 0
+    optimizer.zero_grad()
+    assert x.grad is None
+    optimizer.step()
+    assert x.item() == 1.0 and optimizer.state == {}
+
+
+# --- state as data ----------------------------------------------------------------------------------------------------
+
+
+@makers
+def test_state_dict_round_trip(make):
+    params = [leaf([1.0, -2.0]), leaf([[0.5]])]
+    optimizer = make(params)
+    descend(optimizer, params, 3)
+    saved, values = optimizer.state_dict(), [p.detach().numpy().copy() for p in params]
+    expected = descend(optimizer, params, 3)
+    others = [leaf(v) for v in values]
+    again = make(others)
+    again.lr = 7.0
+    again.load_state_dict(pickle.loads(pickle.dumps(saved)))
+    assert again.lr == optimizer.lr != 7.0
+    for a, b in zip(descend(again, others, 3), expected, strict=True):
+        assert np.array_equal(a, b), "a resumed run is the same to the last bit"
+    assert saved["param_groups"][0]["params"] == [0, 1] and set(saved["state"]) == {0, 1}
+
+
+@makers
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["deepcopy", "pickle"])
+def test_copies_go_on_alike(make, duplicate):
+    x = leaf([1.0, -2.0])
+    optimizer = make([x])
+    descend(optimizer, [x], 2)
+    twin_x, twin = duplicate((x, optimizer))
+    assert twin.param_groups[0]["params"][0] is twin_x and twin.param_groups[0].rate is not optimizer.param_groups[0].rate
+    optimizer.lr = twin.lr = 0.05
+    assert np.array_equal(descend(twin, [twin_x], 2)[0], descend(optimizer, [x], 2)[0])
+
+
+def test_state_is_cast_to_the_parameters():
+    a, b = leaf([1.0]), leaf([1.0], np.float32)
+    first, second = optim.Adam([a]), optim.Adam([b])
+    descend(first, [a])
+    second.load_state_dict(first.state_dict())
+    assert second.state[b]["exp_avg"].dtype == np.float32 and second.state[b]["step"].dtype == np.float64
+
+
+def test_state_that_does_not_fit():
+    a, b = leaf([1.0]), leaf([1.0, 2.0])
+    first, second = optim.Adam([a]), optim.Adam([b])
+    descend(first, [a]), descend(second, [b])
+    before = second.state[b]
+    with pytest.raises(ArgumentError, match=r"exp_avg: expected \(2,\), found \(1,\)"):
+        second.load_state_dict(first.state_dict())
+    with pytest.raises(ArgumentError, match=r"expected \[2\] parameters per group, found \[1\]"):
+        optim.Adam([a, b]).load_state_dict(first.state_dict())
+    assert second.state[b] is before
+
+
+# --- an algorithm of one's own ----------------------------------------------------------------------------------------
+
+
+def test_a_new_algorithm_is_two_methods():
+    class SignDescent(optim.Optimizer):
+        def __init__(self, params, lr=0.1):
+            super().__init__(params, {"lr": lr})
+
+        def init_one(self, param, hyper):
+            return {"count": param.new_zeros(())}
+
+        def step_one(self, param, grad, state, hyper):
+            return param - hyper["lr"] * cr.sign(grad), {"count": state["count"] + 1}
+
+    x = leaf([1.0, -1.0])
+    optimizer = SignDescent([x])
+    descend(optimizer, [x], 3)
+    np.testing.assert_allclose(x.detach(), [0.7, -0.7])
+    assert optimizer.state[x]["count"].item() == 3
+    with pytest.raises(TypeError):
+        optim.Optimizer([x], {})
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def test_parameters_that_make_no_sense():
+    x = leaf(1.0)
+    for params, text in (
+        ([], "got no parameters"),
+        (x, "iterable of parameters"),
+        ([np.ones(2)], "parameter 0 is not a Tensor"),
+        ([x, x], "given twice"),
+        ([{"params": [x]}, {"params": [x]}], "given twice"),
+        ([x * 2], "not a leaf"),
+    ):
+        with pytest.raises(ArgumentError, match=f"{text}(.|\n)*help:"):
+            optim.SGD(params)
+    with pytest.raises(NonDifferentiableError, match="no derivative"):
+        optim.SGD([cr.tensor([1, 2])])
+
+
+def test_settings_that_make_no_sense():
+    x = leaf(1.0)
+    for call in (
+        lambda: optim.SGD([x], lr=-1.0),
+        lambda: optim.SGD([x], nesterov=True),
+        lambda: optim.SGD([x], weight_decay=-0.1),
+        lambda: optim.Adam([x], betas=(1.0, 0.9)),
+        lambda: optim.RMSprop([x], eps=-1.0),
+        lambda: optim.SGD([{"params": x, "lr": -1.0}]),
+    ):
+        with pytest.raises(ArgumentError, match="help:"):
+            call()
+    with pytest.raises(TypeError, match="'momentun'"):
+        optim.SGD([x], momentun=0.9)
+    with pytest.raises(UnsupportedError, match="differentiable"):
+        optim.Adam([x], differentiable=True)
+    assert optim.Adam([x], fused=True, foreach=None).lr == 1e-3
+
+
+# --- schedules --------------------------------------------------------------------------------------------------------
+
+
+def test_schedules_resume():
+    def build():
+        optimizer = optim.SGD([leaf(1.0)], lr=0.5)
+        return optimizer, lr_scheduler.CosineAnnealingLR(optimizer, 10)
+
+    optimizer, scheduler = build()
+    for _ in range(4):
+        scheduler.step()
+    saved = optimizer.state_dict(), pickle.loads(pickle.dumps(scheduler.state_dict()))
+    other, resumed = build()
+    other.load_state_dict(saved[0]), resumed.load_state_dict(saved[1])
+    for _ in range(4):
+        scheduler.step(), resumed.step()
+        assert optimizer.lr == other.lr
+    assert "optimizer" not in saved[1]
+    with pytest.raises(ArgumentError, match="'initial_lr'"):
+        lr_scheduler.ExponentialLR(optim.SGD([leaf(1.0)]), 0.9, last_epoch=3)
+
+
+def test_one_cycle_ends():
+    optimizer = optim.SGD([leaf(1.0)])
+    scheduler = lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=3, cycle_momentum=False)
+    for _ in range(2):
+        scheduler.step()
+    with pytest.raises(ArgumentError, match="made for 3 steps"):
+        scheduler.step()
+
+
+def test_schedules_that_make_no_sense():
+    optimizer = optim.SGD([leaf(1.0)])
+    for call in (
+        lambda: lr_scheduler.ExponentialLR(leaf(1.0), 0.9),
+        lambda: lr_scheduler.LinearLR(optimizer, start_factor=0.0),
+        lambda: lr_scheduler.LambdaLR(optimizer, [len, len]),
+        lambda: lr_scheduler.OneCycleLR(optimizer, 1.0),
+        lambda: lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=9, anneal_strategy="exp"),
+        lambda: lr_scheduler.OneCycleLR(optim.Adagrad([leaf(1.0)]), 1.0, total_steps=9),
+        lambda: lr_scheduler.ReduceLROnPlateau(optimizer, factor=1.0),
+        lambda: lr_scheduler.ReduceLROnPlateau(optimizer, mode="least"),
+        lambda: lr_scheduler.SequentialLR(optimizer, [lr_scheduler.ExponentialLR(optimizer, 0.9)], [1, 2]),
+    ):
+        with pytest.raises(ArgumentError, match="help:"):
+            call()

@@ -1,0 +1,149 @@
+"""Reading and assigning with every form of key that NumPy knows, drawn by hypothesis."""
+
+import numpy as np
+from hypothesis import given, settings, strategies as st
+from hypothesis.extra import numpy as hnp
+from row_tools import close, same_kind
+
+import chainrule as cr
+
+few = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+def filled(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@st.composite
+def keys(draw):
+    """(array, key): ints, slices, None, Ellipsis, one boolean mask, and integer arrays with repeats, in any places."""
+    shape = tuple(draw(st.lists(st.integers(0, 4), min_size=0, max_size=4)))
+    parts, axis, dots, masks = [], 0, False, 0
+    together = draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3)) if draw(st.booleans()) else (2,)
+    while axis < len(shape) and draw(st.integers(0, 5)):
+        n = shape[axis]
+        kinds = ["slice", "none"] + ["int", "array"] * (n > 0) + ["mask"] * (masks == 0 and together == (2,)) + ["dots"] * (not dots)
+        kind = draw(st.sampled_from(kinds))
+        if kind == "none":
+            parts.append(None)
+            continue
+        if kind == "dots":
+            dots = True
+            parts.append(...)
+            axis += draw(st.integers(0, len(shape) - axis))
+            # what the Ellipsis stands for is decided by how many parts follow; so only count what is certain
+            rest = len(shape) - axis
+            axis = len(shape) - rest
+            continue
+        if kind == "slice":
+            bound = st.none() | st.integers(-n - 1, n + 1)
+            parts.append(slice(draw(bound), draw(bound), draw(st.sampled_from([None, 1, 2, -1, -2]))))
+        elif kind == "int":
+            parts.append(draw(st.integers(-n, n - 1)))
+        elif kind == "array":
+            own = tuple(1 if draw(st.integers(0, 3)) == 0 else m for m in together)[draw(st.integers(0, len(together))) :]
+            parts.append(draw(hnp.arrays(np.int64, own, elements=st.integers(-n, n - 1))))
+        else:
+            masks = 1
+            wide = 2 if axis + 1 < len(shape) and draw(st.booleans()) else 1
+            flat = np.zeros(int(np.prod(shape[axis : axis + wide])), bool)
+            flat[: 2 * draw(st.booleans())] = True  # as many as the index arrays are long, or none at all
+            parts.append(flat.reshape(shape[axis : axis + wide]))
+            axis += wide - 1
+        axis += 1
+    if draw(st.booleans()) and len(parts) == 1:
+        return shape, parts[0]
+    return shape, tuple(parts)
+
+
+def read(shape, key):
+    """x[key] as NumPy gives it, or None where the key does not fit the shape."""
+    x = filled(shape)
+    try:
+        return x, x[key]
+    except IndexError:
+        return x, None
+
+
+def without_arrays(key):
+    return not any(isinstance(k, np.ndarray) for k in (key if isinstance(key, tuple) else (key,)))
+
+
+@few
+@given(keys())
+def test_reading(case):
+    x, expected = read(*case)
+    key = case[1]
+    if expected is None:
+        return
+    same_kind(cr.asarray(x)[key], expected)
+    close(cr.asarray(x)[key].numpy(), expected)
+    w = filled(np.shape(expected), 1)
+    g = np.zeros_like(x)
+    np.add.at(g, key, w)
+    close(cr.vjp(lambda x: x[key], x)[1](w)[0], g)
+    t = filled(x.shape, 2)
+    close(cr.jvp(lambda x: x[key], (x,), (t,))[1], t[key])
+    stacked = np.stack([x, x + 1, x + 2])
+    close(cr.vmap(lambda x: x[key])(stacked), np.stack([s[key] for s in stacked]))
+    close(cr.vjp(cr.vmap(lambda x: x[key]), stacked)[1](np.stack([w] * 3))[0], np.stack([g] * 3))
+
+
+@few
+@given(keys(), st.booleans(), st.integers(0, 3))
+def test_assignment(case, add, squash):
+    x, selected = read(*case)
+    key = case[1]
+    if selected is None:
+        return
+    shape = list(np.shape(selected))
+    for i in range(min(squash, len(shape))):
+        shape[i] = 1
+    v = filled(tuple(shape[1:] if squash == 3 else shape), 3)
+    op = cr.index_add if add else cr.index_set
+    expected = x.copy()
+    if add:
+        np.add.at(expected, key, v)
+    else:
+        expected[key] = v
+    same_kind(op(x, key, v), expected)
+    close(op(x, key, v), expected)
+    g = filled(x.shape, 4)
+    value, pull = cr.vjp(lambda x, v: op(x, key, v), x, v)
+    close(value, expected)
+    gx, gv = pull(g)
+    tx, tv = filled(x.shape, 5), filled(v.shape, 6)
+    moved = cr.jvp(lambda x, v: op(x, key, v), (x, v), (tx, tv))[1]
+    expected_t = tx.copy()
+    if add:
+        np.add.at(expected_t, key, tv)
+    else:
+        expected_t[key] = tv
+    close(moved, expected_t)
+    close(np.sum(g * moved), np.sum(gx * tx) + np.sum(gv * tv))
+    xs, vs = np.stack([x, x + 1]), np.stack([v, v * 2])
+    close(cr.vmap(lambda x, v: op(x, key, v))(xs, vs), np.stack([op(a, key, b) for a, b in zip(xs, vs, strict=True)]))
+    close(cr.vmap(lambda v: op(x, key, v))(vs), np.stack([op(x, key, b) for b in vs]))
+    close(cr.vmap(lambda x: op(x, key, v))(xs), np.stack([op(a, key, v) for a in xs]))
+
+
+def test_keys_of_tensors_and_lists():
+    x = np.arange(12.0).reshape(3, 4)
+    t = cr.tensor(x)
+    for key in ([0, 2], [[0, 1], [1, 2]], np.int64(1), (np.int32(1), [0, 1]), [True, False, True], (slice(None), [True, False, True, False]), []):
+        close(t[key].numpy(), x[key if not key == [] else np.array([], int)])
+        close(t[cr.tensor(key) if isinstance(key, list) and key else key].numpy(), x[key if not key == [] else np.array([], int)])
+    close(t[t > 4].numpy(), x[x > 4])
+    close(t[cr.tensor(1)].numpy(), x[1])
+    close(t[cr.tensor(1) :].numpy(), x[1:])
+    g = cr.grad(lambda x: (x[x > 4] ** 2).sum())(x)
+    close(g, np.where(x > 4, 2 * x, 0))
+
+
+def test_values_do_not_share_memory():
+    x = cr.tensor(np.zeros(3))
+    y = x[:2]
+    x[0] = 5.0
+    close(y.numpy(), [0, 0])
+    y[1] = 7.0
+    close(x.numpy(), [5, 0, 0])
