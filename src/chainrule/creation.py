@@ -130,7 +130,7 @@ def full(shape, fill_value, dtype=None, requires_grad=False, device=None):
     return _wrap(np.full(as_shape(shape), fill_value, dtype), requires_grad)
 
 
-def zeros_like(x, dtype=None, shape=None, requires_grad=False):
+def zeros_like(x, dtype=None, shape=None, requires_grad=False, device=None):
     """Zeros of the shape and dtype of `x`; a Tensor, so that traced values can be assigned into it.
 
     >>> import chainrule as cr
@@ -140,7 +140,7 @@ def zeros_like(x, dtype=None, shape=None, requires_grad=False):
     return zeros(shape_of(x) if shape is None else shape, dtype=dtype or dtype_of(x), requires_grad=requires_grad)
 
 
-def ones_like(x, dtype=None, shape=None, requires_grad=False):
+def ones_like(x, dtype=None, shape=None, requires_grad=False, device=None):
     """Ones of the shape and dtype of `x`."""
     return ones(shape_of(x) if shape is None else shape, dtype=dtype or dtype_of(x), requires_grad=requires_grad)
 
@@ -150,7 +150,7 @@ def empty_like(x, dtype=None, shape=None, requires_grad=False):
     return zeros_like(x, dtype, shape, requires_grad)
 
 
-def full_like(x, fill_value, dtype=None, shape=None):
+def full_like(x, fill_value, dtype=None, shape=None, device=None):
     """One number in every place of an array with the shape and dtype of `x`."""
     return full(shape_of(x) if shape is None else shape, fill_value, dtype or dtype_of(x))
 
@@ -166,7 +166,7 @@ def arange(start, stop=None, step=1, dtype=None, requires_grad=False, device=Non
     return _wrap(np.arange(start, stop, step, dtype=dtype), requires_grad)
 
 
-def linspace(start, stop, num=50, endpoint=True, dtype=None, requires_grad=False):
+def linspace(start, stop, num=50, endpoint=True, dtype=None, requires_grad=False, device=None):
     """`num` numbers from `start` to `stop` at equal distances. Derivatives flow to both ends.
 
     >>> import chainrule as cr
@@ -184,7 +184,7 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None):
     return _wrap(np.logspace(start, stop, num, endpoint, base, dtype))
 
 
-def eye(n, m=None, k=0, dtype=None, requires_grad=False):
+def eye(n, m=None, k=0, dtype=None, requires_grad=False, device=None):
     """Ones on the `k`-th diagonal of an (n, m) matrix, zeros elsewhere.
 
     >>> import chainrule as cr

@@ -312,5 +312,27 @@ def test_parameters_as_one_vector():
         and layer.weight.tolist() == [[0, 1], [2, 3], [4, 5]]
         and layer.bias.tolist() == [6, 7, 8]
     )
+    layer.double()
+    new = np.arange(9.0)
+    nn.utils.vector_to_parameters(new, layer.parameters())
+    new[:] = 0
+    assert layer.bias.tolist() == [6, 7, 8], "parameters do not share memory with the vector"
     with pytest.raises(ShapeError, match=r"expected: \(9,\)    found: \(8,\)"):
         nn.utils.vector_to_parameters(np.ones(8), layer.parameters())
+
+
+def test_recorded_dropout_draws_anew():
+    layer, x = nn.Dropout(), np.ones(50)
+    cr.manual_seed(5)
+    eager = [layer(x) for _ in range(3)]
+    cr.manual_seed(5)
+    program = cr.graph(layer.forward)(x)
+    for expected in eager[1:]:
+        assert np.array_equal(np.asarray(program(x)), expected)
+
+
+def test_recorded_parameters_are_read_when_the_program_runs():
+    layer = nn.Linear(4, 3, dtype=float)
+    program = cr.graph(layer)(X)
+    nn.init.ones_(layer.weight), nn.init.zeros_(layer.bias)
+    np.testing.assert_allclose(np.asarray(program(X).detach() if isinstance(program(X), cr.Tensor) else program(X)), X.sum(1, keepdims=True) * np.ones(3))

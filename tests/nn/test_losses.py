@@ -194,3 +194,10 @@ def test_settings_that_make_no_sense():
     ):
         with pytest.raises(ArgumentError, match="help:"):
             call()
+
+
+def test_recorded_losses_meet_ignored_labels_later():
+    program = cr.graph(lambda a, t: F.cross_entropy(a, t, np.arange(1.0, 4.0), label_smoothing=0.1))(A, LABELS)
+    some = np.array([2, -100, 1, 2])
+    expected = F.cross_entropy(A, some, np.arange(1.0, 4.0), label_smoothing=0.1)
+    assert np.isclose(np.asarray(program(A, some)), expected, rtol=1e-13)

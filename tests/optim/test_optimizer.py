@@ -148,6 +148,36 @@ def test_step_inside_no_grad_and_closures():
     assert x.item() == pytest.approx(0.64) and x.requires_grad
 
 
+@makers
+@pytest.mark.parametrize("warm_up", [0, 2])
+def test_a_recorded_step_goes_on_from_state_and_learning_rate(make, warm_up):
+    """The program of one step, run again, does what further steps would do: nothing that changes is frozen."""
+    x, y, data = leaf([1.0, -2.0]), leaf([1.0, -2.0]), np.array([0.5, 1.5])
+
+    def step_of(param, optimizer):
+        def step(data):
+            optimizer.zero_grad()
+            ((param - data) ** 2).sum().backward()
+            optimizer.step()
+
+        return step
+
+    eager, recorded = make([x]), make([y])
+    step, other = step_of(x, eager), step_of(y, recorded)
+    for _ in range(warm_up):
+        step(data), other(data)
+    program = cr.graph(other)(data)
+    for n in range(5):
+        step(data)
+        if n:
+            program(data)
+        np.testing.assert_allclose(y.detach(), x.detach(), rtol=1e-12)
+        data = data + 0.1
+        eager.lr = recorded.lr = 0.1 / (n + 1)
+    for k, v in eager.state[x].items():
+        np.testing.assert_allclose(recorded.state[y][k].detach(), v.detach(), rtol=1e-12)
+
+
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 

@@ -325,6 +325,7 @@ SAMPLES = {
     "log10": unary(0.5, 2, COMPLEX),
     "log1p": unary(-0.5, 2, COMPLEX),
     "logaddexp": binary(-2, 2),
+    "logaddexp2": binary(-2, 2),
     "sqrt": unary(0.5, 2, COMPLEX),
     "cbrt": unary(0.5, 2) + unary(-2, -0.5, integers=False),
     "hypot": binary(0.5, 2) + binary(-2, -0.5, mixed=False),

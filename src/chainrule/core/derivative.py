@@ -8,6 +8,10 @@ itself, `i` for the argument's position. `bind` turns the names into direct look
 import inspect
 
 
+# Not empty while some walk back treats every zero cotangent as strong: times infinity or NaN it is still zero.
+strict: list = []
+
+
 def names_of(rule) -> tuple[str, ...]:
     return tuple(inspect.signature(rule).parameters)
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,23 @@ class Task:
     make_optimizer: Callable[[nn.Module], Any]
     batch_size: int
     epochs: int
+
+
+def mlp(*sizes, dropout=0.0):
+    """Linear layers of these sizes with ReLU, and dropout after the first, between them.
+
+    Examples
+    --------
+    >>> from chainrule.demos.classify import mlp
+    >>> [name for name, _ in mlp(4, 3, 2).named_children()]
+    ['hidden1', 'relu1', 'output']
+    """
+    layers = {}
+    for i, (n_in, n_out) in enumerate(pairwise(sizes[:-1]), 1):
+        layers |= {f"hidden{i}": nn.Linear(n_in, n_out), f"relu{i}": nn.ReLU()}
+        if dropout and i == 1:
+            layers["dropout"] = nn.Dropout(dropout)
+    return nn.Sequential(layers | {"output": nn.Linear(*sizes[-2:])})
 
 
 def run(task, options):

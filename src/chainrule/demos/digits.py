@@ -6,7 +6,7 @@ worth one per cent of test accuracy.
 
 import numpy as np
 
-from .. import nn, optim
+from .. import optim
 from ..creation import from_numpy
 from ..data import ImageDataset, load_digits
 from . import classify
@@ -65,9 +65,7 @@ def run(options):
             name="digits",
             train=Jittered(train, reach=0.5, seed=options.seed),
             test=test,
-            make_model=lambda: nn.Sequential(
-                nn.Linear(64, 256), nn.ReLU(), nn.Dropout(0.1), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10)
-            ),
+            make_model=lambda: classify.mlp(64, 256, 128, 10, dropout=0.1),
             make_optimizer=lambda model: optim.AdamW(model.parameters(), lr=3e-3, weight_decay=1e-2),
             batch_size=32,
             epochs=8 if options.quick else 60,

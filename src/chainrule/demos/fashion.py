@@ -3,7 +3,7 @@
 Images stay one float32 array, from which each batch is taken at once.
 """
 
-from .. import nn, optim
+from .. import optim
 from ..data import Subset, load_fashion_mnist
 from . import classify
 
@@ -16,7 +16,7 @@ def run(options):
             name="fashion",
             train=Subset(train, range(0, len(train), 6)) if options.quick else train,
             test=test,
-            make_model=lambda: nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10)),
+            make_model=lambda: classify.mlp(784, 256, 10),
             make_optimizer=lambda model: optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-2),
             batch_size=128,
             epochs=2 if options.quick else 10,

@@ -1,6 +1,7 @@
 """Module: what layers and models are made of. Registers parameters, buffers and submodules, and is a tree of parameters."""
 
 import copy
+from collections.abc import Callable
 from itertools import count
 from typing import NamedTuple
 
@@ -75,6 +76,8 @@ class Module:
     """
 
     training: bool
+    _kinds: dict[str, str]
+    _forward_hooks: dict[int, Callable]
 
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)

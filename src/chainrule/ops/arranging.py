@@ -274,4 +274,4 @@ def piecewise(x, conditions, functions):
     default = values.pop() if len(values) == len(conditions) + 1 else 0
     if len(values) != len(conditions):
         raise ValueError(f"piecewise: {len(conditions)} conditions but {len(functions)} functions")
-    return select(conditions, values, default) * 1.0
+    return select(conditions[::-1], values[::-1], default) * 1.0  # of several conditions that hold the last one counts

@@ -467,15 +467,18 @@ def log1p(x):
     """
 
 
-def _share_of_sum(x, y, out):
+def _share_of_sum(x, y, out, exp):
     """exp(x - out), where that is the difference of two infinities 1, or 1/2 if y is infinite too."""
     d = x - out
     lost = _is_nan(d) & ~_is_nan(x)
-    return exp(where(lost & (x == y), -math.log(2), where(lost, 0, d)))
+    return where(lost & (x == y), 0.5, exp(where(lost, 0, d)))
 
 
 @elementwise(
-    np.logaddexp, lambda x, y, out: _share_of_sum(x, y, out), lambda x, y, out: _share_of_sum(y, x, out), singular=True
+    np.logaddexp,
+    lambda x, y, out: _share_of_sum(x, y, out, exp),
+    lambda x, y, out: _share_of_sum(y, x, out, exp),
+    singular=True,
 )
 def logaddexp(x, y):
     """`log(exp(x) + exp(y))` without overflow.
@@ -486,9 +489,22 @@ def logaddexp(x, y):
     """
 
 
+@elementwise(
+    np.logaddexp2,
+    lambda x, y, out: _share_of_sum(x, y, out, exp2),
+    lambda x, y, out: _share_of_sum(y, x, out, exp2),
+    singular=True,
+    scalar=lambda s, x, y: s.multiply(
+        s.logaddexp(s.multiply(x, math.log(2)), s.multiply(y, math.log(2))), 1 / math.log(2)
+    ),
+)
 def logaddexp2(x, y):
-    """`log2(2**x + 2**y)` without overflow."""
-    return logaddexp(x * math.log(2), y * math.log(2)) * (1 / math.log(2))
+    """`log2(2**x + 2**y)` without overflow.
+
+    >>> import chainrule as cr
+    >>> cr.logaddexp2(2000.0, 2000.0)
+    np.float64(2001.0)
+    """
 
 
 @elementwise(np.sqrt, lambda out: 0.5 / out, singular=True)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from ..core.aval import Aval, result_dtype
-from ..core.derivative import Bound, bind, names_of, zero
+from ..core.derivative import Bound, bind, names_of, strict, zero
 from ..core.lowering import Map
 from ..core.primitive import Primitive, primitive, publish
 from ..core.value import dtype_of, ndim_of, shape_of
@@ -48,6 +48,8 @@ class Partial:
 
             def pull(g, env, params, aval):
                 p = partial(None, env, params, aval)
+                if strict:
+                    return sum_to(masked_multiply(g, _conjugate(p)), shape_of(g) if aval is None else aval.shape)
                 return g * p if aval is None else sum_to(g * _conjugate(p), aval.shape)
 
         return Bound(push, pull, keeps)
@@ -210,7 +212,8 @@ class PartialOverAxes:
         def pull(g, env, params, aval):
             axes = params["axes"]
             p = partial(None, expanded(env, axes), params, aval)
-            return broadcast_to(expand(g, axes) * _conjugate(p), aval.shape)
+            times = _times_masked if strict else _times
+            return broadcast_to(times(expand(g, axes), _conjugate(p)), aval.shape)
 
         return Bound(push, pull, keeps)
 

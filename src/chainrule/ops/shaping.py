@@ -349,16 +349,20 @@ def flatten(x, start_dim=0, end_dim=-1):
 
 
 def transpose(x, *axes):
-    """Reorder axes; without `axes`, reverse them.
+    """Reorder axes; without `axes`, reverse them. Two axes of an array that has more are exchanged, as in PyTorch.
 
     >>> import chainrule as cr
     >>> cr.transpose(cr.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
+    >>> cr.zeros((2, 3, 4)).transpose(0, 2).shape
+    (4, 3, 2)
     """
     n = ndim_of(x)
+    if len(axes) == 2 < n:
+        return swapaxes(x, *axes)
     if len(axes) == 1 and (axes[0] is None or hasattr(axes[0], "__iter__")):
         axes = axes[0]
-    perm = tuple(range(n))[::-1] if not axes and axes != () or axes in (None, ()) else tuple(normalize_axis(a, n) for a in axes)
+    perm = tuple(range(n - 1, -1, -1)) if axes is None or len(axes) == 0 else tuple(normalize_axis(a, n) for a in axes)
     if sorted(perm) != list(range(n)):
         raise ValueError(f"axes {tuple(axes)} are not a permutation of the {n} axes of an array of shape {shape_of(x)}")
     return as_value(x) if perm == tuple(range(n)) else _transpose(as_value(x), perm=perm)

@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
+from ..core.dispatch import state as dispatching
 from ..errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
@@ -42,7 +44,7 @@ class Group(dict):
         else:
             self.rate = constant(np.float64(value))
 
-    def update(self, settings):
+    def update(self, settings):  # type: ignore[override]
         for key, value in settings.items():
             self[key] = value
 
@@ -296,7 +298,7 @@ class Optimizer(ABC):
         # Everything here is detached, so that nothing is recorded; pausing the tape with no_grad would cost more.
         hypers: dict = {}
         todo, skipped = [], []
-        start = constant(0.0)  # the count that the parameters of this group which start now share
+        start = None  # the count that the parameters of this group which start now share
         for p in group["params"]:
             grad = p.grad
             if grad is None:
@@ -309,10 +311,10 @@ class Optimizer(ABC):
             value = p.detach()
             state = self.state.get(p)
             if state is None:
-                state = self.init_one(value, hyper)
+                with _not_recorded():
+                    state = self.state[p] = self.init_one(value, hyper)
                 if "step" in state:
-                    state["step"] = start
-                self.state[p] = state
+                    start = state["step"] = state["step"] if start is None else start
             todo.append((p, value, grad.detach(), state, hyper))
         if skipped:
             _part_counts(skipped, todo)
@@ -386,6 +388,16 @@ class Optimizer(ABC):
         for i, group in enumerate(self.param_groups):
             lines += [f"Group {i}", *(f"    {k}: {v}" for k, v in sorted(group.items()) if k not in ("params", "param_names"))]
         return f"{type(self).__name__} (\n" + "\n".join(lines) + "\n)"
+
+
+@contextmanager
+def _not_recorded():
+    """First states are made outside of a program that is being recorded: it reads them, and later runs go on from them."""
+    recorder, dispatching.recorder = dispatching.recorder, None
+    try:
+        yield
+    finally:
+        dispatching.recorder = recorder
 
 
 def _part_counts(skipped, todo):

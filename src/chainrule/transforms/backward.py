@@ -10,8 +10,9 @@ from itertools import count
 
 import numpy as np
 
-from ..core.derivative import Deferred
-from ..core.value import dtype_of
+from ..core.derivative import Deferred, strict
+from ..core.dispatch import state
+from ..core.value import Value, dtype_of
 from ..errors import GraphFreedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
@@ -60,7 +61,7 @@ class SimpleNode:
     def __repr__(self):
         return f"<{self.row.name} backward>"
 
-    def pull(self, g, retain, owner, needed=None):
+    def pull(self, g, owner, needed=None):
         """(parent, cotangent) pairs; `owner` is the tape to record the pullback on, if it is to be differentiated."""
         row, kept, params, avals = self.row, self.kept, self.params, self.avals
         if kept is None:
@@ -76,7 +77,10 @@ class SimpleNode:
                 part = cast(part, aval.dtype)
             if part is not None:
                 yield parent, part
-        if not retain and kept is not NOTHING:
+
+    def release(self):
+        """Free what was kept."""
+        if self.kept is not NOTHING:
             self.kept = None
 
     def _live(self, owner):
@@ -165,15 +169,15 @@ class Call:
     def __repr__(self):
         return f"<{self.name} backward>"
 
-    def pull(self, gs, retain, owner, needed=None):
+    def pull(self, gs, owner, needed=None):
         if self.pullback is None:
             raise freed(self)
-        pullback = self.pullback
-        if not retain:
-            self.pullback = None
-        for target, part in pullback(gs, owner):
+        for target, part in self.pullback(gs, owner):
             if target is not None and part is not None:
                 yield target, part
+
+    def release(self):
+        self.pullback = None
 
 
 def freed(node):
@@ -206,88 +210,147 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
 
     `ours` says that the array is referred to by nobody else. With `owner`, the walk itself is recorded on that tape.
     With `wanted`, a set of nodes, these take the place of the leaves.
+
+    A branch that was not taken contributes zero, also where its derivative is infinite or NaN. Masking every product
+    would make every walk slower, so the first walk does not; if a result is not finite, a second one does.
     """
-    needed = None if wanted is None else leading_to(wanted, [n for n, _ in seeds if n is not None])
-    pending: dict = {}  # time -> [node, cotangent, whether that array is ours to add to in place]
-    heap: list = []
+    walk = _Walk(retain, owner, wanted)
+    results = None
+    if state.recorder is None:  # a recorded program must not depend on the values that it was recorded with
+        results = walk.run(seeds)
+    if results is None or not all(_is_finite(g) for _, g, _ in results):
+        strict.append(walk)
+        try:
+            results = walk.run(seeds, masked=True)
+        finally:
+            strict.remove(walk)
+    for node in walk.spent:
+        node.release()
+    for node, g, ours in results:
+        if type(node) is Leaf:
+            g, ours = _hooked(node, g, ours)
+        sink(node, g, ours)
 
-    def contribute(node, part, ours=False):
-        entry = pending.get(node.time)
-        if isinstance(part, Deferred):
-            total, ours = part.added_to(entry and entry[1], bool(entry) and entry[2])
-            if entry is None:
-                pending[node.time] = [node, total, ours]
-                heappush(heap, -node.time)
-            else:
-                entry[1], entry[2] = total, ours
-        elif entry is None:
-            pending[node.time] = [node, part, ours]
-            heappush(heap, -node.time)
-        elif entry[2] and type(part) is np.ndarray and part.dtype == entry[1].dtype:
-            entry[1] += part
+
+def _is_finite(g):
+    while isinstance(g, Value):
+        g = g.value
+    with np.errstate(all="ignore"):
+        return np.isfinite(np.add.reduce(g, axis=None) if isinstance(g, np.ndarray) else g)
+
+
+def _hooked(node, g, ours):
+    for hook in list(getattr(node, "hooks", {}).values()):
+        new = hook(g)
+        g, ours = (g, ours) if new is None else (new, False)
+    return g, ours
+
+
+class _Walk:
+    """One backward pass, which may have to be run twice: what nodes keep is freed only when it has succeeded."""
+
+    def __init__(self, retain, owner, wanted):
+        self.retain, self.owner, self.wanted = retain, owner, wanted
+        self.start = tick()  # nodes that are younger come from recomputation, which a second run does again
+        self.spent: list = []
+
+    def done_with(self, node):
+        if node.time < self.start:
+            self.spent.append(node)
         else:
-            entry[1] = entry[1] + part
-            entry[2] = type(entry[1]) is np.ndarray
+            node.release()
 
-    for node, g in seeds:
-        if node is not None:
-            contribute(node, g)
-    ahead = None  # the only pending node, when it need not go through the heap
-    while ahead is not None or heap:
-        node, g, ours = pending.pop(-heappop(heap)) if ahead is None else ahead
-        ahead = None
-        kind = type(node)
-        if kind is SimpleNode and owner is None and wanted is None:
-            # The common case, written out: this loop is most of what small arrays cost.
-            kept = node.kept
-            if kept is None:
-                raise freed(node)
-            for parent, bound in zip(node.parents, node.row.kinds, strict=True):
-                if parent is None:
-                    continue
-                part = bound.pull(g, kept, None, None)
-                if ahead is None:
-                    if not heap:
-                        ahead = parent, part, False
-                        continue
+    def run(self, seeds, masked=False):
+        """(leaf, cotangent, ours) triples; None if hooks were met and nothing is masked: they must not be called twice."""
+        self.spent.clear()
+        retain, owner, wanted = self.retain, self.owner, self.wanted
+        needed = None if wanted is None else leading_to(wanted, [n for n, _ in seeds if n is not None])
+        results: list = []
+        pending: dict = {}  # time -> [node, cotangent, whether that array is ours to add to in place]
+        heap: list = []
+
+        def contribute(node, part, ours=False):
+            entry = pending.get(node.time)
+            if isinstance(part, Deferred):
+                total, ours = part.added_to(entry and entry[1], bool(entry) and entry[2])
+                if entry is None:
+                    pending[node.time] = [node, total, ours]
+                    heappush(heap, -node.time)
                 else:
-                    contribute(ahead[0], ahead[1])
-                    ahead = None
-                contribute(parent, part)
-            if not retain and kept is not NOTHING:
-                node.kept = None
-            continue
-        if kind is Node and owner is None and wanted is None:
-            kept, params = node.kept, node.params
-            if kept is None:
-                raise freed(node)
-            for i, (parent, aval) in enumerate(zip(node.parents, node.avals, strict=True)):
-                if parent is not None:
-                    part = node.row.kind(i).pull(g, kept, params, aval)
-                    if not isinstance(part, Deferred) and part.dtype is not aval.dtype and part.dtype != aval.dtype:
-                        part = cast(part, aval.dtype)
+                    entry[1], entry[2] = total, ours
+            elif entry is None:
+                pending[node.time] = [node, part, ours]
+                heappush(heap, -node.time)
+            elif entry[2] and type(part) is np.ndarray and part.dtype == entry[1].dtype:
+                entry[1] += part
+            else:
+                entry[1] = entry[1] + part
+                entry[2] = type(entry[1]) is np.ndarray
+
+        for node, g in seeds:
+            if node is not None:
+                contribute(node, g)
+        ahead = None  # the only pending node, when it need not go through the heap
+        while ahead is not None or heap:
+            node, g, ours = pending.pop(-heappop(heap)) if ahead is None else ahead
+            ahead = None
+            kind = type(node)
+            if kind is SimpleNode and owner is None and wanted is None:
+                # The common case, written out: this loop is most of what small arrays cost.
+                kept = node.kept
+                if kept is None:
+                    raise freed(node)
+                for parent, bound in zip(node.parents, node.row.kinds, strict=True):
+                    if parent is None:
+                        continue
+                    part = bound.pull(g, kept, None, None)
+                    if ahead is None:
+                        if not heap:
+                            ahead = parent, part, False
+                            continue
+                    else:
+                        contribute(ahead[0], ahead[1])
+                        ahead = None
                     contribute(parent, part)
-            if not retain and kept is not NOTHING:
-                node.kept = None
-            continue
-        for hook in list(getattr(node, "hooks", {}).values()):
-            new = hook(g)
-            g, ours = (g, ours) if new is None else (new, False)
-        if wanted is not None and node in wanted:
-            sink(node, g, ours)
-        if kind is Leaf:
-            if wanted is None:
-                sink(node, g, ours)
-        elif kind is Output:
-            (parent,) = node.parents
-            entry = pending.get(parent.time)
-            if entry is None:
-                entry = pending[parent.time] = [parent, [None] * node.n, False]
-                heappush(heap, -parent.time)
-            entry[1][node.index] = g
-        else:
-            for parent, part in node.pull(g, retain, owner, needed):
-                contribute(parent, part)
+                if not retain and kept is not NOTHING:
+                    self.done_with(node)
+                continue
+            if kind is Node and owner is None and wanted is None:
+                kept, params = node.kept, node.params
+                if kept is None:
+                    raise freed(node)
+                for i, (parent, aval) in enumerate(zip(node.parents, node.avals, strict=True)):
+                    if parent is not None:
+                        part = node.row.kind(i).pull(g, kept, params, aval)
+                        if not isinstance(part, Deferred) and part.dtype is not aval.dtype and part.dtype != aval.dtype:
+                            part = cast(part, aval.dtype)
+                        contribute(parent, part)
+                if not retain and kept is not NOTHING:
+                    self.done_with(node)
+                continue
+            if kind is Leaf:
+                if wanted is None or node in wanted:
+                    results.append((node, g, ours))
+                continue
+            if hasattr(node, "hooks"):
+                if not masked:
+                    return None
+                g, ours = _hooked(node, g, ours)
+            if wanted is not None and node in wanted:
+                results.append((node, g, ours))
+            if kind is Output:
+                (parent,) = node.parents
+                entry = pending.get(parent.time)
+                if entry is None:
+                    entry = pending[parent.time] = [parent, [None] * node.n, False]
+                    heappush(heap, -parent.time)
+                entry[1][node.index] = g
+            else:
+                for parent, part in node.pull(g, owner, needed):
+                    contribute(parent, part)
+                if not retain:
+                    self.done_with(node)
+        return results
 
 
 def own(g, ours, handed):

@@ -9,6 +9,7 @@ from ...ops import expand_dims, matmul, mean, sqrt, transpose, where
 from ...ops.indexing import getitem
 from ...ops.shaping import as_value, cast
 from ...random import default_generator
+from ...tensor import Tensor
 from ..entry import check_integers, check_last, check_range, innermost
 
 
@@ -104,7 +105,7 @@ def embedding(input, weight, padding_idx=None):
     rows = shape_of(weight)[0]
     check_range(ids, rows, "embedding", "input")
     out = getitem(weight, ids)
-    if padding_idx is not None and isinstance(out, Value):
+    if padding_idx is not None and isinstance(out, Tensor):
         out = where(expand_dims(ids == padding_idx % rows, -1), out.detach(), out)
     return out
 
