@@ -193,7 +193,7 @@ def gradient_norms(history):
     for color, (layer, norms) in zip(colors, history.gradient_norms.items()):
         norms = np.where(np.asarray(norms, float) > 0, norms, np.nan)  # a log scale has no place for 0
         width = len(norms) // 50
-        if width < 2:
+        if width < 5:  # too few for quantiles to mean much
             axes.plot(np.arange(1, len(norms) + 1), norms, color=color, linewidth=1.4, label=layer)
             continue
         middle, (low, median, high) = _stretches(norms, width, (0.1, 0.5, 0.9))

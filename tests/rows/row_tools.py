@@ -63,7 +63,9 @@ def richardson(f, xs, ts, h=4e-3):
     """Central differences at three step widths, extrapolated to width 0 with an error of order h**6."""
 
     def central(h):
-        return (f(*(x + h * t for x, t in zip(xs, ts, strict=True))) - f(*(x - h * t for x, t in zip(xs, ts, strict=True)))) / (2 * h)
+        return (f(*(x + h * t for x, t in zip(xs, ts, strict=True))) - f(*(x - h * t for x, t in zip(xs, ts, strict=True)))) / (
+            2 * h
+        )
 
     a, b, c = (np.asarray(central(h / 2**k)) for k in range(3))
     return (a - 20 * b + 64 * c) / 45

@@ -60,8 +60,14 @@ COMPLEX = (F32, C128)
 
 def steps(x):
     """As unary, but clear of whole and half numbers."""
-    return [Sample(s.args[0] if s.args[0].dtype.kind == "i" else np.asarray(np.rint(s.args[0]) + np.where(s.args[0] > 0.1, 0.2, -0.3), s.args[0].dtype))
-            for s in x]  # fmt: skip
+    return [
+        Sample(
+            s.args[0]
+            if s.args[0].dtype.kind == "i"
+            else np.asarray(np.rint(s.args[0]) + np.where(s.args[0] > 0.1, 0.2, -0.3), s.args[0].dtype)
+        )
+        for s in x
+    ]
 
 
 def modular():
@@ -69,11 +75,18 @@ def modular():
     y, q = spread((2, 3), 1.2, 2.4), np.array([[-2.0, -1, 0], [1, 2, 3]])
     x = y * (q + spread((2, 3), 0.2, 0.8))
     return [
-        Sample(x, y), Sample(x[0].astype(F32), y[0].astype(F32)), Sample(x, y[:1] * 0 + 1.3 * (x[:1] < 9)), Sample(x[:0], y[:1]),
-        Sample(x[0, 0].reshape(()), y[0, 0].reshape(())), Sample(np.array([1.5, -1.5]), 2), Sample(np.array([1.5, -1.5], F32), 2.0),
-        Sample(np.array([[1.5], [-1.5]], F32), np.array([2.0, 2.5])), Sample(np.array([3, -5]), np.array([[2.0], [3.5]])), Sample(ints(1, 9, 3), ints(2, 4, 3)),
+        Sample(x, y),
+        Sample(x[0].astype(F32), y[0].astype(F32)),
+        Sample(x, y[:1] * 0 + 1.3 * (x[:1] < 9)),
+        Sample(x[:0], y[:1]),
+        Sample(x[0, 0].reshape(()), y[0, 0].reshape(())),
+        Sample(np.array([1.5, -1.5]), 2),
+        Sample(np.array([1.5, -1.5], F32), 2.0),
+        Sample(np.array([[1.5], [-1.5]], F32), np.array([2.0, 2.5])),
+        Sample(np.array([3, -5]), np.array([[2.0], [3.5]])),
+        Sample(ints(1, 9, 3), ints(2, 4, 3)),
         Sample(7, np.array([2.0, 3.0, 5.0])),
-    ]  # fmt: skip
+    ]
 
 
 def binary(lo, hi, lo2=None, hi2=None, complex=False, mixed=True):
@@ -122,7 +135,12 @@ def truth_pairs():
 
 
 def compared():
-    return [*binary(-2, 2, -1.9, 2.2, mixed=False), Sample(ints(0, 3, 4), ints(0, 3, 4)), Sample(normal(3), 1.0), Sample(bools(3), bools(3))]
+    return [
+        *binary(-2, 2, -1.9, 2.2, mixed=False),
+        Sample(ints(0, 3, 4), ints(0, 3, 4)),
+        Sample(normal(3), 1.0),
+        Sample(bools(3), bools(3)),
+    ]
 
 
 def over_axes(lo, hi, complex=False, dtypes=(F32,), empty=True, integers=True):
@@ -164,9 +182,7 @@ def along_axis(lo, hi, complex=False, zeros=False):
 
 
 def moved(*params, name):
-    return [
-        Sample(normal(*shape, dtype=d), **{name: p}) for shape, p in params for d in (F64, F32, C128, INT)
-    ]
+    return [Sample(normal(*shape, dtype=d), **{name: p}) for shape, p in params for d in (F64, F32, C128, INT)]
 
 
 FULL = slice(None)
@@ -262,9 +278,7 @@ SAMPLES = {
     "sum": over_axes(-1, 2, complex=True) + [Sample(bools(3), axes=(0,))],
     "flip": moved(((2, 3), (0, 1)), ((3, 0), (0,)), ((2, 2), (1,)), name="axes"),
     "pad": moved(((2, 3), ((1, 0), (0, 2))), ((0,), ((1, 1),)), ((), ()), name="widths"),
-    "astype": [
-        Sample(normal(2, 3, dtype=d), dtype=to) for d in (F64, F32, C128, INT) for to in (F64, F32, C128) if d != to
-    ]
+    "astype": [Sample(normal(2, 3, dtype=d), dtype=to) for d in (F64, F32, C128, INT) for to in (F64, F32, C128) if d != to]
     + [Sample(normal(3), dtype=INT), Sample(normal(), dtype=F32), Sample(normal(0, 2), dtype=F32)],
     # elementwise
     "conjugate": unary(-2, 2, COMPLEX),
@@ -276,10 +290,16 @@ SAMPLES = {
     "negative": unary(-2, 2, COMPLEX),
     "square": unary(-2, 2, COMPLEX),
     "reciprocal": unary(0.5, 2, COMPLEX, integers=False),
-    "power": binary(0.5, 2, 0.6, 2.3, complex=True) + [
-        Sample(spread((3,), -2, 2), 3), Sample(spread((3,), -2, 2), 1), Sample(spread((3,), -2, 2), 0),
-        Sample(spread((3,), -2, 2), np.array([0, 1, 2])), Sample(spread((3,), 0.5, 2), -2), Sample(spread((3,), 0.5, 2), 0.5),
-        Sample(spread((3,), -2, 2, C128), 3), Sample(ints(1, 4, 3), 2),
+    "power": binary(0.5, 2, 0.6, 2.3, complex=True)
+    + [
+        Sample(spread((3,), -2, 2), 3),
+        Sample(spread((3,), -2, 2), 1),
+        Sample(spread((3,), -2, 2), 0),
+        Sample(spread((3,), -2, 2), np.array([0, 1, 2])),
+        Sample(spread((3,), 0.5, 2), -2),
+        Sample(spread((3,), 0.5, 2), 0.5),
+        Sample(spread((3,), -2, 2, C128), 3),
+        Sample(ints(1, 4, 3), 2),
     ],
     "remainder": modular(),
     "fmod": modular(),
@@ -347,7 +367,11 @@ SAMPLES = {
     "relu": unary(-2, 2.3),
     # comparison
     **{name: steps(unary(-2.2, 2.3)) for name in ("floor", "ceil", "rint")},
-    "round": [Sample(s.args[0] / (10**k if s.args[0].dtype.kind == "f" else 1), decimals=k) for s in steps(unary(-2.2, 2.3)) for k in (0, 1)],
+    "round": [
+        Sample(s.args[0] / (10**k if s.args[0].dtype.kind == "f" else 1), decimals=k)
+        for s in steps(unary(-2.2, 2.3))
+        for k in (0, 1)
+    ],
     **{name: compared() for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")},
     **{name: unary(-2, 2, COMPLEX) for name in ("isnan", "isinf", "isfinite")},
     **{name: truth_pairs() for name in ("logical_and", "logical_or", "logical_xor")},
@@ -371,9 +395,14 @@ SAMPLES = {
     # reduction
     "max": over_axes(-2, 2, empty=False),
     "min": over_axes(-2, 2, empty=False),
-    "prod": over_axes(0.5, 2, complex=True) + over_axes(-2, -0.5, integers=False)
-    + [Sample(np.array([0.0, 1.5, 2.0]), axes=(0,)), Sample(np.array([[0.0, 1.5, 0.0], [0.5, 0.0, 3.0]]), axes=(1,)),
-       Sample(spread((7,), 0.5, 2), axes=(0,)), Sample(bools(3), axes=(0,))],
+    "prod": over_axes(0.5, 2, complex=True)
+    + over_axes(-2, -0.5, integers=False)
+    + [
+        Sample(np.array([0.0, 1.5, 2.0]), axes=(0,)),
+        Sample(np.array([[0.0, 1.5, 0.0], [0.5, 0.0, 3.0]]), axes=(1,)),
+        Sample(spread((7,), 0.5, 2), axes=(0,)),
+        Sample(bools(3), axes=(0,)),
+    ],
     "log_softmax": over_axes(-2, 2, integers=False, empty=False),
     "logsumexp": over_axes(-2, 2, complex=True, dtypes=(F32,)),
     "norm": over_axes(0.5, 2),
@@ -382,7 +411,8 @@ SAMPLES = {
     "argmax": along_axis(-2, 2),
     "argmin": along_axis(-2, 2),
     "cumsum": along_axis(-2, 2, complex=True, zeros=True),
-    "cumprod": along_axis(0.5, 2, complex=True, zeros=True) + [Sample(np.array([1.5, 0.0, 2.0, 0.0, 3.0]), axis=0), Sample(spread((9, 2), 0.5, 2), axis=0)],
+    "cumprod": along_axis(0.5, 2, complex=True, zeros=True)
+    + [Sample(np.array([1.5, 0.0, 2.0, 0.0, 3.0]), axis=0), Sample(spread((9, 2), 0.5, 2), axis=0)],
     # indexing
     "nonzero": [Sample(np.array([0.0, 1.0, 2.0])), Sample(bools(2, 3)), Sample(normal(0, 2))],
     "index": index_samples(),
@@ -398,13 +428,26 @@ SAMPLES = {
         Sample(np.array([]), normal(2), side="left"),
     ],
     # contraction
-    "matmul": pairs_of(((2, 3), (3, 4)), ((2, 2, 3), (3, 2)), ((2, 3), (4, 3, 1)), ((2, 1, 2, 3), (3, 3, 2)), ((0, 3), (3, 2)), ((2, 0), (0, 3)),
-                       ((0, 2, 3), (3, 2)), ((1, 1), (1, 1)))
+    "matmul": pairs_of(
+        ((2, 3), (3, 4)),
+        ((2, 2, 3), (3, 2)),
+        ((2, 3), (4, 3, 1)),
+        ((2, 1, 2, 3), (3, 3, 2)),
+        ((0, 3), (3, 2)),
+        ((2, 0), (0, 3)),
+        ((0, 2, 3), (3, 2)),
+        ((1, 1), (1, 1)),
+    )
     + [Sample(normal(2, 3), ints(0, 4, 3, 2)), Sample(ints(0, 4, 2, 3), ints(0, 4, 3, 2))],
     "contract": pairs_of(
-        ((2, 3), (3, 4), ((0, 1), (1, 2), (0, 2))), ((2, 3, 4), (3, 2, 4), ((0, 1, 2), (1, 0, 3), (3, 0, 2))),
-        ((2, 3, 4), (2, 5, 3), ((0, 1, 2), (0, 3, 1), (2, 0, 3))), ((3,), (3,), ((0,), (0,), ())),
-        ((2, 0), (0, 3), ((0, 1), (1, 2), (2, 0))), ((), (2,), ((), (0,), (0,))), ((0, 2), (2,), ((0, 1), (1,), (0,))), name="labels",
+        ((2, 3), (3, 4), ((0, 1), (1, 2), (0, 2))),
+        ((2, 3, 4), (3, 2, 4), ((0, 1, 2), (1, 0, 3), (3, 0, 2))),
+        ((2, 3, 4), (2, 5, 3), ((0, 1, 2), (0, 3, 1), (2, 0, 3))),
+        ((3,), (3,), ((0,), (0,), ())),
+        ((2, 0), (0, 3), ((0, 1), (1, 2), (2, 0))),
+        ((), (2,), ((), (0,), (0,))),
+        ((0, 2), (2,), ((0, 1), (1,), (0,))),
+        name="labels",
     ),
     # special
     "erf": unary(-2, 2, integers=True),
@@ -412,15 +455,65 @@ SAMPLES = {
     "erfinv": unary(-0.8, 0.8),
     "gammaln": unary(0.5, 3),
     "digamma": unary(0.5, 3),
-    "polygamma": [Sample(np.array(1), spread((2, 3), 0.5, 3)), Sample(np.array([[0], [2]]), spread((3,), 0.5, 3)), Sample(1, spread((3,), 1, 3)), Sample(2, spread((0,), 1, 3)), Sample(1, spread((3,), 1, 3, F32))],
+    "polygamma": [
+        Sample(np.array(1), spread((2, 3), 0.5, 3)),
+        Sample(np.array([[0], [2]]), spread((3,), 0.5, 3)),
+        Sample(1, spread((3,), 1, 3)),
+        Sample(2, spread((0,), 1, 3)),
+        Sample(1, spread((3,), 1, 3, F32)),
+    ],
     # random
     "random_bits": [Sample(np.array([1, 2, 3], np.uint64), shape=(2, 3)), Sample(np.array([1, 2, 3], np.uint64), shape=())],
-}  # fmt: skip
+}
 
 # Rows whose evaluation takes complex numbers and is holomorphic around the samples, so that the complex step is exact.
 HOLOMORPHIC = {
-    "reshape", "transpose", "broadcast_to", "sum", "flip", "pad", "masked_multiply", "add", "subtract", "multiply", "divide", "negative",
-    "square", "reciprocal", "power", "where", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos", "tan", "arcsin",
-    "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arctanh", "concatenate", "prod", "cumsum", "cumprod", "logsumexp", "index",
-    "gather", "index_add", "index_set", "matmul", "contract", "erf", "erfc",
-}  # fmt: skip
+    "reshape",
+    "transpose",
+    "broadcast_to",
+    "sum",
+    "flip",
+    "pad",
+    "masked_multiply",
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "negative",
+    "square",
+    "reciprocal",
+    "power",
+    "where",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arcsinh",
+    "arctanh",
+    "concatenate",
+    "prod",
+    "cumsum",
+    "cumprod",
+    "logsumexp",
+    "index",
+    "gather",
+    "index_add",
+    "index_set",
+    "matmul",
+    "contract",
+    "erf",
+    "erfc",
+}

@@ -22,7 +22,12 @@ def keys(draw):
     together = draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3)) if draw(st.booleans()) else (2,)
     while axis < len(shape) and draw(st.integers(0, 5)):
         n = shape[axis]
-        kinds = ["slice", "none"] + ["int", "array"] * (n > 0) + ["mask"] * (masks == 0 and together == (2,)) + ["dots"] * (not dots)
+        kinds = (
+            ["slice", "none"]
+            + ["int", "array"] * (n > 0)
+            + ["mask"] * (masks == 0 and together == (2,))
+            + ["dots"] * (not dots)
+        )
         kind = draw(st.sampled_from(kinds))
         if kind == "none":
             parts.append(None)
@@ -130,7 +135,15 @@ def test_assignment(case, add, squash):
 def test_keys_of_tensors_and_lists():
     x = np.arange(12.0).reshape(3, 4)
     t = cr.tensor(x)
-    for key in ([0, 2], [[0, 1], [1, 2]], np.int64(1), (np.int32(1), [0, 1]), [True, False, True], (slice(None), [True, False, True, False]), []):
+    for key in (
+        [0, 2],
+        [[0, 1], [1, 2]],
+        np.int64(1),
+        (np.int32(1), [0, 1]),
+        [True, False, True],
+        (slice(None), [True, False, True, False]),
+        [],
+    ):
         close(t[key].numpy(), x[key])
         close(t[cr.tensor(key) if isinstance(key, list) and key else key].numpy(), x[key])
     close(t[t > 4].numpy(), x[x > 4])

@@ -13,7 +13,21 @@ from chainrule.tensor import NUMPY_FUNCTIONS
 NAMES = {f: getattr(f, "__name__", None) for f in NUMPY_FUNCTIONS if not isinstance(f, tuple)}
 METHODS = [f for f in NUMPY_FUNCTIONS if isinstance(f, tuple)]
 # Functions that make arrays out of nothing have no argument through which a Tensor could be seen.
-WITHOUT_TENSORS = {"arange", "array", "asarray", "empty", "eye", "full", "identity", "linspace", "logspace", "ones", "tri", "zeros", "broadcast_shapes"}
+WITHOUT_TENSORS = {
+    "arange",
+    "array",
+    "asarray",
+    "empty",
+    "eye",
+    "full",
+    "identity",
+    "linspace",
+    "logspace",
+    "ones",
+    "tri",
+    "zeros",
+    "broadcast_shapes",
+}
 WITHOUT_TENSORS |= {"empty_like", "put_along_axis"}  # their values are left open; NumPy's changes its argument
 
 
@@ -26,8 +40,10 @@ def test_numpy_function_on_a_tensor(function):
     assert cases, f"add a case for {name}"
     tried = 0
     for args, kwargs, _, derivative in cases:
-        pairs = [(p, x) for p, x in leaves(args) if name not in ("where", "select", "piecewise") or p[0] != 0 or name == "piecewise"]
-        if not pairs or name in ("interp", "searchsorted") and len(pairs) < 2:
+        pairs = [
+            (p, x) for p, x in leaves(args) if name not in ("where", "select", "piecewise") or p[0] != 0 or name == "piecewise"
+        ]
+        if not pairs or (name in ("interp", "searchsorted") and len(pairs) < 2):
             continue
         tried += 1
         paths, xs = zip(*pairs, strict=True)
@@ -40,8 +56,15 @@ def test_numpy_function_on_a_tensor(function):
                 same_kind(f, e)
                 if e.dtype != object:
                     close(f, e, 1e-5)
-            parts = [o for o in (out if isinstance(out, (list, tuple)) else [out]) if getattr(o, "dtype", np.dtype(int)).kind == "f"]
-            if not derivative or not parts or any(x.dtype != F64 for x in xs) or not all(isinstance(p, cr.Tensor) for p in parts):
+            parts = [
+                o for o in (out if isinstance(out, (list, tuple)) else [out]) if getattr(o, "dtype", np.dtype(int)).kind == "f"
+            ]
+            if (
+                not derivative
+                or not parts
+                or any(x.dtype != F64 for x in xs)
+                or not all(isinstance(p, cr.Tensor) for p in parts)
+            ):
                 continue
 
             def total(*xs, args=args, kwargs=kwargs, paths=paths):

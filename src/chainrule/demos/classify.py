@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +34,7 @@ class Task:
     make_optimizer: Callable[[nn.Module], Any]
     batch_size: int
     epochs: int
+    blas_threads: int | None = None  # None for as many as there are cores
 
 
 def mlp(*sizes, dropout=0.0):
@@ -69,16 +71,17 @@ def run(task, options):
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(epochs, 1))
     loss = nn.CrossEntropyLoss()
     _announce(task, model, epochs)
-    history = fit(
-        model,
-        DataLoader(task.train, task.batch_size, shuffle=True, seed=options.seed),
-        loss=loss,
-        optimizer=optimizer,
-        epochs=epochs,
-        validation=task.test,
-        metrics="accuracy",
-        callbacks=[lambda history, model: schedule.step(), _reporter(epochs)],
-    )
+    with _blas_threads(task.blas_threads):
+        history = fit(
+            model,
+            DataLoader(task.train, task.batch_size, shuffle=True, seed=options.seed),
+            loss=loss,
+            optimizer=optimizer,
+            epochs=epochs,
+            validation=task.test,
+            metrics="accuracy",
+            callbacks=[lambda history, model: schedule.step(), _reporter(epochs)],
+        )
     if history.stopped:
         print(f"{history.stopped}: what follows is the result up to there")
     predictions = _predict(model, task.test)
@@ -105,6 +108,17 @@ def _check_matplotlib():
         raise missing_extra("matplotlib", "demo", "this demo") from error
 
 
+def _blas_threads(limit):
+    """A context in which NumPy's matrix products use at most so many threads, where threadpoolctl is there to say so."""
+    if limit is None:
+        return nullcontext()
+    try:
+        from threadpoolctl import threadpool_limits  # comes with scikit-learn
+    except ImportError:
+        return nullcontext()
+    return threadpool_limits(limit, user_api="blas")
+
+
 def _folder(path):
     """The folder, made if need be; a bad one is noticed before training."""
     try:
@@ -123,7 +137,7 @@ def _announce(task, model, epochs):
     print(f"{task.name}: {len(task.train):,} training and {len(task.test):,} test images of {shape} pixels")
     sizes = [layer.in_features for layer in model if isinstance(layer, nn.Linear)] + [len(task.test.classes)]
     parameters = sum(p.numel() for p in model.parameters())
-    print(f"model: {' - '.join(map(str, sizes))} with ReLU, {parameters:,} parameters; {epochs} epochs", flush=True)
+    print(f"model: {' - '.join(map(str, sizes))} with ReLU, {parameters:,} parameters; {_epochs(epochs)}", flush=True)
 
 
 def _reporter(epochs):
@@ -140,7 +154,11 @@ def _reporter(epochs):
 
 def _time(history):
     total = sum(history.seconds)
-    return f"{total:.1f} s for {len(history)} epochs" + (f", {total / len(history):.2f} s each" if len(history) else "")
+    return f"{total:.1f} s for {_epochs(len(history))}" + (f", {total / len(history):.2f} s each" if len(history) > 1 else "")
+
+
+def _epochs(n):
+    return "1 epoch" if n == 1 else f"{n} epochs"
 
 
 def _predict(model, test, batch_size=2048):

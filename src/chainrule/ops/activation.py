@@ -13,7 +13,7 @@ from .special import erf
 
 def _sigmoid(x):
     e = np.exp(-np.abs(x))
-    return (np.where(x >= 0, 1, e) / (1 + e)).astype(e.dtype, copy=False)[()]
+    return (np.where(np.greater_equal(x, 0), 1, e) / (1 + e)).astype(e.dtype, copy=False)[()]
 
 
 @elementwise(_sigmoid, lambda out: out * (1 - out))

@@ -24,13 +24,25 @@ from .sorting import searchsorted
 
 
 def broadcast_arrays(*arrays):
-    """All `arrays` repeated to the shape that they have together."""
+    """All `arrays` repeated to the shape that they have together.
+
+    >>> import chainrule as cr
+    >>> [x.shape for x in cr.broadcast_arrays(np.ones((2, 1)), np.ones(3))]
+    [(2, 3), (2, 3)]
+    """
     shape = np.broadcast_shapes(*(shape_of(x) for x in arrays))
     return [broadcast_to(x, shape) for x in arrays]
 
 
 def meshgrid(*xs, indexing="xy"):
-    """Coordinate arrays of the grid spanned by vectors `xs`."""
+    """Coordinate arrays of the grid spanned by vectors `xs`.
+
+    >>> import chainrule as cr
+    >>> cr.meshgrid([1, 2], [3, 4])
+    [array([[1, 2],
+           [1, 2]]), array([[3, 3],
+           [4, 4]])]
+    """
     xs = [reshape(x, (-1,)) for x in xs]
     n = len(xs)
     shape = tuple(shape_of(x)[0] for x in xs)
@@ -185,13 +197,25 @@ def trace(x, offset=0, axis1=0, axis2=1):
 
 
 def tril(x, k=0):
-    """`x` with zeros above the `k`-th diagonal of its last two axes."""
+    """`x` with zeros above the `k`-th diagonal of its last two axes.
+
+    >>> import chainrule as cr
+    >>> cr.tril([[1, 2], [3, 4]])
+    array([[1, 0],
+           [3, 4]])
+    """
     x = as_value(x)
     return where(np.tri(*shape_of(x)[-2:], k=k, dtype=bool), x, np.zeros((), dtype_of(x))[()])
 
 
 def triu(x, k=0):
-    """`x` with zeros below the `k`-th diagonal of its last two axes."""
+    """`x` with zeros below the `k`-th diagonal of its last two axes.
+
+    >>> import chainrule as cr
+    >>> cr.triu([[1, 2], [3, 4]])
+    array([[1, 2],
+           [0, 4]])
+    """
     x = as_value(x)
     return where(np.tri(*shape_of(x)[-2:], k=k - 1, dtype=bool), np.zeros((), dtype_of(x))[()], x)
 

@@ -15,17 +15,32 @@ from .shaping import as_value
 
 @elementwise(np.floor)
 def floor(x):
-    """Largest integer not above `x`; its derivative is zero."""
+    """Largest integer not above `x`; its derivative is zero.
+
+    >>> import chainrule as cr
+    >>> cr.floor([1.7, -1.2])
+    array([ 1., -2.])
+    """
 
 
 @elementwise(np.ceil)
 def ceil(x):
-    """Smallest integer not below `x`; its derivative is zero."""
+    """Smallest integer not below `x`; its derivative is zero.
+
+    >>> import chainrule as cr
+    >>> cr.ceil([1.2, -1.7])
+    array([ 2., -1.])
+    """
 
 
 @elementwise(np.rint)
 def rint(x):
-    """Nearest integer, halves to even; its derivative is zero."""
+    """Nearest integer, halves to even; its derivative is zero.
+
+    >>> import chainrule as cr
+    >>> cr.rint([0.5, 1.5, 2.4])
+    array([0., 2., 2.])
+    """
 
 
 @elementwise(lambda x, *, decimals: np.round(x, decimals))
@@ -48,101 +63,201 @@ def round(x, decimals=0):
 
 @elementwise(np.equal)
 def equal(x, y):
-    """Whether `x == y`."""
+    """Whether `x == y`.
+
+    >>> import chainrule as cr
+    >>> cr.equal([1, 2], 2)
+    array([False,  True])
+    """
 
 
 @elementwise(np.not_equal)
 def not_equal(x, y):
-    """Whether `x != y`."""
+    """Whether `x != y`.
+
+    >>> import chainrule as cr
+    >>> cr.not_equal([1, 2], 2)
+    array([ True, False])
+    """
 
 
 @elementwise(np.less)
 def less(x, y):
-    """Whether `x < y`."""
+    """Whether `x < y`.
+
+    >>> import chainrule as cr
+    >>> cr.less([1, 2], 2)
+    array([ True, False])
+    """
 
 
 @elementwise(np.less_equal)
 def less_equal(x, y):
-    """Whether `x <= y`."""
+    """Whether `x <= y`.
+
+    >>> import chainrule as cr
+    >>> cr.less_equal([1, 2], 1)
+    array([ True, False])
+    """
 
 
 @elementwise(np.greater)
 def greater(x, y):
-    """Whether `x > y`."""
+    """Whether `x > y`.
+
+    >>> import chainrule as cr
+    >>> cr.greater([1, 2], 1)
+    array([False,  True])
+    """
 
 
 @elementwise(np.greater_equal)
 def greater_equal(x, y):
-    """Whether `x >= y`."""
+    """Whether `x >= y`.
+
+    >>> import chainrule as cr
+    >>> cr.greater_equal([1, 2], 2)
+    array([False,  True])
+    """
 
 
 @elementwise(np.isnan)
 def isnan(x):
-    """Whether `x` is NaN."""
+    """Whether `x` is NaN.
+
+    >>> import chainrule as cr
+    >>> cr.isnan([1.0, np.inf, np.nan])
+    array([False, False,  True])
+    """
 
 
 @elementwise(np.isinf)
 def isinf(x):
-    """Whether `x` is infinite."""
+    """Whether `x` is infinite.
+
+    >>> import chainrule as cr
+    >>> cr.isinf([1.0, np.inf, np.nan])
+    array([False,  True, False])
+    """
 
 
 @elementwise(np.isfinite)
 def isfinite(x):
-    """Whether `x` is neither infinite nor NaN."""
+    """Whether `x` is neither infinite nor NaN.
+
+    >>> import chainrule as cr
+    >>> cr.isfinite([1.0, np.inf, np.nan])
+    array([ True, False, False])
+    """
 
 
 @elementwise(np.logical_and)
 def logical_and(x, y):
-    """Whether both are true."""
+    """Whether both are true.
+
+    >>> import chainrule as cr
+    >>> cr.logical_and([True, False], True)
+    array([ True, False])
+    """
 
 
 @elementwise(np.logical_or)
 def logical_or(x, y):
-    """Whether one or both are true."""
+    """Whether one or both are true.
+
+    >>> import chainrule as cr
+    >>> cr.logical_or([True, False], False)
+    array([ True, False])
+    """
 
 
 @elementwise(np.logical_xor)
 def logical_xor(x, y):
-    """Whether exactly one is true."""
+    """Whether exactly one is true.
+
+    >>> import chainrule as cr
+    >>> cr.logical_xor([True, False], True)
+    array([False,  True])
+    """
 
 
 @elementwise(np.logical_not)
 def logical_not(x):
-    """Whether it is false."""
+    """Whether it is false.
+
+    >>> import chainrule as cr
+    >>> cr.logical_not([True, False])
+    array([False,  True])
+    """
 
 
 @elementwise(np.bitwise_and)
 def bitwise_and(x, y):
-    """Bits set in both integers, or the conjunction of booleans."""
+    """Bits set in both integers, or the conjunction of booleans.
+
+    >>> import chainrule as cr
+    >>> cr.bitwise_and([5, 6], 3)
+    array([1, 2])
+    """
 
 
 @elementwise(np.bitwise_or)
 def bitwise_or(x, y):
-    """Bits set in either integer, or the disjunction of booleans."""
+    """Bits set in either integer, or the disjunction of booleans.
+
+    >>> import chainrule as cr
+    >>> cr.bitwise_or([5, 6], 3)
+    array([7, 7])
+    """
 
 
 @elementwise(np.bitwise_xor)
 def bitwise_xor(x, y):
-    """Bits set in exactly one of two integers."""
+    """Bits set in exactly one of two integers.
+
+    >>> import chainrule as cr
+    >>> cr.bitwise_xor([5, 6], 3)
+    array([6, 5])
+    """
 
 
 @elementwise(np.invert)
 def invert(x):
-    """Every bit turned over, or the negation of booleans."""
+    """Every bit turned over, or the negation of booleans.
+
+    >>> import chainrule as cr
+    >>> cr.invert([True, False])
+    array([False,  True])
+    """
 
 
 @elementwise(np.left_shift)
 def left_shift(x, y):
-    """Bits of integer `x` moved left by `y` places."""
+    """Bits of integer `x` moved left by `y` places.
+
+    >>> import chainrule as cr
+    >>> cr.left_shift([1, 2], 3)
+    array([ 8, 16])
+    """
 
 
 @elementwise(np.right_shift)
 def right_shift(x, y):
-    """Bits of integer `x` moved right by `y` places."""
+    """Bits of integer `x` moved right by `y` places.
+
+    >>> import chainrule as cr
+    >>> cr.right_shift([8, 16], 3)
+    array([1, 2])
+    """
 
 
 def isclose(x, y, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether `|x - y| <= atol + rtol |y|`, element by element."""
+    """Whether `|x - y| <= atol + rtol |y|`, element by element.
+
+    >>> import chainrule as cr
+    >>> cr.isclose([1.0, 2.0], [1.0 + 1e-9, 2.1])
+    array([ True, False])
+    """
     close = (absolute(subtract(x, y)) <= atol + rtol * absolute(y)) & isfinite(y) | (equal(x, y))
     return close | (isnan(x) & isnan(y)) if equal_nan else close
 

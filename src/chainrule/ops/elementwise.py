@@ -138,7 +138,12 @@ def fmod(x, y):
 
 @elementwise(np.trunc)
 def trunc(x):
-    """Nearest integer towards zero; its derivative is zero."""
+    """Nearest integer towards zero; its derivative is zero.
+
+    >>> import chainrule as cr
+    >>> cr.trunc([1.7, -1.7])
+    array([ 1., -1.])
+    """
 
 
 @elementwise(np.floor_divide)
@@ -322,7 +327,12 @@ def sign(x):
 
 @elementwise(np.signbit)
 def signbit(x):
-    """Whether the sign bit of `x` is set (negative numbers and -0.0)."""
+    """Whether the sign bit of `x` is set (negative numbers and -0.0).
+
+    >>> import chainrule as cr
+    >>> cr.signbit([-1.0, 0.0, -0.0])
+    array([ True, False,  True])
+    """
 
 
 @elementwise(np.copysign, lambda x, y, out: cast(where(signbit(x) == signbit(y), 1, -1), dtype_of(out)), None)
@@ -346,7 +356,7 @@ def heaviside(x, h):
 
 
 def _real(x):
-    return np.real(x).copy() if np.iscomplexobj(x) else np.asarray(x)[()]
+    return np.array(np.real(x))[()] if np.iscomplexobj(x) else np.asarray(x)[()]
 
 
 class _RealPart:
@@ -373,7 +383,7 @@ def real(x):
     """
 
 
-@elementwise(lambda x: np.imag(x).copy(), _ImaginaryPart())
+@elementwise(lambda x: np.array(np.imag(x))[()], _ImaginaryPart())
 def imag(x):
     """Imaginary part of `x`.
 

@@ -456,14 +456,25 @@ def take_along_axis(x, indices, axis=-1):
 
 @torch_names
 def put_along_axis(x, indices, values, axis=-1):
-    """A copy of `x` where, along `axis`, the elements at `indices` are replaced by `values`."""
+    """A copy of `x` where, along `axis`, the elements at `indices` are replaced by `values`.
+
+    >>> import chainrule as cr
+    >>> cr.put_along_axis(np.zeros((2, 2)), np.array([[1], [0]]), 5.0, 1)
+    array([[0., 5.],
+           [5., 0.]])
+    """
     x, indices = as_value(x), as_value(indices)
     return index_set(x, _grids(shape_of(x), normalize_axis(axis, ndim_of(x)), indices), values)
 
 
 @torch_names
 def scatter_add(x, axis, indices, values):
-    """A copy of `x` where, along `axis`, `values` are added at `indices` (PyTorch's `scatter_add`)."""
+    """A copy of `x` where, along `axis`, `values` are added at `indices` (PyTorch's `scatter_add`).
+
+    >>> import chainrule as cr
+    >>> cr.scatter_add(np.zeros(3), 0, np.array([0, 0]), np.array([1.0, 2.0]))
+    array([3., 0., 0.])
+    """
     x, indices = as_value(x), as_value(indices)
     axis = normalize_axis(axis, ndim_of(x))
     grids = list(_grids(shape_of(indices), axis, indices))
@@ -472,18 +483,34 @@ def scatter_add(x, axis, indices, values):
 
 @torch_names
 def gather(x, axis, indices):
-    """As `take_along_axis`, in PyTorch's order of arguments; `indices` may be shorter than `x` along other axes."""
+    """As `take_along_axis`, in PyTorch's order of arguments; `indices` may be shorter than `x` along other axes.
+
+    >>> import chainrule as cr
+    >>> cr.gather(np.array([[1, 2], [3, 4]]), 1, np.array([[1], [0]]))
+    array([[2],
+           [3]])
+    """
     x, indices = as_value(x), as_value(indices)
     return getitem(x, _grids(shape_of(indices), normalize_axis(axis, ndim_of(x)), indices))
 
 
 @torch_names
 def scatter(x, axis, indices, values):
-    """A copy of `x` where, along `axis`, the elements at `indices` are replaced by `values` (PyTorch's `scatter`)."""
+    """A copy of `x` where, along `axis`, the elements at `indices` are replaced by `values` (PyTorch's `scatter`).
+
+    >>> import chainrule as cr
+    >>> cr.scatter(np.zeros(3), 0, np.array([0, 2]), np.array([1.0, 2.0]))
+    array([1., 0., 2.])
+    """
     x, indices = as_value(x), as_value(indices)
     return index_set(x, _grids(shape_of(indices), normalize_axis(axis, ndim_of(x)), indices), values)
 
 
 def compress(condition, x, axis=None):
-    """The slices of `x` along `axis` where `condition` holds."""
+    """The slices of `x` along `axis` where `condition` holds.
+
+    >>> import chainrule as cr
+    >>> cr.compress([True, False, True], [1, 2, 3])
+    array([1, 3])
+    """
     return take(x, nonzero(condition)[0], axis)

@@ -70,29 +70,56 @@ def stack(arrays, axis=0):
 
 
 def hstack(arrays):
-    """Join along the second axis, or the first of one-dimensional arrays."""
+    """Join along the second axis, or the first of one-dimensional arrays.
+
+    >>> import chainrule as cr
+    >>> cr.hstack([[1, 2], [3]])
+    array([1, 2, 3])
+    """
     xs = [atleast_1d(as_value(x)) for x in arrays]
     return concatenate(xs, 0 if ndim_of(xs[0]) == 1 else 1)
 
 
 def vstack(arrays):
-    """Join along the first axis; one-dimensional arrays become rows."""
+    """Join along the first axis; one-dimensional arrays become rows.
+
+    >>> import chainrule as cr
+    >>> cr.vstack([[1, 2], [3, 4]])
+    array([[1, 2],
+           [3, 4]])
+    """
     return concatenate([atleast_2d(x) for x in arrays], 0)
 
 
 def dstack(arrays):
-    """Join along the third axis."""
+    """Join along the third axis.
+
+    >>> import chainrule as cr
+    >>> cr.dstack([[1, 2], [3, 4]]).shape
+    (1, 2, 2)
+    """
     return concatenate([atleast_3d(x) for x in arrays], 2)
 
 
 def column_stack(arrays):
-    """Join along the second axis; one-dimensional arrays become columns."""
+    """Join along the second axis; one-dimensional arrays become columns.
+
+    >>> import chainrule as cr
+    >>> cr.column_stack([[1, 2], [3, 4]])
+    array([[1, 3],
+           [2, 4]])
+    """
     xs = [as_value(x) for x in arrays]
     return concatenate([x if ndim_of(x) > 1 else reshape(x, (-1, 1)) for x in xs], 1)
 
 
 def append(x, values, axis=None):
-    """`values` after `x` along `axis`; without it, both flattened."""
+    """`values` after `x` along `axis`; without it, both flattened.
+
+    >>> import chainrule as cr
+    >>> cr.append([1, 2], [3])
+    array([1, 2, 3])
+    """
     return concatenate([x, values], axis)
 
 
@@ -134,16 +161,32 @@ def split(x, parts, axis=0):
 
 
 def hsplit(x, parts):
-    """Cut along the second axis, or the only one."""
+    """Cut along the second axis, or the only one.
+
+    >>> import chainrule as cr
+    >>> cr.hsplit([1, 2, 3, 4], 2)
+    [array([1, 2]), array([3, 4])]
+    """
     return split(x, parts, 1 if ndim_of(x) > 1 else 0)
 
 
 def vsplit(x, parts):
-    """Cut along the first axis."""
+    """Cut along the first axis.
+
+    >>> import chainrule as cr
+    >>> cr.vsplit([[1, 2], [3, 4]], 2)
+    [array([[1, 2]]), array([[3, 4]])]
+    """
     return split(x, parts, 0)
 
 
 def unstack(x, axis=0):
-    """The slices of `x` along `axis`, as a tuple."""
+    """The slices of `x` along `axis`, as a tuple.
+
+    >>> import chainrule as cr
+    >>> cr.unstack([[1, 2], [3, 4]])
+    (array([1, 2]), array([3, 4]))
+    """
+    x = as_value(x)
     axis = normalize_axis(axis, ndim_of(x))
     return tuple(x[(slice(None),) * axis + (i,)] for i in range(shape_of(x)[axis]))

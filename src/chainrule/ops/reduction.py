@@ -357,7 +357,12 @@ def min(x, axis=None, keepdims=False):
 
 @torch_names
 def ptp(x, axis=None, keepdims=False):
-    """Largest minus smallest element over `axis`."""
+    """Largest minus smallest element over `axis`.
+
+    >>> import chainrule as cr
+    >>> cr.ptp([3.0, 1.0, 4.0])
+    np.float64(3.0)
+    """
     return max(x, axis, keepdims) - min(x, axis, keepdims)
 
 
@@ -374,19 +379,34 @@ def prod(x, axis=None, dtype=None, keepdims=False):
 
 @torch_names
 def all(x, axis=None, keepdims=False):
-    """Whether all elements over `axis` are true."""
+    """Whether all elements over `axis` are true.
+
+    >>> import chainrule as cr
+    >>> cr.all([[True, False], [True, True]], axis=1)
+    array([False,  True])
+    """
     return _reduce(_all, x, axis, keepdims)
 
 
 @torch_names
 def any(x, axis=None, keepdims=False):
-    """Whether any element over `axis` is true."""
+    """Whether any element over `axis` is true.
+
+    >>> import chainrule as cr
+    >>> cr.any([[True, False], [False, False]], axis=1)
+    array([ True, False])
+    """
     return _reduce(_any, x, axis, keepdims)
 
 
 @torch_names
 def count_nonzero(x, axis=None, keepdims=False):
-    """How many elements over `axis` are not 0."""
+    """How many elements over `axis` are not 0.
+
+    >>> import chainrule as cr
+    >>> cr.count_nonzero([0, 3, 4])
+    np.int64(2)
+    """
     return sum(as_value(x) != 0, axis, keepdims=keepdims)
 
 
@@ -526,7 +546,12 @@ def argmax(x, axis=None, keepdims=False):
 
 @torch_names
 def argmin(x, axis=None, keepdims=False):
-    """Index of the (first) smallest element along `axis`; without it, in the flattened array."""
+    """Index of the (first) smallest element along `axis`; without it, in the flattened array.
+
+    >>> import chainrule as cr
+    >>> cr.argmin([3.0, 1.0, 2.0])
+    np.int64(1)
+    """
     return _position(_argmin, x, axis, keepdims)
 
 
@@ -550,11 +575,21 @@ def average(x, axis=None, weights=None, keepdims=False):
 
 @torch_names
 def nansum(x, axis=None, keepdims=False):
-    """Sum over `axis`, NaN counting as 0."""
+    """Sum over `axis`, NaN counting as 0.
+
+    >>> import chainrule as cr
+    >>> cr.nansum([1.0, np.nan, 3.0])
+    np.float64(4.0)
+    """
     return sum(where(isnan(x), 0, x), axis, keepdims=keepdims)
 
 
 @torch_names
 def nanmean(x, axis=None, keepdims=False):
-    """Mean over `axis` of the elements that are not NaN."""
+    """Mean over `axis` of the elements that are not NaN.
+
+    >>> import chainrule as cr
+    >>> cr.nanmean([1.0, np.nan, 3.0])
+    np.float64(2.0)
+    """
     return nansum(x, axis, keepdims) / sum(~isnan(x), axis, keepdims=keepdims)

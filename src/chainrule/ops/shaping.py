@@ -330,7 +330,12 @@ def reshape(x, *shape, order="C"):
 
 
 def ravel(x, order="C"):
-    """All elements of `x` in one axis."""
+    """All elements of `x` in one axis.
+
+    >>> import chainrule as cr
+    >>> cr.ravel([[1, 2], [3, 4]])
+    array([1, 2, 3, 4])
+    """
     return reshape(x, (-1,), order=order) if order != "K" else reshape(x, (-1,))
 
 
@@ -369,12 +374,23 @@ def transpose(x, *axes):
 
 
 def permute_dims(x, axes):
-    """Reorder axes (the Array API's name for `transpose`)."""
+    """Reorder axes (the Array API's name for `transpose`).
+
+    >>> import chainrule as cr
+    >>> cr.permute_dims(np.ones((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     return transpose(x, axes)
 
 
 def matrix_transpose(x):
-    """Exchange the last two axes."""
+    """Exchange the last two axes.
+
+    >>> import chainrule as cr
+    >>> cr.matrix_transpose([[1, 2], [3, 4]])
+    array([[1, 3],
+           [2, 4]])
+    """
     if ndim_of(x) < 2:
         raise ShapeError(
             explain("matrix_transpose: `x` needs two axes or more", f"x: {shape_of(x)}", help="use reshape to add an axis")
@@ -383,7 +399,12 @@ def matrix_transpose(x):
 
 
 def swapaxes(x, axis1, axis2):
-    """Exchange two axes."""
+    """Exchange two axes.
+
+    >>> import chainrule as cr
+    >>> cr.swapaxes(np.ones((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
     n = ndim_of(x)
     perm = list(range(n))
     a, b = normalize_axis(axis1, n), normalize_axis(axis2, n)
@@ -410,7 +431,12 @@ def moveaxis(x, source, destination):
 
 
 def rollaxis(x, axis, start=0):
-    """Roll one axis backwards until it lies before `start`."""
+    """Roll one axis backwards until it lies before `start`.
+
+    >>> import chainrule as cr
+    >>> cr.rollaxis(np.ones((2, 3, 4)), 2).shape
+    (4, 2, 3)
+    """
     n = ndim_of(x)
     axis = normalize_axis(axis, n)
     start = start + n if start < 0 else start
@@ -450,17 +476,32 @@ def squeeze(x, axis=None):
 
 
 def atleast_1d(x):
-    """`x` with at least one axis."""
+    """`x` with at least one axis.
+
+    >>> import chainrule as cr
+    >>> cr.atleast_1d(3.0)
+    array([3.])
+    """
     return x if ndim_of(x) else reshape(x, (1,))
 
 
 def atleast_2d(x):
-    """`x` with at least two axes, new ones first."""
+    """`x` with at least two axes, new ones first.
+
+    >>> import chainrule as cr
+    >>> cr.atleast_2d([1, 2])
+    array([[1, 2]])
+    """
     return as_value(x) if ndim_of(x) > 1 else reshape(x, (1, -1) if ndim_of(x) else (1, 1))
 
 
 def atleast_3d(x):
-    """`x` with at least three axes, as NumPy places them."""
+    """`x` with at least three axes, as NumPy places them.
+
+    >>> import chainrule as cr
+    >>> cr.atleast_3d([1, 2]).shape
+    (1, 2, 1)
+    """
     shape = shape_of(x)
     new = {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape), shape)
     return reshape(x, new)
@@ -477,17 +518,35 @@ def flip(x, axis=None):
 
 
 def flipud(x):
-    """Reverse the first axis."""
+    """Reverse the first axis.
+
+    >>> import chainrule as cr
+    >>> cr.flipud([[1, 2], [3, 4]])
+    array([[3, 4],
+           [1, 2]])
+    """
     return flip(x, 0)
 
 
 def fliplr(x):
-    """Reverse the second axis."""
+    """Reverse the second axis.
+
+    >>> import chainrule as cr
+    >>> cr.fliplr([[1, 2], [3, 4]])
+    array([[2, 1],
+           [4, 3]])
+    """
     return flip(x, 1)
 
 
 def rot90(x, k=1, axes=(0, 1)):
-    """Turn by 90 degrees, `k` times, from the first of `axes` towards the second."""
+    """Turn by 90 degrees, `k` times, from the first of `axes` towards the second.
+
+    >>> import chainrule as cr
+    >>> cr.rot90([[1, 2], [3, 4]])
+    array([[2, 4],
+           [1, 3]])
+    """
     a, b = axes
     k %= 4
     if k == 0:

@@ -139,6 +139,8 @@ def quantile(x, q, axis=None, keepdims=False):
     bad = any_(flat != flat, -1, keepdims=True)
     out = moveaxis(where(bad, np.nan, out), -1, 0)
     shape = shape_of(out)[1:]
+    if q.ndim == 0 and not keepdims:
+        return out[0]
     if keepdims:
         kept = iter(shape)
         shape = tuple(1 if a in axes else next(kept) for a in range(ndim_of(x)))
@@ -157,5 +159,10 @@ def median(x, axis=None, keepdims=False):
 
 
 def percentile(x, q, axis=None, keepdims=False):
-    """As `quantile`, with `q` from 0 to 100."""
+    """As `quantile`, with `q` from 0 to 100.
+
+    >>> import chainrule as cr
+    >>> cr.percentile([1.0, 2.0, 3.0], 25)
+    np.float64(1.5)
+    """
     return quantile(x, np.asarray(q, float) / 100, axis, keepdims)

@@ -75,8 +75,11 @@ def digamma(x):
     """
 
 
-def _polygamma(n, x, polygamma=scipy_special("polygamma")):
-    out = polygamma(n, x)  # SciPy gives float64 also for float32
+_scipy_polygamma = scipy_special("polygamma")
+
+
+def _polygamma(n, x):
+    out = _scipy_polygamma(n, x)  # SciPy gives float64 also for float32
     return out.astype(np.float32)[()] if dtype_of(x) in (np.float32, np.float16) else out
 
 

@@ -11,7 +11,7 @@ from ..errors import ArgumentError, NonDifferentiableError, UnsupportedError, ex
 from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..transforms.reverse import ROOT
-from ..transforms.scope import enable_grad, is_grad_enabled
+from ..transforms.scope import enable_grad, is_grad_enabled, phase
 
 
 def constant(array):
@@ -290,8 +290,9 @@ class Optimizer(ABC):
             else:
                 with enable_grad():
                     loss = closure()
-        for group in self.param_groups:
-            self._step_group(group)
+        with phase("update"):
+            for group in self.param_groups:
+                self._step_group(group)
         return loss
 
     def _step_group(self, group):

@@ -10,7 +10,7 @@ import functools
 import sys
 import weakref
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from ..core.value import Value
 from ..errors import LostDerivativeError, NonDifferentiableError, TreeError, explain
 from ..tensor import Tensor
 from ..trees import flatten, paths, unflatten
+from .checkpoint import REPLAYED
 from .forward import no_backward
 from .reverse import ROOT
 from .scope import end
@@ -216,10 +217,15 @@ def record(f, args, kwargs, name=None):
             wrapped.append(x)
             variable.append(False)
     call_args, call_kwargs = _rebuilt(args, kwargs, wrapped)
-    for name, thing in _surroundings(f).items():
-        inner, inner_structure = flatten(thing)
-        for x, label in zip(inner, paths(inner_structure, name), strict=True):
+    around = _surroundings(f)
+    for name, thing in around.items():  # trees first: a parameter belongs to its model before its optimiser
+        tensors, inside = flatten(thing)
+        for x, label in zip(tensors, paths(inside, name), strict=True):
             recorder.names.setdefault(id(x), label)
+    for name, thing in around.items():
+        _name_tensors(thing, name, recorder.names, depth=5)
+    for generator in REPLAYED:
+        recorder.names.setdefault(id(generator.state), "random state")
     state.recorder = recorder
     attention.append(recorder)
     try:
@@ -261,6 +267,24 @@ def _surroundings(f):
         with contextlib.suppress(ValueError):  # a cell that is still empty
             seen[name] = cell.cell_contents
     return {n: v for n, v in seen.items() if not isinstance(v, ModuleType)}
+
+
+def _name_tensors(thing, name, names, depth):
+    """Give every Tensor inside of `thing` the name by which the user would write it."""
+    if isinstance(thing, Tensor):
+        names.setdefault(id(thing), name)
+        return
+    if depth == 0:
+        return
+    if isinstance(thing, dict):  # keys may be Tensors, as in an optimiser's state
+        for k, v in list(thing.items()):
+            _name_tensors(v, f"{name}[{names.get(id(k), '?') if isinstance(k, Tensor) else repr(k)}]", names, depth - 1)
+    elif isinstance(thing, (list, tuple)):
+        for i, v in enumerate(thing):
+            _name_tensors(v, f"{name}[{i}]", names, depth - 1)
+    if hasattr(thing, "__dict__") and not isinstance(thing, (type, ModuleType, FunctionType)):
+        for key, value in list(vars(thing).items()):
+            _name_tensors(value, f"{name}.{key}", names, depth - 1)
 
 
 def _rebuilt(args, kwargs, wrapped):
