@@ -1,17 +1,17 @@
 """chainrule: exact derivatives of Python programs, in forward and reverse mode, to any order.
 
-Three doors to one engine: PyTorch's (`tensor`, `requires_grad`, `backward`, `nn`, `optim`), JAX's (`grad`, `jvp`, `vmap`, ...) and plain
-NumPy, whose functions work on Tensors.
+Three doors to one engine: PyTorch's (`tensor`, `requires_grad`, `backward`, `nn`, `optim`), JAX's (`grad`, `jvp`, `vmap`, ...)
+and plain NumPy, whose functions work on Tensors.
 """
 
 import importlib
 
 from . import errors as errors, numpy as numpy, random as random, trees as trees
-from .creation import *  # noqa: F403
-from .dtypes import *  # noqa: F403
+from .creation import *
+from .dtypes import *
 from .gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck
-from .numpy import *  # noqa: F403
-from .pytorch import *  # noqa: F403
+from .numpy import *
+from .pytorch import *
 from .random import (
     Generator as Generator,
     bernoulli as bernoulli,

@@ -13,6 +13,7 @@ __all__ = [
     "identity", "linspace", "logspace", "ones", "ones_like", "tensor", "tri", "zeros", "zeros_like",
 ]  # fmt: skip
 
+
 def _wrap(array, requires_grad=False):
     t = ROOT.constant(array)
     return t.requires_grad_() if requires_grad else t
@@ -125,7 +126,7 @@ def full(shape, fill_value, dtype=None, requires_grad=False, device=None):
     >>> cr.full((2,), 7.0)
     tensor([7., 7.])
     """
-    if isinstance(fill_value, Value):
+    if isinstance(fill_value, Tensor):
         return fill_value.expand(as_shape(shape)) if dtype is None else astype(fill_value, dtype).expand(as_shape(shape))
     return _wrap(np.full(as_shape(shape), fill_value, dtype), requires_grad)
 

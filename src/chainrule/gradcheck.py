@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .core.value import Value, dtype_of, shape_of
+from .core.value import dtype_of, shape_of
 from .errors import ChainruleError, NonDifferentiableError, explain
+from .tensor import Tensor
 from .transforms.derivatives import jvp, vjp
 from .trees import flatten, paths, unflatten
 
@@ -47,7 +48,8 @@ def richardson(f, xs, ts, steps=8, shrink=1.6):
         return [(np.asarray(a) - np.asarray(b)) / (2 * h) for a, b in zip(up, down, strict=True)]
 
     rows: list = []
-    best = error = None
+    best: list = []
+    error: list = []
     for i in range(steps):
         row = [central(h / shrink**i)]
         for j in range(i):
@@ -133,18 +135,22 @@ def gradcheck(f, args, *, order=1, modes=("forward", "reverse"), rtol=None, atol
     """
     args = args if isinstance(args, tuple) else (args,)
     leaves, structure = flatten(args)
-    xs = _as_arrays([x.detach() if isinstance(x, Value) else x for x in leaves])
+    xs = _as_arrays([x.detach() if isinstance(x, Tensor) else x for x in leaves])
     for x, name in zip(xs, paths(structure, "argument "), strict=True):
         if x.dtype.kind not in "fc":
             raise NonDifferentiableError(
-                explain(f"gradcheck: {name} must be floating point or complex", f"found: {x.dtype}", help="convert it with .astype(float)")
+                explain(
+                    f"gradcheck: {name} must be floating point or complex",
+                    f"found: {x.dtype}",
+                    help="convert it with .astype(float)",
+                )
             )
     names: list = []
 
     def flat(values):
         out, out_structure = flatten(f(*unflatten(structure, list(values))))
         names[:] = paths(out_structure, "result")
-        return [o.detach() if isinstance(o, Value) and not o.requires_grad else o for o in out]
+        return [o.detach() if isinstance(o, Tensor) and not o.requires_grad else o for o in out]
 
     try:
         _check(flat, xs, modes, order, rtol, atol, np.random.default_rng(seed), names, "")
@@ -181,13 +187,14 @@ def _check(flat, xs, modes, order, rtol, atol, rng, names, what):
         gs = [_random_like(rng, np.asarray(v)) for v in value]
         pulled = [np.asarray(g) for g in pullback(tuple(gs))]
         against = tangents if "forward" in modes else numeric.value
+        other = "forward mode" if "forward" in modes else "the numerical slope"
         left, right = _inner(gs, against), _inner(pulled, ts)
         size = sum(np.sum(np.abs(np.asarray(g) * np.asarray(n))) for g, n in zip(gs, against, strict=True))
         slack = 0 if "forward" in modes else 10 * sum(np.sum(np.abs(g) * e) for g, e in zip(gs, numeric.error, strict=True))
         if not abs(left - right) <= atol + rtol * max(size, abs(left)) + slack:
             raise GradcheckError(
                 explain(
-                    f"gradcheck: {what}reverse mode is not the transpose of {'forward mode' if 'forward' in modes else 'the numerical slope'}",
+                    f"gradcheck: {what}reverse mode is not the transpose of {other}",
                     f"<cotangent, derivative of direction>: {left:.12g}    <pullback of cotangent, direction>: {right:.12g}",
                     help="one of the two rules is wrong; the slope above tells which, if forward mode passed",
                 )
@@ -205,7 +212,11 @@ def _check(flat, xs, modes, order, rtol, atol, rng, names, what):
 def _compare(got, expected, rtol, atol, what, label, method):
     if shape_of(got) != shape_of(expected):
         raise GradcheckError(
-            explain(f"gradcheck: {what} of {label} has the wrong shape", f"expected {shape_of(expected)}, found {shape_of(got)}", help="a jvp rule must give a tangent of the result's shape")
+            explain(
+                f"gradcheck: {what} of {label} has the wrong shape",
+                f"expected {shape_of(expected)}, found {shape_of(got)}",
+                help="a jvp rule must give a tangent of the result's shape",
+            )
         )
     bound = atol + rtol * np.max(np.abs(expected), initial=0)
     worst = np.abs(np.asarray(got) - expected)
@@ -214,7 +225,8 @@ def _compare(got, expected, rtol, atol, what, label, method):
         raise GradcheckError(
             explain(
                 f"gradcheck: {what} of {label} disagrees with the slope by {method}",
-                f"largest mismatch {worst[place]:.3g} at index {tuple(map(int, place))}: found {np.asarray(got)[place]:.12g}, expected {expected[place]:.12g}",
+                f"largest mismatch {worst[place]:.3g} at index {tuple(map(int, place))}",
+                f"found {np.asarray(got)[place]:.12g}, expected {expected[place]:.12g}",
                 help="check the derivative rule; near a kink or in float32, move the point or pass larger rtol and atol",
             )
         )

@@ -10,11 +10,11 @@ from numpy import e as e, euler_gamma as euler_gamma, inf as inf, nan as nan, ne
 
 from . import ops as _ops
 from .core.value import Value as _Value, dtype_of as _dtype_of, ndim_of as _ndim_of, shape_of as _shape_of
-from .creation import *  # noqa: F403
-from .dtypes import *  # noqa: F403
+from .creation import *
+from .dtypes import *
 from .errors import LostDerivativeError as _LostDerivativeError, explain as _explain
-from .ops import *  # noqa: F403
-from .tensor import NUMPY_FUNCTIONS as _NUMPY_FUNCTIONS, Tensor as ndarray, unsupported as _unsupported  # noqa: F401
+from .ops import *
+from .tensor import NUMPY_FUNCTIONS as _NUMPY_FUNCTIONS, Tensor as ndarray, unsupported as _unsupported
 
 # --- second names ---------------------------------------------------------------------------------------------------
 
@@ -36,7 +36,7 @@ cumulative_sum, cumulative_prod = _ops.cumsum, _ops.cumprod
 
 def positive(x):
     """`x` itself."""
-    return +x if isinstance(x, _Value) else _np.positive(x)
+    return x if isinstance(x, _Value) else _np.positive(x)
 
 
 # --- questions about arrays: answers carry no derivative ------------------------------------------------------------
@@ -94,7 +94,7 @@ def broadcast_shapes(*shapes):
 
 
 finfo, iinfo, can_cast, isdtype = _np.finfo, _np.iinfo, _np.can_cast, _np.isdtype
-bool = bool_  # noqa: F405  the Array API's name
+bool = bool_
 __array_api_version__ = "2024.12"
 
 

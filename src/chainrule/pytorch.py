@@ -12,8 +12,8 @@ from .tensor import Tensor as _Tensor
 from .transforms.scope import enable_grad as _enable_grad, no_grad as _no_grad
 
 __all__ = [
-    "bmm", "cat", "clamp", "device", "div", "double", "eq", "float", "floor_divide", "ge", "gt", "half", "inference_mode", "int",
-    "is_tensor", "le", "long", "lt", "mm", "mul", "mv", "ne", "neg", "numel", "permute", "set_grad_enabled", "short", "sub",
+    "bmm", "cat", "clamp", "device", "div", "double", "eq", "float", "floor_divide", "ge", "gt", "half", "inference_mode",
+    "int", "is_tensor", "le", "long", "lt", "mm", "mul", "mv", "ne", "neg", "numel", "permute", "set_grad_enabled", "short", "sub",
     "unbind", "unsqueeze",
 ]  # fmt: skip
 

@@ -223,5 +223,3 @@ def get_rng_state():
 def set_rng_state(new):
     """Continue the default generator from a state that `get_rng_state` gave."""
     default_generator.set_state(new)
-
-

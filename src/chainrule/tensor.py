@@ -2,6 +2,7 @@
 
 import math
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,19 @@ from .core.dispatch import state
 from .core.value import Value
 from .errors import ArgumentError, LostDerivativeError, UnsupportedError, explain
 from .names import torch_names
-from .ops import activation, arranging, comparison, contraction, elementwise, indexing, joining, reduction, shaping, sorting, special
+from .ops import (
+    activation,
+    arranging,
+    comparison,
+    contraction,
+    elementwise,
+    indexing,
+    joining,
+    reduction,
+    shaping,
+    sorting,
+    special,
+)
 
 # What to call for a NumPy function or ufunc that meets a Tensor; the numpy namespace fills it in.
 NUMPY_FUNCTIONS: dict = {}
@@ -17,6 +30,8 @@ NUMPY_FUNCTIONS: dict = {}
 
 class Size(int):
     """A number of elements that answers PyTorch's `x.size()` and `x.size(0)` too."""
+
+    shape: tuple
 
     def __call__(self, dim=None):
         return self.shape if dim is None else self.shape[dim]
@@ -31,6 +46,7 @@ class Tensor(Value):
     """
 
     __slots__ = ("origin",)
+    origin: Any  # the Leaf whose gradient `.grad` shows, where that is not the note
     __array_priority__ = 1000
 
     # --- what it is ---------------------------------------------------------------------------------------------------
@@ -312,7 +328,9 @@ class Tensor(Value):
 
     def copy_(self, other):
         """Replace all values by those of `other`, which may broadcast."""
-        return self._rebind(shaping.broadcast_to(shaping.cast(shaping.as_value(other), self.dtype), self.shape) + 0 * self.detach())
+        return self._rebind(
+            shaping.broadcast_to(shaping.cast(shaping.as_value(other), self.dtype), self.shape) + 0 * self.detach()
+        )
 
     def fill_(self, value):
         """Replace all values by one number."""
@@ -338,16 +356,16 @@ class Tensor(Value):
     def clamp_(self, min=None, max=None):
         return self._rebind(elementwise.clip(self, min, max))
 
-    def __iadd__(self, other):
+    def __iadd__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __add__ takes
         return self._rebind(self + other)
 
-    def __isub__(self, other):
+    def __isub__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __sub__ takes
         return self._rebind(self - other)
 
-    def __imul__(self, other):
+    def __imul__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __mul__ takes
         return self._rebind(self * other)
 
-    def __itruediv__(self, other):
+    def __itruediv__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __truediv__ takes
         return self._rebind(self / other)
 
     def __ipow__(self, other):

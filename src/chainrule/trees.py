@@ -70,9 +70,7 @@ register(list, lambda t: (len(t), tuple(t)), lambda n, xs: list(xs), lambda n: [
 register(tuple, lambda t: (len(t), t), lambda n, xs: tuple(xs), lambda n: [f"[{i}]" for i in range(n)])
 register(type(None), lambda t: (None, ()), lambda meta, xs: None)
 
-_NAMED_TUPLE = _Kind(
-    lambda t: (type(t), tuple(t)), lambda cls, xs: cls(*xs), lambda cls: [f".{name}" for name in cls._fields]
-)
+_NAMED_TUPLE = _Kind(lambda t: (type(t), tuple(t)), lambda cls, xs: cls(*xs), lambda cls: [f".{name}" for name in cls._fields])
 
 
 def _split_dataclass(tree):
@@ -173,7 +171,9 @@ def _match(structure, tree, leaves, path):
 
 def _mismatch(path, expected, found):
     return TreeError(
-        explain(f"trees differ at {path}", f"expected: {expected}", f"found:    {found}", help="both must have the same structure")
+        explain(
+            f"trees differ at {path}", f"expected: {expected}", f"found:    {found}", help="both must have the same structure"
+        )
     )
 
 

@@ -90,12 +90,13 @@ def test_confusion_matrix_counts():
 
 
 def test_saving_and_settings(tmp_path):
-    before = dict(matplotlib.rcParams)
-    plot.save(plot.loss_curves(history()), tmp_path / "x" / "loss.png")
+    with matplotlib.rc_context({"font.size": 13.0, "axes.grid": False}):
+        before = dict(matplotlib.rcParams)
+        plot.save(plot.loss_curves(history()), tmp_path / "x" / "loss.png")
+        assert dict(matplotlib.rcParams) == before
     plot.save(plot.confusion_matrix([0, 1], [1, 1]), tmp_path / "x" / "confusion.svg")
     assert (tmp_path / "x" / "loss.png").read_bytes()[:4] == b"\x89PNG"
     assert "<svg" in (tmp_path / "x" / "confusion.svg").read_text()
-    assert dict(matplotlib.rcParams) == before
     assert len(list((tmp_path / "x").iterdir())) == 2
 
 

@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import chainrule as cr
 from chainrule.errors import (
@@ -338,7 +337,9 @@ def test_bad_input_is_explained(call, error, words):
         assert word in message
 
 
-@pytest.mark.parametrize("transform", [lambda g: cr.grad(g)(1.0), lambda g: cr.jvp(g, (1.0,), (1.0,)), lambda g: cr.vmap(g)(np.ones(2))])
+@pytest.mark.parametrize(
+    "transform", [lambda g: cr.grad(g)(1.0), lambda g: cr.jvp(g, (1.0,), (1.0,)), lambda g: cr.vmap(g)(np.ones(2))]
+)
 def test_a_tensor_used_after_its_transform_ended(transform):
     kept = []
 

@@ -56,7 +56,7 @@ def make_step():
 
 
 def test_a_training_step_holds_forward_backward_and_update():
-    step, w, b, velocity = make_step()
+    step, *_ = make_step()
     graph = cr.graph(step)(X, Y)
     phases = [s.phase for s in graph.steps]
     assert list(dict.fromkeys(phases)) == ["forward", "backward", "update"]

@@ -7,7 +7,6 @@ itself, `i` for the argument's position. `bind` turns the names into direct look
 
 import inspect
 
-
 # Not empty while some walk back treats every zero cotangent as strong: times infinity or NaN it is still zero.
 strict: list = []
 

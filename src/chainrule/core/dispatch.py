@@ -2,6 +2,7 @@
 
 import threading
 from itertools import count
+from typing import Any
 
 from .value import Value
 
@@ -30,10 +31,10 @@ class Trace:
 class _State(threading.local):
     """What the ops of this thread run under: tapes that must not record, and a recorder below all tapes."""
 
-    root = None  # the tape of level 0
+    root: Any = None  # the tape of level 0
 
     def __init__(self):
-        self.paused = ()  # tapes that do not record
+        self.paused: tuple = ()  # tapes that do not record
         self.paused_below = -(10**9)  # tapes of a lower level than this do not record (no_grad)
         self.recorder = None
         self.phase = None  # what a recorded program says it is doing, such as "update"

@@ -211,9 +211,7 @@ class Graph:
             key = f"op{n}"
             shapes = ", ".join(str(v.aval) for v in step.outputs)
             nodes[key] = (f"{step.row.name}\n{shapes}\n{step.source}", "op", step.phase)
-            for x in step.inputs:
-                if isinstance(x, Var):
-                    edges.append((maker[x.id], key, str(x.aval)))
+            edges.extend((maker[x.id], key, str(x.aval)) for x in step.inputs if isinstance(x, Var))
             for v in step.outputs:
                 maker[v.id] = key
         for n, g in enumerate(self.guards):

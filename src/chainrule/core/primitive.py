@@ -75,7 +75,7 @@ class Primitive:
             return self.kinds[i]
         return self._tail_kind(i)
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019  rows live as long as the program
+    @functools.cache  # noqa: B019  rows live as long as the program
     def _tail_kind(self, i):
         return self.derivative[-1].bind(self, i)
 

@@ -1,5 +1,7 @@
 """A value: a payload, the trace that owns it, and what that trace wants to remember about it."""
 
+from typing import Any
+
 import numpy as np
 
 
@@ -7,6 +9,9 @@ class Value:
     """`value` is an array or a Value of a lower level, `owner` the trace, `note` what the trace keeps with it."""
 
     __slots__ = ("value", "owner", "note", "__weakref__")
+    value: Any
+    owner: Any
+    note: Any
 
     def __init__(self, value, owner, note=None):
         self.value = value

@@ -12,4 +12,4 @@ def summary(name):
     >>> demos.summary("digits")
     'an MLP learns to read real handwritten digits (1,797 images of 8x8 pixels); seconds'
     """
-    return DEMOS[name].__doc__.strip().split("\n")[0].rstrip(".")
+    return (DEMOS[name].__doc__ or "").strip().split("\n")[0].rstrip(".")

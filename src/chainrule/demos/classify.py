@@ -46,7 +46,7 @@ def mlp(*sizes, dropout=0.0):
     >>> [name for name, _ in mlp(4, 3, 2).named_children()]
     ['hidden1', 'relu1', 'output']
     """
-    layers = {}
+    layers: dict[str, nn.Module] = {}
     for i, (n_in, n_out) in enumerate(pairwise(sizes[:-1]), 1):
         layers |= {f"hidden{i}": nn.Linear(n_in, n_out), f"relu{i}": nn.ReLU()}
         if dropout and i == 1:

@@ -323,7 +323,7 @@ def _contraction_order(terms, out, sizes):
     """Pairs of positions to contract one after the other, i < j; the result goes to the end of the list."""
     if len(terms) <= 2:
         return [(0, 1)] if len(terms) == 2 else []
-    letters = {k: c for k, c in zip(sizes, string.ascii_letters, strict=False)}
+    letters = dict(zip(sizes, string.ascii_letters, strict=False))
     text = ",".join("".join(letters[k] for k in own) for _, own in terms) + "->" + "".join(letters[k] for k in out)
     dummies = [np.broadcast_to(np.zeros(()), tuple(sizes[k] for k in own)) for _, own in terms]
     order = []
@@ -364,7 +364,7 @@ def tensordot(x, y, axes=2):
             )
         )
     a = tuple(range(n))
-    b = tuple(dict((j, i) for i, j in pairs).get(j, n + j) for j in range(m))
+    b = tuple({j: i for i, j in pairs}.get(j, n + j) for j in range(m))
     out = (*(k for k in a if k not in over_x), *(n + j for j in range(m) if j not in over_y))
     return _contract(x, y, labels=(a, b, out)) if pairs else _product(x, y, a, b, out)
 

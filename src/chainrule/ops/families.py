@@ -108,8 +108,9 @@ def elementwise(numpy, *derivatives, scalar=None, singular=False, fast=None):
         ps = inspect.signature(fn).parameters.values()
         args = tuple(p.name for p in ps if p.kind != p.KEYWORD_ONLY)
         kinds = derivatives or (None,) * len(args)
+        own_name = fn.__name__.lstrip("_")
         row = Primitive(
-            name=fn.__name__.lstrip("_"),
+            name=own_name,
             evaluate=numpy,
             args=args,
             params=tuple(p.name for p in ps if p.kind == p.KEYWORD_ONLY),
@@ -118,7 +119,7 @@ def elementwise(numpy, *derivatives, scalar=None, singular=False, fast=None):
             ),
             aval=lambda *avals, **params: elementwise_aval(row, *avals, **params),
             batch=lambda args, batched, params: elementwise_batch(row, args, batched, params),
-            lower=Map(scalar or (lambda s, *xs, name=fn.__name__.lstrip("_"), **params: getattr(s, name)(*xs, **params))),
+            lower=Map(scalar or (lambda s, *xs, **params: getattr(s, own_name)(*xs, **params))),
             fast=fast,
             numpy=numpy if isinstance(numpy, np.ufunc) else None,
             doc=(fn.__doc__ or "").strip(),

@@ -41,7 +41,7 @@ def parse(key, x):
     parts = key if isinstance(key, tuple) else (key,)
     static, arrays = [], []
     for part in parts:
-        if part is None or part is Ellipsis or isinstance(part, (slice, int)) and not isinstance(part, bool):
+        if part is None or part is Ellipsis or (isinstance(part, (slice, int)) and not isinstance(part, bool)):
             static.append(_plain_slice(part) if isinstance(part, slice) else part)
             continue
         if isinstance(part, np.integer):
@@ -369,7 +369,8 @@ def _values_for(x, v, what, key, indices):
     shape = result_shape(shape_of(x), key, [shape_of(i) for i in indices])
     have = shape_of(v)
     extra = len(have) - len(shape)
-    fits = all(n in (1, m) for n, m in zip(have[::-1], shape[::-1], strict=False)) and all(n == 1 for n in have[: max(extra, 0)])
+    fits = all(n in (1, m) for n, m in zip(have[::-1], shape[::-1], strict=False))
+    fits = fits and all(n == 1 for n in have[: max(extra, 0)])
     if not fits:
         raise ShapeError(
             explain(
@@ -378,7 +379,8 @@ def _values_for(x, v, what, key, indices):
                 help="the values must broadcast to the shape of what is selected",
             )
         )
-    if dtype_of(v).kind == "c" and dtype_of(x).kind != "c" or not isinstance(v, np.generic) and dtype_of(v) != dtype_of(x):
+    loses = dtype_of(v).kind == "c" and dtype_of(x).kind != "c"
+    if loses or (not isinstance(v, np.generic) and dtype_of(v) != dtype_of(x)):
         v = cast(v, dtype_of(x))
     return v
 

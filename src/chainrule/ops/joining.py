@@ -1,5 +1,7 @@
 """Several arrays into one, and one into several."""
 
+from itertools import pairwise
+
 from ..core.value import Value, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
@@ -138,7 +140,7 @@ def array_split(x, parts, axis=0):
     else:
         each, extra = divmod(n, parts)
         edges = offsets([each + 1] * extra + [each] * (parts - extra))
-    return [x[(slice(None),) * axis + (slice(a, b),)] for a, b in zip(edges, edges[1:], strict=False)]
+    return [x[(slice(None),) * axis + (slice(a, b),)] for a, b in pairwise(edges)]
 
 
 def split(x, parts, axis=0):

@@ -327,7 +327,7 @@ def std(x, axis=None, ddof=0, keepdims=False, *, correction=None):
 def _nonempty(name, x, axis):
     if _count(x, axis) == 0:
         raise ValueError(
-            explain(f"{name}: no elements to choose from", f"x: shape {shape_of(x)}, axis {axis}", help="check for empty arrays")
+            explain(f"{name}: no elements to choose from", f"x: {shape_of(x)}, axis {axis}", help="check for empty arrays")
         )
 
 
@@ -475,7 +475,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
         over = {1: (rows, columns), -1: (rows, columns), math.inf: (columns, rows), -math.inf: (columns, rows)}.get(ord)
         if over is None:
             raise UnsupportedError(
-                explain(f"norm: ord={ord!r} of a matrix is not supported", f"x: {shape_of(x)}", help="use 'fro', 1, -1, inf or -inf")
+                explain(f"norm: ord={ord!r} of a matrix", f"x: {shape_of(x)}", help="use 'fro', 1, -1, inf or -inf")
             )
         sums = sum(absolute(x), over[0], keepdims=True)
         best = (max if ord > 0 else min)(sums, (rows, columns), keepdims=True)
@@ -592,4 +592,6 @@ def nanmean(x, axis=None, keepdims=False):
     >>> cr.nanmean([1.0, np.nan, 3.0])
     np.float64(2.0)
     """
-    return nansum(x, axis, keepdims) / sum(~isnan(x), axis, keepdims=keepdims)
+    x = _as_float(x)
+    count = sum(~isnan(x), axis, keepdims=keepdims)
+    return nansum(x, axis, keepdims) / cast(count, dtype_of(x))

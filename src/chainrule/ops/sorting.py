@@ -126,14 +126,14 @@ def quantile(x, q, axis=None, keepdims=False):
     rest = tuple(a for a in range(ndim_of(x)) if a not in axes)
     x = moveaxis(x, rest, tuple(range(len(rest))))
     flat = sort(reshape(x, (*shape_of(x)[: len(rest)], -1)), -1)
-    flat = flat if dtype_of(flat).kind == "f" else cast(flat, np.dtype(float))
+    flat = flat if dtype_of(flat).kind in "fc" else cast(flat, np.dtype(float))
     n = shape_of(flat)[-1]
     if n == 0:
         raise ValueError("quantile: no elements")
     place = q.ravel() * (n - 1)
     below = np.floor(place).astype(int)
-    above = np.minimum(below + 1, n - 1)
-    weight = (place - below).astype(dtype_of(flat))
+    above = below + (place > below)  # at an element its neighbour counts nothing, not even if it is infinite
+    weight = (place - below).astype(np.zeros((), dtype_of(flat)).real.dtype)
     lo, hi = flat[..., below], flat[..., above]
     out = lo + (hi - lo) * weight
     bad = any_(flat != flat, -1, keepdims=True)

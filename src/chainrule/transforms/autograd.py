@@ -7,8 +7,8 @@ from ..core.value import Value
 from ..errors import ArgumentError, NonDifferentiableError, explain
 from ..tensor import Tensor
 from ..trees import flatten, leaves_like, unflatten
-from .custom import Rules
 from .backward import own, walk_back
+from .custom import Rules
 from .reverse import Tape
 
 
@@ -111,7 +111,9 @@ class GradientTape:
         for t in flatten(tensors)[0]:
             if not isinstance(t, Tensor):
                 raise NonDifferentiableError(
-                    explain("GradientTape.watch needs Tensors", f"found: {type(t).__name__}", help="make it one with cr.tensor(x)")
+                    explain(
+                        "GradientTape.watch needs Tensors", f"found: {type(t).__name__}", help="make it one with cr.tensor(x)"
+                    )
                 )
             if not t.requires_grad:
                 t.requires_grad_()
@@ -186,8 +188,8 @@ class Function:
 
     class _Context:
         def __init__(self):
-            self.saved_tensors = ()
-            self.needs_input_grad = ()
+            self.saved_tensors: tuple = ()
+            self.needs_input_grad: tuple = ()
 
         def save_for_backward(self, *tensors):
             self.saved_tensors = tensors

@@ -86,7 +86,7 @@ class SimpleNode:
     def _live(self, owner):
         """What was kept, on the tape again, so that derivatives flow through it."""
         last = len(self.kept) - 1
-        live = []
+        live: list = []
         for i, x in enumerate(self.kept):
             note = self if i == last else self.parents[i] if i < len(self.parents) else None
             if isinstance(x, tuple):
@@ -272,12 +272,12 @@ class _Walk:
         def contribute(node, part, ours=False):
             entry = pending.get(node.time)
             if isinstance(part, Deferred):
-                total, ours = part.added_to(entry and entry[1], bool(entry) and entry[2])
                 if entry is None:
+                    total, ours = part.added_to(None, False)
                     pending[node.time] = [node, total, ours]
                     heappush(heap, -node.time)
                 else:
-                    entry[1], entry[2] = total, ours
+                    entry[1], entry[2] = part.added_to(entry[1], entry[2])
             elif entry is None:
                 pending[node.time] = [node, part, ours]
                 heappush(heap, -node.time)

@@ -126,7 +126,10 @@ def vmap(f, in_axes=0, out_axes=0):
         leaves, structure = flatten((tuple(args), kwargs))
         leaf_axes = [a for arg, axis in zip(args, axes, strict=True) for a in _axes_of(arg, axis)]
         leaf_axes += [0] * (len(leaves) - len(leaf_axes))
-        leaf_axes = [None if not _is_array(x) and a is not None and ndim_of(x) == 0 else a for x, a in zip(leaves, leaf_axes, strict=True)]
+        leaf_axes = [
+            None if not _is_array(x) and a is not None and ndim_of(x) == 0 else a
+            for x, a in zip(leaves, leaf_axes, strict=True)
+        ]
         size = _batch_size(leaves, leaf_axes, paths(structure, ""))
         trace = Batch(size)
         with Scope(trace) as scope:
@@ -137,7 +140,9 @@ def vmap(f, in_axes=0, out_axes=0):
             own_args, own_kwargs = unflatten(structure, wrapped)
             out_leaves, out_structure = flatten(f(*own_args, **own_kwargs))
             values = [_unwrap(scope.strip(o), trace, size) for o in out_leaves]
-        return unflatten(out_structure, [_place(v, a) for v, a in zip(values, _axes_of_result(out_structure, out_axes), strict=True)])
+        return unflatten(
+            out_structure, [_place(v, a) for v, a in zip(values, _axes_of_result(out_structure, out_axes), strict=True)]
+        )
 
     return mapped
 
@@ -164,9 +169,11 @@ def _spread(structure, axes):
 def _children_like(structure, tree):
     if structure.kind is None:
         raise ArgumentError(explain(f"vmap: axes {tree!r} go deeper than the argument", help="give an int or None for a leaf"))
-    meta, children = structure.kind[1].split(tree)
+    _, children = structure.kind[1].split(tree)
     if len(children) != len(structure.children):
-        raise ArgumentError(explain(f"vmap: axes {tree!r} do not fit the tree {structure}", help="use a tree of the same structure"))
+        raise ArgumentError(
+            explain(f"vmap: axes {tree!r} do not fit the tree {structure}", help="use a tree of the same structure")
+        )
     return children
 
 
@@ -175,7 +182,7 @@ def _axes_of_result(structure, out_axes):
 
 
 def _batch_size(leaves, axes, names):
-    sizes = {}
+    sizes: dict = {}
     for x, a, name in zip(leaves, axes, names, strict=True):
         if a is not None:
             shape = shape_of(x)

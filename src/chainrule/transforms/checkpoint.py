@@ -25,7 +25,7 @@ class _Paused:
         self.tape = tape
 
     def __enter__(self):
-        self.before, self.touched = state.paused, self.tape.touched
+        self.before = state.paused
         state.paused = (*self.before, self.tape)
         self.tape.touched = False
         attention.append(self)
@@ -98,7 +98,9 @@ def _run(f, tape, leaves, structure, replay):
             _set_states(now)
             if ended:
                 end(tape)
-        return [(o.note, g) for o, g in zip(again, gs, strict=True) if g is not None and isinstance(o, Value) and o.owner is tape]
+        return [
+            (o.note, g) for o, g in zip(again, gs, strict=True) if g is not None and isinstance(o, Value) and o.owner is tape
+        ]
 
     node = Call("checkpoint", parents, pullback)
     results = []

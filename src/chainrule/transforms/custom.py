@@ -14,10 +14,10 @@ from ..errors import ArgumentError, LostDerivativeError, ShapeError, explain
 from ..ops.shaping import broadcast_to, cast, expand
 from ..tensor import Tensor
 from ..trees import flatten, leaves_like, tree_map, unflatten
+from .backward import Call, Output
 from .batch import Batch, vmap
 from .derivatives import vjp
 from .forward import Forward
-from .backward import Call, Output
 from .reverse import Tape
 
 
@@ -26,6 +26,7 @@ class CustomFunction:
 
     def __init__(self, f, nondiff_argnums=()):
         functools.update_wrapper(self, f)
+        self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self.f = f
         self.nondiff_argnums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
         self.jvp_rule = self.fwd = self.bwd = None
@@ -123,16 +124,16 @@ class Rules:
             return list(zip(parents, parts, strict=True))
 
         node = Call(self.name, parents, pullback)
-        wrapped = [
-            tape._wrap(o, Output(node, i, len(outs)) if dtype_of(o).kind in "fc" else None) for i, o in enumerate(outs)
-        ]
+        wrapped = [tape._wrap(o, Output(node, i, len(outs)) if dtype_of(o).kind in "fc" else None) for i, o in enumerate(outs)]
         return unflatten(out_structure, wrapped)
 
     def _run_fwd(self, args):
         pair = self.fwd(*args)
         if not (isinstance(pair, tuple) and len(pair) == 2):
             raise ArgumentError(
-                explain(f"{self.name}: fwd must return (value, residuals)", f"found: {type(pair).__name__}", help="return a pair")
+                explain(
+                    f"{self.name}: fwd must return (value, residuals)", f"found: {type(pair).__name__}", help="return a pair"
+                )
             )
         return pair
 
@@ -212,7 +213,9 @@ class Rules:
 
     def _batched(self, trace, leaves, structure):
         values = [
-            x.value if isinstance(x, Value) and x.owner is trace else broadcast_to(expand(_array(x), (0,)), (trace.size, *shape_of(x)))
+            x.value
+            if isinstance(x, Value) and x.owner is trace
+            else broadcast_to(expand(_array(x), (0,)), (trace.size, *shape_of(x)))
             for x in leaves
         ]
         inner = Rules(

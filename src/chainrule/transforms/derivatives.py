@@ -12,9 +12,9 @@ from ..errors import ArgumentError, NonDifferentiableError, NonScalarOutputError
 from ..ops.shaping import cast, reshape
 from ..tensor import Tensor
 from ..trees import flatten, leaves_like, paths, tree_map, unflatten
+from .backward import Leaf, own, walk_back
 from .batch import vmap
 from .forward import push_forward
-from .backward import Leaf, own, walk_back
 from .reverse import Tape
 from .scope import Scope
 
@@ -75,7 +75,11 @@ def _split_aux(out, f, has_aux, asked):
         return out, None
     if not (isinstance(out, tuple) and len(out) == 2):
         raise ArgumentError(
-            explain(f"{asked} with has_aux=True: {_name(f)} must return a pair", f"found: {type(out).__name__}", help="return (result, aux)")
+            explain(
+                f"{asked} with has_aux=True: {_name(f)} must return a pair",
+                f"found: {type(out).__name__}",
+                help="return (result, aux)",
+            )
         )
     return out
 
@@ -206,7 +210,10 @@ def jvp(f, primals, tangents, has_aux=False):
     moved = leaves_like(structure, tuple(tangents), "tangents")
     names = paths(structure, "argument ")
     leaves = [_payload(x, n, "jvp") for x, n in zip(leaves, names, strict=True)]
-    moved = [None if t is None else _as_cotangent(t, x, f"the tangent of {n}", "jvp") for t, x, n in zip(moved, leaves, names, strict=True)]
+    moved = [
+        None if t is None else _as_cotangent(t, x, f"the tangent of {n}", "jvp")
+        for t, x, n in zip(moved, leaves, names, strict=True)
+    ]
     kept: dict = {}
 
     def flat(*xs):
@@ -253,7 +260,11 @@ def _choose(argnums, args, asked):
         wanted = (operator.index(argnums),) if single else tuple(operator.index(i) for i in argnums)
     except TypeError:
         raise ArgumentError(
-            explain(f"{asked}: argnums must be an int or a tuple of ints", f"found: {argnums!r}", help="argnums=0 is the first argument")
+            explain(
+                f"{asked}: argnums must be an int or a tuple of ints",
+                f"found: {argnums!r}",
+                help="argnums=0 is the first argument",
+            )
         ) from None
     n = len(args)
     if any(not -n <= i < n for i in wanted):
@@ -479,9 +490,7 @@ def jacfwd(f, argnums=0, has_aux=False):
             tangent = tree_map(lambda v: np.zeros((*shape_of(v), 0), dtype_of(v)), value)
         columns, out_structure = flatten(tangent)
         shapes = [shape_of(x) for x in leaves]
-        per_output = [
-            unflatten(structure, _cut_axis(c, len(shape_of(c)) - 1, sizes, shapes)) for c in columns
-        ]
+        per_output = [unflatten(structure, _cut_axis(c, len(shape_of(c)) - 1, sizes, shapes)) for c in columns]
         if single:
             per_output = [t[0] for t in per_output]
         result = unflatten(out_structure, per_output)

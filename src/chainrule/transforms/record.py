@@ -10,7 +10,7 @@ import functools
 import sys
 import weakref
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 
 import numpy as np
 
@@ -32,7 +32,7 @@ _NUMPY = str(Path(np.__file__).resolve().parent)
 
 def user_line() -> str:
     """Where in the user's program we are: the innermost frame outside of this package and NumPy."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith((_OURS, _NUMPY)) or f"{_OURS}/demos" in file:
@@ -195,7 +195,9 @@ def record(f, args, kwargs, name=None):
     """(graph, result of f) of one recorded run. Arrays among the arguments become inputs, as do Tensors, by reference."""
     if state.recorder is not None:
         raise LostDerivativeError(
-            explain("graph inside a function that is being recorded", help="record the outer function alone; it holds the inner one")
+            explain(
+                "graph inside a function that is being recorded", help="record the outer function alone; it holds the inner one"
+            )
         )
     recorder = Recorder(name or getattr(f, "__name__", type(f).__name__))
     leaves, structure = flatten((args, kwargs))
@@ -211,7 +213,10 @@ def record(f, args, kwargs, name=None):
             if isinstance(x, Tensor):
                 if x.owner is not ROOT or isinstance(x.value, Value):
                     raise LostDerivativeError(
-                        explain(f"graph: {label} is being traced by a transform", help="record outside, and transform inside the function")
+                        explain(
+                            f"graph: {label} is being traced by a transform",
+                            help="record outside, and transform inside the function",
+                        )
                     )
                 recorder.names[id(x)] = label
             wrapped.append(x)
@@ -234,7 +239,11 @@ def record(f, args, kwargs, name=None):
         for o in out_leaves:
             if not isinstance(o, (Value, np.ndarray, np.generic, bool, int, float, complex)):
                 raise NonDifferentiableError(
-                    explain(f"graph: {recorder.graph.name} must return arrays or Tensors", f"found: {type(o).__name__}", help="return arrays, or nothing")
+                    explain(
+                        f"graph: {recorder.graph.name} must return arrays or Tensors",
+                        f"found: {type(o).__name__}",
+                        help="return arrays, or nothing",
+                    )
                 )
         recorder.finish(out_leaves, out_structure)
     except BaseException:
@@ -320,7 +329,12 @@ def _argument_reader(structure, variable, name):
         leaves, given = flatten((args, kwargs))
         if len(leaves) != len(variable):
             raise TreeError(
-                explain(f"graph of {name}: arguments differ from those recorded", f"recorded: {structure}", f"found: {given}", help="call it with the same arguments")
+                explain(
+                    f"graph of {name}: arguments differ from those recorded",
+                    f"recorded: {structure}",
+                    f"found: {given}",
+                    help="call it with the same arguments",
+                )
             )
         return [np.asarray(x) if not isinstance(x, np.generic) else x for x, v in zip(leaves, variable, strict=True) if v]
 

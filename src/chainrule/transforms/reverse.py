@@ -52,10 +52,11 @@ class Tape(Trace):
         else:
             avals = None
         keep_x, keep_out = plan
+        kept: tuple = NOTHING
         if keep_x:
             kept = (x, out if keep_out else None)
-        else:
-            kept = (None, out) if keep_out else NOTHING
+        elif keep_out:
+            kept = (None, out)
         if avals is None:
             return Tensor(out, self, SimpleNode(row, (note,), kept))
         return Tensor(out, self, Node(row, (note,), kept, params, avals))
@@ -128,9 +129,7 @@ class Tape(Trace):
         node = Node(row, tuple(parents), kept, params, avals)
         if not several:
             return self._wrap(out, node)
-        return tuple(
-            self._wrap(o, Output(node, i, len(out)) if o.dtype.kind in "fc" else None) for i, o in enumerate(out)
-        )
+        return tuple(self._wrap(o, Output(node, i, len(out)) if o.dtype.kind in "fc" else None) for i, o in enumerate(out))
 
     def _wrap(self, value, note=None):
         """A new Tensor of this tape, known to the recorder if one runs below."""
@@ -216,7 +215,7 @@ class Tape(Trace):
         x.value = cast(value.value if value.owner is self else value, x.dtype)
 
     def copy_leaf(self, x):
-        new = type(x).__new__(type(x))
+        new = object.__new__(type(x))
         new.value, new.owner, new.note = np.array(x.value), self, None
         if x.note is not None:
             new.note = Leaf()
@@ -267,7 +266,9 @@ class Tape(Trace):
         if isinstance(x.note, Leaf):
             return
         if x.note is None:
-            raise ArgumentError(explain("retain_grad of a constant", help="its operations must involve a leaf that requires grad"))
+            raise ArgumentError(
+                explain("retain_grad of a constant", help="its operations must involve a leaf that requires grad")
+            )
         holder = x.origin = Leaf()
 
         def keep(g):
