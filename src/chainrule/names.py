@@ -19,5 +19,5 @@ def torch_names(f):
                     kwargs[ours] = kwargs.pop(theirs)
         return f(*args, **kwargs)
 
-    wrapper.__signature__ = inspect.signature(f)
+    wrapper.__dict__["__signature__"] = inspect.signature(f)
     return wrapper

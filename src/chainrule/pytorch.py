@@ -13,8 +13,8 @@ from .transforms.scope import enable_grad as _enable_grad, no_grad as _no_grad
 
 __all__ = [
     "bmm", "cat", "clamp", "device", "div", "double", "eq", "float", "floor_divide", "ge", "gt", "half", "inference_mode",
-    "int", "is_tensor", "le", "long", "lt", "mm", "mul", "mv", "ne", "neg", "numel", "permute", "set_grad_enabled", "short", "sub",
-    "unbind", "unsqueeze",
+    "int", "is_tensor", "le", "long", "lt", "mm", "mul", "mv", "ne", "neg", "numel", "permute", "set_grad_enabled", "short",
+    "sub", "unbind", "unsqueeze",
 ]  # fmt: skip
 
 half, float, double = _np.dtype(_np.float16), _np.dtype(_np.float32), _np.dtype(_np.float64)

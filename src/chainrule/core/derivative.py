@@ -20,7 +20,8 @@ def bind(rule, lead, row, i):
 
     env holds the array arguments in order and then the result; aval is that of argument `i`.
     """
-    keeps, sources = set(), []
+    keeps: set = set()
+    sources = []
     for name in names_of(rule):
         if name == lead:
             sources.append(lead)

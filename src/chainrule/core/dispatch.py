@@ -67,35 +67,32 @@ def dispatch(row, args, params):
 def caller(row):
     """The function that users and rules call for this row, as direct as its arguments allow."""
     evaluate = row.evaluate
+
+    def any_arguments(*args, **params):
+        return dispatch(row, args, params)
+
+    def one_with_parameters(x, **params):
+        if isinstance(x, Value):
+            return x.owner.process1(row, x, params)
+        return evaluate(x, **params)
+
+    def one(x):
+        if isinstance(x, Value):
+            return x.owner.process1(row, x, None)
+        return evaluate(x)
+
+    def two(x, y):
+        if isinstance(x, Value):
+            owner = x.owner
+            if isinstance(y, Value) and y.owner is not owner and y.owner.level > owner.level:
+                owner = y.owner
+            return owner.process2(row, x, y)
+        if isinstance(y, Value):
+            return y.owner.process2(row, x, y)
+        return evaluate(x, y)
+
     if not row.simple:
-
-        def call(*args, **params):
-            return dispatch(row, args, params)
-
-    elif row.params:
-
-        def call(x, **params):
-            if isinstance(x, Value):
-                return x.owner.process1(row, x, params)
-            return evaluate(x, **params)
-
-    elif len(row.args) == 1:
-
-        def call(x):
-            if isinstance(x, Value):
-                return x.owner.process1(row, x, None)
-            return evaluate(x)
-
-    else:
-
-        def call(x, y):
-            if isinstance(x, Value):
-                owner = x.owner
-                if isinstance(y, Value) and y.owner is not owner and y.owner.level > owner.level:
-                    owner = y.owner
-                return owner.process2(row, x, y)
-            if isinstance(y, Value):
-                return y.owner.process2(row, x, y)
-            return evaluate(x, y)
-
-    return call
+        return any_arguments
+    if row.params:
+        return one_with_parameters
+    return one if len(row.args) == 1 else two

@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .derivative import Zero
 from .dispatch import caller
@@ -113,6 +114,6 @@ def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, joint_jv
 
 def publish(row, fn):
     """The row's calling function, dressed with the name, signature and documentation of `fn`."""
-    call = functools.update_wrapper(row.call, fn, updated=())
+    call: Any = functools.update_wrapper(row.call, fn, updated=())
     call.row = row
     return call

@@ -43,10 +43,10 @@ def meshgrid(*xs, indexing="xy"):
            [1, 2]]), array([[3, 3],
            [4, 4]])]
     """
-    xs = [reshape(x, (-1,)) for x in xs]
-    n = len(xs)
-    shape = tuple(shape_of(x)[0] for x in xs)
-    grids = [broadcast_to(reshape(x, (1,) * i + (-1,) + (1,) * (n - i - 1)), shape) for i, x in enumerate(xs)]
+    vectors = [reshape(x, (-1,)) for x in xs]
+    n = len(vectors)
+    shape = tuple(shape_of(x)[0] for x in vectors)
+    grids = [broadcast_to(reshape(x, (1,) * i + (-1,) + (1,) * (n - i - 1)), shape) for i, x in enumerate(vectors)]
     return [swapaxes(g, 0, 1) for g in grids] if indexing == "xy" and n > 1 else grids
 
 
@@ -196,6 +196,11 @@ def trace(x, offset=0, axis1=0, axis2=1):
     return diagonal(x, offset, axis1, axis2).sum(-1)
 
 
+def _lower_triangle(x, k):
+    rows, columns = shape_of(x)[-2:]
+    return np.tri(rows, columns, k, dtype=bool)
+
+
 def tril(x, k=0):
     """`x` with zeros above the `k`-th diagonal of its last two axes.
 
@@ -205,7 +210,7 @@ def tril(x, k=0):
            [3, 4]])
     """
     x = as_value(x)
-    return where(np.tri(*shape_of(x)[-2:], k=k, dtype=bool), x, np.zeros((), dtype_of(x))[()])
+    return where(_lower_triangle(x, k), x, np.zeros((), dtype_of(x))[()])
 
 
 def triu(x, k=0):
@@ -217,7 +222,7 @@ def triu(x, k=0):
            [0, 4]])
     """
     x = as_value(x)
-    return where(np.tri(*shape_of(x)[-2:], k=k - 1, dtype=bool), np.zeros((), dtype_of(x))[()], x)
+    return where(_lower_triangle(x, k - 1), np.zeros((), dtype_of(x))[()], x)
 
 
 def diff(x, n=1, axis=-1):

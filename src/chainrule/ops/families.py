@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -233,7 +234,7 @@ def reduction(partial, *, lower, numpy=None):
             numpy=numpy,
             name=fn.__name__.lstrip("_"),
         )
-        call = define_row(fn)
+        call: Callable = define_row(fn)
         return call
 
     return define

@@ -5,6 +5,7 @@
 
 import builtins
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -145,7 +146,7 @@ def _any(x, *, axes):
 
 def position(fn):
     """Row builder for `fn(x, *, axis)` that finds a place along one axis."""
-    row = primitive(
+    row: Callable = primitive(
         derivative=[zero],
         aval=lambda x, axis: Aval(without(x.shape, (axis,)), np.dtype(np.intp)),
         batch=lambda args, batched, params: row(*args, axis=params["axis"] + 1),
@@ -171,7 +172,7 @@ def running(*, derivative):
     """Row builder for `fn(x, *, axis)` that keeps the shape: running totals along one axis."""
 
     def define(fn):
-        call = primitive(
+        call: Callable = primitive(
             derivative=[derivative],
             aval=lambda x, axis: Aval(x.shape, np.asarray(fn(np.ones(1, x.dtype), axis=0)).dtype),
             batch=lambda args, batched, params: call(*args, axis=params["axis"] + 1),
