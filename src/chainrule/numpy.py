@@ -20,7 +20,7 @@ from .tensor import NUMPY_FUNCTIONS as _NUMPY_FUNCTIONS, Tensor as ndarray, unsu
 
 abs = _ops.absolute
 true_divide = _ops.divide
-pow = float_power = _ops.power
+pow = _ops.power
 mod = _ops.remainder
 conj = _ops.conjugate
 fabs = _ops.absolute
@@ -37,6 +37,12 @@ cumulative_sum, cumulative_prod = _ops.cumsum, _ops.cumprod
 def positive(x):
     """`x` itself."""
     return x if isinstance(x, _Value) else _np.positive(x)
+
+
+def float_power(x, y):
+    """`x` to the power `y`, in float64 or complex128 whatever the dtypes."""
+    dtype = complex128 if "c" in (_dtype_of(x).kind, _dtype_of(y).kind) else float64
+    return _ops.power(_ops.astype(x, dtype), _ops.astype(y, dtype))
 
 
 # --- questions about arrays: answers carry no derivative ------------------------------------------------------------

@@ -13,10 +13,11 @@ from .core.derivative import zero
 from .core.lowering import Call
 from .core.primitive import primitive
 from .core.value import shape_of
-from .ops.elementwise import cos, log, sin, sqrt
+from .ops.elementwise import log, sqrt
 from .ops.indexing import index_add
 from .ops.joining import concatenate, stack
 from .ops.shaping import as_shape, astype, reshape
+from .ops.trigonometric import cos, sin
 from .transforms.checkpoint import REPLAYED
 from .transforms.reverse import ROOT
 

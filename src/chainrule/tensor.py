@@ -22,6 +22,7 @@ from .ops import (
     shaping,
     sorting,
     special,
+    trigonometric,
 )
 
 # What to call for a NumPy function or ufunc that meets a Tensor; the numpy namespace fills it in.
@@ -438,7 +439,7 @@ class Tensor(Value):
     # --- methods of the same name as a function -----------------------------------------------------------------------
 
     exp, log, sqrt, square = elementwise.exp, elementwise.log, elementwise.sqrt, elementwise.square
-    sin, cos, tan, tanh = elementwise.sin, elementwise.cos, elementwise.tan, elementwise.tanh
+    sin, cos, tan, tanh = trigonometric.sin, trigonometric.cos, trigonometric.tan, trigonometric.tanh
     abs, sign, reciprocal = elementwise.absolute, elementwise.sign, elementwise.reciprocal
     log1p, expm1, log2, log10 = elementwise.log1p, elementwise.expm1, elementwise.log2, elementwise.log10
     sigmoid, relu, erf = activation.sigmoid, activation.relu, special.erf
@@ -647,7 +648,9 @@ def _call_ufunc(ufunc, method, inputs, kwargs):
     out, where = kwargs.pop("out", None), kwargs.pop("where", True)
     dtype = kwargs.pop("dtype", None)
     kwargs.pop("casting", None)
-    if method == "__call__":
+    if method == "__call__" and ufunc.signature is not None:  # generalised ones take axes, as functions do
+        result, kwargs = ours(*inputs, **kwargs), {}
+    elif method == "__call__":
         result = ours(*inputs)
     else:
         fold = NUMPY_FUNCTIONS.get((ufunc, method))

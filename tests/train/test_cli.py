@@ -92,7 +92,9 @@ def test_digits_reaches_its_accuracy(tmp_path):
     assert err == ""
 
 
-def test_same_seed_same_run(tmp_path):
+def test_same_seed_same_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("chainrule.plot.save", lambda figure, path: None)  # pictures are most of the time of a short run
+
     def losses(name, seed):
         main(["demo", "digits", "--quick", "--epochs", "1", "--seed", str(seed), "--out", str(tmp_path / name)])
         return [row["train_loss"] for row in rows_of(tmp_path / name / "history.csv")]
@@ -161,6 +163,7 @@ def test_fashion_on_a_few_images(tmp_path, monkeypatch, capsys):
         (tmp_path / f"{prefix}-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + head + size * 2 + images.tobytes())
         (tmp_path / f"{prefix}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + head + labels.tobytes())
     monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path))
+    monkeypatch.setattr("chainrule.plot.save", lambda figure, path: path.touch())
     assert main(["demo", "fashion", "--out", str(tmp_path / "out"), "--epochs", "8"]) == 0
     assert float(re.search(r"test accuracy: ([\d.]+) %", capsys.readouterr().out).group(1)) > 90
     assert {p.name for p in (tmp_path / "out").iterdir()} == FILES

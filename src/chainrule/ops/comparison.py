@@ -12,7 +12,6 @@ from .shaping import as_value
 # --- rounding -------------------------------------------------------------------------------------------------------
 
 
-
 @elementwise(np.floor)
 def floor(x):
     """Largest integer not above `x`; its derivative is zero.

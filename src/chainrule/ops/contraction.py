@@ -311,6 +311,7 @@ def einsum(subscripts, *operands, optimize=True):
 
 def _product(x, y, a, b, out):
     if not set(a) - set(out) and not set(b) - set(out):  # nothing to sum: a broadcast product keeps full precision and speed
+
         def aligned(z, own):
             z = transpose(z, tuple(own.index(k) for k in out if k in own)) if own else z
             return expand(z, tuple(i for i, k in enumerate(out) if k not in own))

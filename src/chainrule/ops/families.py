@@ -115,9 +115,7 @@ def elementwise(numpy, *derivatives, scalar=None, singular=False, fast=None):
             evaluate=numpy,
             args=args,
             params=tuple(p.name for p in ps if p.kind == p.KEYWORD_ONLY),
-            derivative=tuple(
-                zero if d is None else d if hasattr(d, "bind") else Partial(d, singular) for d in kinds
-            ),
+            derivative=tuple(zero if d is None else d if hasattr(d, "bind") else Partial(d, singular) for d in kinds),
             aval=lambda *avals, **params: elementwise_aval(row, *avals, **params),
             batch=lambda args, batched, params: elementwise_batch(row, args, batched, params),
             lower=Map(scalar or (lambda s, *xs, **params: getattr(s, own_name)(*xs, **params))),

@@ -468,9 +468,7 @@ def squeeze(x, axis=None):
         axes = normalize_axes(axis, len(shape))
         if any(shape[a] != 1 for a in axes):
             raise ShapeError(
-                explain(
-                    f"squeeze: cannot remove axis {axis}", f"x: {shape}", help="only axes of length 1 can be removed"
-                )
+                explain(f"squeeze: cannot remove axis {axis}", f"x: {shape}", help="only axes of length 1 can be removed")
             )
     return reshape(x, without(shape, axes))
 
