@@ -15,10 +15,11 @@ def names_of(rule) -> tuple[str, ...]:
     return tuple(inspect.signature(rule).parameters)
 
 
-def bind(rule, lead, row, i):
+def bind(rule, lead, row, i, template="{call}", **names):
     """`rule` as a function of (lead, env, params, aval), and the positions in env that it reads.
 
-    env holds the array arguments in order and then the result; aval is that of argument `i`.
+    env holds the array arguments in order and then the result; aval is that of argument `i`. The template may wrap the
+    call of the rule in an expression over these and `names`, which saves a call.
     """
     keeps: set = set()
     sources = []
@@ -43,9 +44,9 @@ def bind(rule, lead, row, i):
             raise TypeError(
                 f"{row.name}: a rule asks for {name!r}, but the row has arguments {row.args} and parameters {row.params}"
             )
-    source = f"lambda {lead}, env, params, aval: rule({', '.join(sources)})"
+    source = f"lambda {lead}, env, params, aval: " + template.format(call=f"rule({', '.join(sources)})")
     # Compiled under this file's name, so that tracebacks and source lines of recorded programs know it as ours.
-    return eval(compile(source, __file__, "eval"), {"rule": rule}), frozenset(keeps)
+    return eval(compile(source, __file__, "eval"), {"rule": rule, **names}), frozenset(keeps)
 
 
 class Bound:

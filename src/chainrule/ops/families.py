@@ -19,8 +19,8 @@ from .shaping import _sum, broadcast_to, expand, pad_front, sum_to, without
 class Partial:
     """One number per element, multiplied by the tangent or, conjugated, by the cotangent.
 
-    Where it is `singular` (infinite somewhere), a zero tangent or cotangent still gives zero there: a branch not
-    taken contributes nothing.
+    Where it is `singular` (infinite somewhere), a zero tangent still gives zero there. For cotangents the walk back
+    sees to that in all rows.
     """
 
     def __init__(self, rule, singular=False):
@@ -37,22 +37,8 @@ class Partial:
                 p = partial(None, env, params, aval)
             return fit(times(t, p), env[-1])
 
-        if self.singular:
-
-            def pull(g, env, params, aval):
-                with np.errstate(all="ignore"):
-                    p = partial(None, env, params, aval)
-                part = masked_multiply(g, _conjugate(p))
-                return part if aval is None else sum_to(part, aval.shape)
-
-        else:
-
-            def pull(g, env, params, aval):
-                p = partial(None, env, params, aval)
-                if strict:
-                    return sum_to(masked_multiply(g, _conjugate(p)), shape_of(g) if aval is None else aval.shape)
-                return g * p if aval is None else sum_to(g * _conjugate(p), aval.shape)
-
+        plain = "g * {call} if aval is None and not strict else careful(g, {call}, aval)"
+        pull, _ = bind(self.rule, "g", row, i, plain, strict=strict, careful=_weigh)
         return Bound(push, pull, keeps)
 
     @staticmethod
@@ -68,6 +54,12 @@ class Partial:
             lambda g, env, params, aval: g * c if aval is None else sum_to(g * c, aval.shape),
             frozenset(),
         )
+
+
+def _weigh(g, p, aval):
+    """A cotangent times a partial, summed over what was broadcast."""
+    times = _times_masked if strict else _times
+    return sum_to(times(g, _conjugate(p)), shape_of(g) if aval is None else aval.shape)
 
 
 def _times(t, p):

@@ -216,14 +216,15 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
     """
     walk = _Walk(retain, owner, wanted)
     results = None
-    if state.recorder is None:  # a recorded program must not depend on the values that it was recorded with
-        results = walk.run(seeds)
-    if results is None or not all(_is_finite(g) for _, g, _ in results):
-        strict.append(walk)
-        try:
-            results = walk.run(seeds, masked=True)
-        finally:
-            strict.remove(walk)
+    with np.errstate(all="ignore"):
+        if state.recorder is None:  # a recorded program must not depend on the values that it was recorded with
+            results = walk.run(seeds)
+        if results is None or not all(_is_finite(g) for _, g, _ in results):
+            strict.append(walk)
+            try:
+                results = walk.run(seeds, masked=True)
+            finally:
+                strict.remove(walk)
     for node in walk.spent:
         node.release()
     for node, g, ours in results:
@@ -235,8 +236,7 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
 def _is_finite(g):
     while isinstance(g, Value):
         g = g.value
-    with np.errstate(all="ignore"):
-        return np.isfinite(np.add.reduce(g, axis=None) if isinstance(g, np.ndarray) else g)
+    return np.isfinite(np.add.reduce(g, axis=None) if isinstance(g, np.ndarray) else g)
 
 
 def _hooked(node, g, ours):
@@ -264,6 +264,7 @@ class _Walk:
         """(leaf, cotangent, ours) triples; None if hooks were met and nothing is masked: they must not be called twice."""
         self.spent.clear()
         retain, owner, wanted = self.retain, self.owner, self.wanted
+        spent, start = self.spent, self.start
         needed = None if wanted is None else leading_to(wanted, [n for n, _ in seeds if n is not None])
         results: list = []
         pending: dict = {}  # time -> [node, cotangent, whether that array is ours to add to in place]
@@ -313,7 +314,10 @@ class _Walk:
                         ahead = None
                     contribute(parent, part)
                 if not retain and kept is not NOTHING:
-                    self.done_with(node)
+                    if node.time < start:
+                        spent.append(node)
+                    else:
+                        node.kept = None
                 continue
             if kind is Node and owner is None and wanted is None:
                 kept, params = node.kept, node.params
