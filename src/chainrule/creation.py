@@ -3,6 +3,7 @@
 import numpy as np
 
 from .core.value import Value, dtype_of, shape_of
+from .errors import NonDifferentiableError, ShapeError, explain
 from .ops.joining import stack
 from .ops.shaping import as_shape, astype
 from .tensor import Tensor
@@ -35,14 +36,28 @@ def tensor(data, dtype=None, requires_grad=False, device=None):
     tensor([1., 2.])
     """
     if isinstance(data, Tensor):
-        t = data.detach() if requires_grad else data
-        return _wrap(np.array(t), requires_grad) if requires_grad else astype(t, dtype) if dtype else t.clone()
+        t = data.clone() if dtype is None else astype(data, dtype)
+        if requires_grad:  # a new leaf; outer transforms still see where its values come from
+            t = t.detach() if t.owner is ROOT else t
+            t.requires_grad_()
+        return t
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
         t = _stack(data)
         return t if dtype is None else astype(t, dtype)
-    array = np.array(data, dtype=dtype)
-    if array.dtype == object:
-        raise TypeError(f"tensor: cannot make an array of numbers of {type(data).__name__}; nested lists must be rectangular")
+    try:
+        array = np.array(data, dtype=dtype)
+    except ValueError as error:
+        raise ShapeError(
+            explain("tensor: the data is not rectangular", str(error), help="nested lists of one depth must have one length")
+        ) from None
+    if array.dtype.kind not in "biufc":
+        raise NonDifferentiableError(
+            explain(
+                "tensor: the data is not made of numbers",
+                f"found: {type(data).__name__} with elements of dtype {array.dtype}",
+                help="convert it to numbers first",
+            )
+        )
     return _wrap(array, requires_grad)
 
 

@@ -24,7 +24,18 @@ pow = _ops.power
 mod = _ops.remainder
 conj = _ops.conjugate
 fabs = _ops.absolute
-amax, amin = _ops.max, _ops.min
+
+
+def amax(x, axis=None, keepdims=False):
+    """As `max`."""
+    return _ops.max(x, axis, keepdims)
+
+
+def amin(x, axis=None, keepdims=False):
+    """As `min`."""
+    return _ops.min(x, axis, keepdims)
+
+
 acos, asin, atan, atan2 = _ops.arccos, _ops.arcsin, _ops.arctan, _ops.arctan2
 acosh, asinh, atanh = _ops.arccosh, _ops.arcsinh, _ops.arctanh
 deg2rad, rad2deg = _ops.radians, _ops.degrees

@@ -12,9 +12,9 @@ from .tensor import Tensor as _Tensor
 from .transforms.scope import enable_grad as _enable_grad, no_grad as _no_grad
 
 __all__ = [
-    "bmm", "cat", "clamp", "device", "div", "double", "eq", "float", "floor_divide", "ge", "gt", "half", "inference_mode",
-    "int", "is_tensor", "le", "long", "lt", "mm", "mul", "mv", "ne", "neg", "numel", "permute", "set_grad_enabled", "short",
-    "sub", "unbind", "unsqueeze",
+    "bmm", "cat", "clamp", "cuda", "device", "div", "double", "eq", "float", "floor_divide", "ge", "gt", "half",
+    "inference_mode", "int", "is_tensor", "le", "long", "lt", "mm", "mul", "mv", "ne", "neg", "numel", "permute",
+    "set_grad_enabled", "short", "sub", "unbind", "unsqueeze",
 ]  # fmt: skip
 
 half, float, double = _np.dtype(_np.float16), _np.dtype(_np.float32), _np.dtype(_np.float64)
@@ -60,6 +60,18 @@ def device(name="cpu"):
     """
     _state.root.constant(_np.zeros(())).to(device=name)
     return name
+
+
+class cuda:
+    """What scripts ask of PyTorch's module of this name: there is no GPU here."""
+
+    @staticmethod
+    def is_available() -> builtins.bool:
+        return False
+
+    @staticmethod
+    def device_count() -> builtins.int:
+        return 0
 
 
 def set_grad_enabled(mode):

@@ -50,6 +50,13 @@ class Tensor(Value):
     origin: Any  # the Leaf whose gradient `.grad` shows, where that is not the note
     __array_priority__ = 1000
 
+    def __init__(self, value, owner=None, note=None):
+        if owner is None:  # as users call it: Tensor(data); traces always say who owns the value
+            value, owner = np.array(value, float), state.root
+        self.value = value
+        self.owner = owner
+        self.note = note
+
     # --- what it is ---------------------------------------------------------------------------------------------------
 
     @property

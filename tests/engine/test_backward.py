@@ -360,6 +360,23 @@ def test_backward_of_a_constant():
         cr.tensor(1.0).backward()
 
 
+def test_making_tensors_from_bad_data():
+    with pytest.raises(ShapeError, match="rectangular"):
+        cr.tensor([[1.0, 2.0], [3.0]])
+    with pytest.raises(NonDifferentiableError, match="numbers"):
+        cr.tensor(["a", "b"])
+    assert cr.Tensor([1, 2]).dtype == np.float64
+
+
+def test_a_leaf_made_of_a_traced_value_keeps_the_outer_derivative():
+    def f(x):
+        w = cr.tensor(x * x, requires_grad=True)
+        (w**3).backward()
+        return w.grad  # 3 x^4
+
+    assert cr.grad(f)(2.0) == 96.0
+
+
 def test_size_answers_numpy_and_pytorch():
     x = cr.zeros(2, 3)
     assert x.size == 6 and x.size(0) == 2 and x.size() == (2, 3) and x.numel() == 6 and x.dim() == 2

@@ -199,9 +199,9 @@ class Graph:
     # --- drawing ------------------------------------------------------------------------------------------------------
 
     def _parts(self):
-        """(nodes: id -> (text, shape kind, phase), edges: (from, to, text)) for drawing."""
+        """(nodes: id -> (text, shape kind, phase), edges: (from, to)) for drawing."""
         nodes: dict[str, tuple[str, str, str | None]] = {}
-        edges: list[tuple[str, str, str]] = []
+        edges: list[tuple[str, str]] = []
         maker: dict[int, str] = {}
         for i in self.inputs:
             key = f"in{i.var.id}"
@@ -211,21 +211,21 @@ class Graph:
             key = f"op{n}"
             shapes = ", ".join(str(v.aval) for v in step.outputs)
             nodes[key] = (f"{step.row.name}\n{shapes}\n{step.source}", "op", step.phase)
-            edges.extend((maker[x.id], key, str(x.aval)) for x in step.inputs if isinstance(x, Var))
+            edges.extend((maker[x.id], key) for x in step.inputs if isinstance(x, Var))
             for v in step.outputs:
                 maker[v.id] = key
         for n, g in enumerate(self.guards):
             if isinstance(g.var, Var):
                 nodes[f"guard{n}"] = (f"guard: {g.value}\n{g.source}", "guard", None)
-                edges.append((maker[g.var.id], f"guard{n}", ""))
+                edges.append((maker[g.var.id], f"guard{n}"))
         for n, o in enumerate(self.outputs):
             if isinstance(o, Var):
                 nodes[f"out{n}"] = (f"result {n}" if len(self.outputs) > 1 else "result", "output", None)
-                edges.append((maker[o.id], f"out{n}", ""))
+                edges.append((maker[o.id], f"out{n}"))
         for n, u in enumerate(self.updates):
             if isinstance(u.value, Var):
                 nodes[f"new{n}"] = (f"new {u.label}", "output", None)
-                edges.append((maker[u.value.id], f"new{n}", ""))
+                edges.append((maker[u.value.id], f"new{n}"))
         return nodes, edges
 
     def to_mermaid(self) -> str:
@@ -246,7 +246,7 @@ class Graph:
                 lines += [node_line(k, "  ") for k in members]
             else:
                 lines += [f"  subgraph {phase}", *(node_line(k, "    ") for k in members), "  end"]
-        lines += [f"  {a} --> {b}" for a, b, _ in edges]
+        lines += [f"  {a} --> {b}" for a, b in edges]
         return "\n".join(lines) + "\n"
 
     def to_graphviz(self) -> str:
@@ -272,7 +272,7 @@ class Graph:
                 lines.append(f"  subgraph cluster_{phase} {{ label={_quote(phase)}; color=grey;")
                 lines += [node_line(k, "    ") for k in members]
                 lines.append("  }")
-        lines += [f"  {a} -> {b}" + (f" [label={_quote(t)}, fontsize=8];" if t else ";") for a, b, t in edges]
+        lines += [f"  {a} -> {b};" for a, b in edges]
         return "\n".join([*lines, "}"]) + "\n"
 
 

@@ -4,7 +4,9 @@ A key is normalised once into static parts and arrays: `key` holds ints, slices,
 array stands; the arrays themselves are arguments of the row, so that they may be traced. Masks become index arrays.
 """
 
+import functools
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
-from .shaping import as_value, broadcast_to, cast, expand, moveaxis, normalize_axis, pad_front, reshape, sum_to
+from .shaping import as_value, broadcast_to, cast, expand, moveaxis, normalize_axis, pad_front, reshape, squeeze, sum_to
 
 
 class _Array:
@@ -516,3 +518,36 @@ def compress(condition, x, axis=None):
     array([1, 3])
     """
     return take(x, nonzero(condition)[0], axis)
+
+
+class Chosen(NamedTuple):
+    """Elements chosen along an axis, and where they stood."""
+
+    values: Any
+    indices: Any
+
+
+def torch_pair(position, keeps_axis=False):
+    """Let a function that chooses along `axis` be called as in PyTorch: with `dim`, it gives (values, indices).
+
+    `position(x, axis, **options)` gives the indices with the axis kept. The derivative goes to the elements chosen, as in
+    PyTorch; without `dim` the function is NumPy's, where ties share it.
+    """
+
+    def decorate(f):
+        numpy_like = torch_names(f)
+
+        @functools.wraps(numpy_like)
+        def wrapper(*args, **kwargs):
+            if "dim" not in kwargs:
+                return numpy_like(*args, **kwargs)
+            (x,), dim, keepdim = args, kwargs.pop("dim"), kwargs.pop("keepdim", False)
+            indices = position(x, dim, **kwargs)
+            values = take_along_axis(x, indices, dim)
+            if keeps_axis or keepdim:
+                return Chosen(values, indices)
+            return Chosen(squeeze(values, dim), squeeze(indices, dim))
+
+        return wrapper
+
+    return decorate

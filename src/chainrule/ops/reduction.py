@@ -19,6 +19,7 @@ from ..names import torch_names
 from .comparison import isnan
 from .elementwise import absolute, exp, power, square, where
 from .families import reduction
+from .indexing import torch_pair
 from .joining import concatenate
 from .shaping import _flip, _sum, as_value, cast, expand, normalize_axes, normalize_axis, reshape, without
 
@@ -332,9 +333,11 @@ def _nonempty(name, x, axis):
         )
 
 
-@torch_names
+@torch_pair(lambda x, axis: argmax(x, axis, keepdims=True))
 def max(x, axis=None, keepdims=False):
     """Largest element over `axis`, NaN if there is one. Ties share the derivative equally.
+
+    Called with PyTorch's `dim`, it gives PyTorch's pair (values, indices).
 
     >>> import chainrule as cr
     >>> cr.max([[1.0, 5.0], [3.0, 4.0]], axis=1)
@@ -344,9 +347,11 @@ def max(x, axis=None, keepdims=False):
     return _reduce(_max, x, axis, keepdims)
 
 
-@torch_names
+@torch_pair(lambda x, axis: argmin(x, axis, keepdims=True))
 def min(x, axis=None, keepdims=False):
     """Smallest element over `axis`, NaN if there is one. Ties share the derivative equally.
+
+    Called with PyTorch's `dim`, it gives PyTorch's pair (values, indices).
 
     >>> import chainrule as cr
     >>> cr.min([[1.0, 5.0], [3.0, 4.0]], axis=1)

@@ -11,7 +11,7 @@ from ..core.primitive import primitive
 from ..core.value import dtype_of, ndim_of, shape_of
 from ..names import torch_names
 from .elementwise import where
-from .indexing import take_along_axis
+from .indexing import take_along_axis, torch_pair
 from .joining import stack
 from .reduction import any as any_
 from .shaping import as_value, cast, flip, moveaxis, normalize_axes, normalize_axis, reshape
@@ -69,9 +69,11 @@ def argsort(x, axis=-1, descending=False):
     return _argsort(x, axis=axis)
 
 
-@torch_names
+@torch_pair(lambda x, axis, descending=False: argsort(x, axis, descending), keeps_axis=True)
 def sort(x, axis=-1, descending=False):
     """`x` in ascending order along `axis` (None flattens first), NaN last.
+
+    Called with PyTorch's `dim`, it gives PyTorch's pair (values, indices).
 
     >>> import chainrule as cr
     >>> cr.sort([3.0, 1.0, 2.0])
