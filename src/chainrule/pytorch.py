@@ -17,8 +17,8 @@ __all__ = [
     "set_grad_enabled", "short", "sub", "unbind", "unsqueeze",
 ]  # fmt: skip
 
-half, float, double = _np.dtype(_np.float16), _np.dtype(_np.float32), _np.dtype(_np.float64)
-short, int, long = _np.dtype(_np.int16), _np.dtype(_np.int32), _np.dtype(_np.int64)
+half, float, double = _np.float16, _np.float32, _np.float64
+short, int, long = _np.int16, _np.int32, _np.int64
 
 cat = _ops.concatenate
 clamp = _ops.clip

@@ -272,6 +272,7 @@ def cases():
     add("split", call(V, 2), call(T, [1], axis=1), call(T, 3, 1))
     add("hsplit", call(T, 3), call(V, 2))
     add("vsplit", call(T, 2))
+    add("dsplit", call(T, 2), call(T, [1, 3]))
     add("unstack", call(A), call(T, axis=1))
     add("broadcast_arrays", call(A, V[:3]))
     add("meshgrid", call(V, S), call(V, S, indexing="ij"), call(V, S, V[:2]), call(V))
@@ -323,6 +324,9 @@ def cases():
     add("compress", call([True, False, True], A, axis=1), call([False, True], A, axis=0))
     add("nonzero", call(WHOLE > 2), call(A), derivative=False)
     add("sort", call(V), call(A, axis=0), call(A, axis=None), call(WHOLE, axis=1))
+    add("partition", call(np.sort(V), 2), call(np.sort(A, 0), 1, axis=0))
+    add("argpartition", call(np.sort(V), 2), derivative=False)
+    add("gradient", call(V), call(V, 0.5), call(A), call(A, axis=1), call(A, 2.0, 0.5), call(T, axis=(0, 2)))
     add("argsort", call(V), call(A, axis=0), call(A, axis=None), derivative=False)
     add("searchsorted", call(S, V), call(S, 0.2, side="right"), derivative=False)
     # products

@@ -12,6 +12,7 @@ from .arranging import (
     diag as diag,
     diagonal as diagonal,
     diff as diff,
+    gradient as gradient,
     interp as interp,
     meshgrid as meshgrid,
     pad as pad,
@@ -121,6 +122,7 @@ from .joining import (
     array_split as array_split,
     column_stack as column_stack,
     concatenate as concatenate,
+    dsplit as dsplit,
     dstack as dstack,
     hsplit as hsplit,
     hstack as hstack,
@@ -177,8 +179,10 @@ from .shaping import (
     transpose as transpose,
 )
 from .sorting import (
+    argpartition as argpartition,
     argsort as argsort,
     median as median,
+    partition as partition,
     percentile as percentile,
     quantile as quantile,
     searchsorted as searchsorted,
@@ -214,3 +218,5 @@ from .trigonometric import (
     tan as tan,
     tanh as tanh,
 )
+
+__all__ = [name for name, thing in list(globals().items()) if callable(thing)]  # the functions above, no modules

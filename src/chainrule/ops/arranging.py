@@ -15,6 +15,7 @@ from .shaping import (
     as_value,
     broadcast_to,
     expand_dims,
+    moveaxis,
     normalize_axis,
     pad_zeros,
     reshape,
@@ -306,3 +307,43 @@ def piecewise(x, conditions, functions):
     if len(values) != len(conditions):
         raise ValueError(f"piecewise: {len(conditions)} conditions but {len(functions)} functions")
     return select(conditions[::-1], values[::-1], default) * 1.0  # of several conditions that hold the last one counts
+
+
+def gradient(x, *spacing, axis=None):
+    """Slopes of samples `x` along each axis: central differences inside, one-sided ones at the ends.
+
+    Parameters
+    ----------
+    x : array
+    spacing : distance between samples, one number for all axes or one per axis; default 1
+    axis : None for all axes, an int or a tuple of ints
+
+    Returns
+    -------
+    array of the shape of `x`; a list of them for several axes
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.gradient(np.array([1.0, 4.0, 9.0]))
+    array([3., 4., 5.])
+    """
+    x = as_value(x)
+    axes = tuple(range(ndim_of(x))) if axis is None else tuple(axis) if hasattr(axis, "__iter__") else (axis,)
+    steps = spacing * len(axes) if len(spacing) == 1 else spacing or (1.0,) * len(axes)
+    if len(steps) != len(axes) or builtins.any(ndim_of(h) for h in steps):
+        raise UnsupportedError(
+            explain(
+                "gradient: `spacing` must be one number, or one per axis",
+                f"found {len(spacing)} for {len(axes)} axes",
+                help="for uneven positions divide diff(y) by diff(x)",
+            )
+        )
+    slopes = []
+    for a, h in zip(axes, steps, strict=True):
+        y = moveaxis(x, a, 0)
+        if shape_of(y)[0] < 2:
+            raise ValueError(f"gradient: axis {a} has {shape_of(y)[0]} elements, at least 2 are needed")
+        ends = [(y[1:2] - y[:1]) / h, (y[-1:] - y[-2:-1]) / h]
+        slopes.append(moveaxis(concatenate([ends[0], (y[2:] - y[:-2]) / (2 * h), ends[1]], 0), 0, a))
+    return slopes[0] if len(slopes) == 1 else slopes

@@ -20,6 +20,7 @@ from .shaping import (
     as_value,
     broadcast_to,
     expand,
+    moveaxis,
     normalize_axis,
     pad_front,
     reshape,
@@ -448,18 +449,22 @@ def kron(x, y):
     return reshape(multiply(left, right), tuple(a * b for a, b in zip(xs, ys, strict=True)))
 
 
-def cross(x, y, axis=-1):
-    """Cross product of vectors of length 3 along `axis`.
+def cross(x, y, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    """Cross product of vectors of length 3 along the axes `axisa` and `axisb`, standing at `axisc`; `axis` sets all three.
 
     >>> import chainrule as cr
     >>> cr.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
     array([0., 0., 1.])
     """
-    x, y = as_value(x), as_value(y)
-    key = (slice(None),) * normalize_axis(axis, ndim_of(x))
-
-    def part(z, i):
-        return z[(*key, slice(i, i + 1))] if axis != -1 else z[..., i : i + 1]
-
-    parts = [part(x, i) * part(y, j) - part(x, j) * part(y, i) for i, j in ((1, 2), (2, 0), (0, 1))]
-    return concatenate(parts, axis)
+    axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
+    x, y = moveaxis(as_value(x), axisa, -1), moveaxis(as_value(y), axisb, -1)
+    if shape_of(x)[-1] != 3 or shape_of(y)[-1] != 3:
+        raise ShapeError(
+            explain(
+                "cross: vectors must have length 3",
+                f"x: {shape_of(x)} along axis {axisa}    y: {shape_of(y)} along axis {axisb}",
+                help="append a zero to vectors of length 2",
+            )
+        )
+    parts = [x[..., i : i + 1] * y[..., j : j + 1] - x[..., j : j + 1] * y[..., i : i + 1] for i, j in ((1, 2), (2, 0), (0, 1))]
+    return moveaxis(concatenate(parts, -1), -1, axisc)

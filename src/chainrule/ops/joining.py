@@ -182,6 +182,16 @@ def vsplit(x, parts):
     return split(x, parts, 0)
 
 
+def dsplit(x, parts):
+    """Cut along the third axis.
+
+    >>> import chainrule as cr
+    >>> [p.shape for p in cr.dsplit(np.ones((1, 2, 4)), 2)]
+    [(1, 2, 2), (1, 2, 2)]
+    """
+    return split(x, parts, 2)
+
+
 def unstack(x, axis=0):
     """The slices of `x` along `axis`, as a tuple.
 

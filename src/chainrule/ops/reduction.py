@@ -293,36 +293,36 @@ def mean(x, axis=None, dtype=None, keepdims=False):
     return _reduce(_sum, x, axis, keepdims) * (1 / n if n else math.nan)
 
 
-def _centred(x, axis):
-    x = _as_float(x)
-    return x - mean(x, axis, keepdims=True)
+def _centred(x, axis, dtype):
+    """Distances from the mean, and how many there are to a mean."""
+    x = _as_float(x) if dtype is None else cast(as_value(x), np.dtype(dtype))
+    d = x - mean(x, axis, keepdims=True)
+    return absolute(d) if dtype_of(d).kind == "c" else d, _count(x, axis)
 
 
 @torch_names
-def var(x, axis=None, ddof=0, keepdims=False, *, correction=None):
+def var(x, axis=None, dtype=None, ddof=0, keepdims=False, *, correction=None):
     """Variance over `axis`: mean squared distance from the mean, divided by n - `ddof` (NumPy's default 0, PyTorch's 1).
 
     >>> import chainrule as cr
     >>> cr.var([1.0, 3.0])
     np.float64(1.0)
     """
-    d = _centred(x, axis)
-    d = absolute(d) if dtype_of(d).kind == "c" else d
-    left = _count(x, axis) - (ddof if correction is None else correction)
+    d, n = _centred(x, axis, dtype)
+    left = n - (ddof if correction is None else correction)
     return sum(square(d), axis, keepdims=keepdims) * (1 / left if left > 0 else math.nan)
 
 
 @torch_names
-def std(x, axis=None, ddof=0, keepdims=False, *, correction=None):
+def std(x, axis=None, dtype=None, ddof=0, keepdims=False, *, correction=None):
     """Standard deviation over `axis`, the square root of `var`. Its derivative where all elements are equal is 0.
 
     >>> import chainrule as cr
     >>> cr.std([1.0, 3.0])
     np.float64(1.0)
     """
-    d = _centred(x, axis)
-    d = absolute(d) if dtype_of(d).kind == "c" else d
-    left = _count(x, axis) - (ddof if correction is None else correction)
+    d, n = _centred(x, axis, dtype)
+    left = n - (ddof if correction is None else correction)
     return _reduce(_norm, d, axis, keepdims) * (1 / math.sqrt(left) if left > 0 else math.nan)
 
 

@@ -353,7 +353,7 @@ def flatten(x, start_dim=0, end_dim=-1):
     return reshape(x, (*shape[:a], math.prod(shape[a : b + 1]), *shape[b + 1 :]))
 
 
-def transpose(x, *axes):
+def transpose(x, *dims, axes=None):
     """Reorder axes; without `axes`, reverse them. Two axes of an array that has more are exchanged, as in PyTorch.
 
     >>> import chainrule as cr
@@ -363,10 +363,10 @@ def transpose(x, *axes):
     (4, 3, 2)
     """
     n = ndim_of(x)
-    if len(axes) == 2 < n:
-        return swapaxes(x, *axes)
-    if len(axes) == 1 and (axes[0] is None or hasattr(axes[0], "__iter__")):
-        axes = axes[0]
+    if len(dims) == 2 < n:
+        return swapaxes(x, *dims)
+    if dims:
+        axes = dims[0] if len(dims) == 1 and (dims[0] is None or hasattr(dims[0], "__iter__")) else dims
     perm = tuple(range(n - 1, -1, -1)) if axes is None or len(axes) == 0 else tuple(normalize_axis(a, n) for a in axes)
     if sorted(perm) != list(range(n)):
         raise ValueError(f"axes {tuple(axes)} are not a permutation of the {n} axes of an array of shape {shape_of(x)}")

@@ -168,3 +168,23 @@ def percentile(x, q, axis=None, keepdims=False):
     np.float64(1.5)
     """
     return quantile(x, np.asarray(q, float) / 100, axis, keepdims)
+
+
+def partition(x, kth, axis=-1):
+    """`x` ordered along `axis` so that element `kth` stands where sorting would put it; here, all others do too.
+
+    >>> import chainrule as cr
+    >>> cr.partition([3.0, 1.0, 2.0], 1)
+    array([1., 2., 3.])
+    """
+    return sort(x, axis)
+
+
+def argpartition(x, kth, axis=-1):
+    """Indices that order `x` as `partition` does.
+
+    >>> import chainrule as cr
+    >>> cr.argpartition([3.0, 1.0, 2.0], 1)
+    array([1, 2, 0])
+    """
+    return argsort(x, axis)
