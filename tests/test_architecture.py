@@ -23,6 +23,7 @@ LAYERS = [
     ["ops.sorting"],
     ["ops.arranging"],
     ["ops"],
+    ["numpy_calls"],
     ["tensor"],
     ["transforms.backward"],
     ["transforms.reverse"],

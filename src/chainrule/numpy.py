@@ -13,8 +13,9 @@ from .core.value import Value as _Value, dtype_of as _dtype_of, ndim_of as _ndim
 from .creation import *
 from .dtypes import *
 from .errors import LostDerivativeError as _LostDerivativeError, explain as _explain
+from .numpy_calls import NUMPY_FUNCTIONS as _NUMPY_FUNCTIONS, unsupported as _unsupported
 from .ops import *
-from .tensor import NUMPY_FUNCTIONS as _NUMPY_FUNCTIONS, Tensor as ndarray, unsupported as _unsupported
+from .tensor import Tensor as ndarray
 
 # --- second names ---------------------------------------------------------------------------------------------------
 

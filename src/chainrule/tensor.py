@@ -10,6 +10,7 @@ from .core.dispatch import state
 from .core.value import Value
 from .errors import ArgumentError, LostDerivativeError, UnsupportedError, explain
 from .names import torch_names
+from .numpy_calls import NUMPY_FUNCTIONS, call_ufunc, unsupported
 from .ops import (
     activation,
     arranging,
@@ -25,8 +26,7 @@ from .ops import (
     trigonometric,
 )
 
-# What to call for a NumPy function or ufunc that meets a Tensor; the numpy namespace fills it in.
-NUMPY_FUNCTIONS: dict = {}
+_BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
 
 
 class Size(int):
@@ -46,7 +46,8 @@ class Tensor(Value):
     Tensor of an outer transform; its `owner` is the trace that runs operations on it; `note` is the owner's.
     """
 
-    __slots__ = ("origin",)
+    __slots__ = ("base", "origin")
+    base: Any  # for a view: (the Tensor that it is a part of, how to read it from that, how to write it)
     origin: Any  # the Leaf whose gradient `.grad` shows, where that is not the note
     __array_priority__ = 1000
 
@@ -305,7 +306,7 @@ class Tensor(Value):
     # --- protocols of NumPy -------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        return _call_ufunc(ufunc, method, inputs, kwargs)
+        return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_namespace__(self, *, api_version=None):
         """The Array API namespace, `chainrule.numpy`."""
@@ -329,16 +330,43 @@ class Tensor(Value):
                 )
             )
         self.owner.rebind(self, new)
+        if hasattr(self, "base"):  # as in NumPy, what is written into a part of an array is written into the array
+            whole, _, write = self.base
+            whole._rebind(write(whole, self))
+        return self
+
+    def _view(self, out, read, write):
+        """`out`, remembered as a view of this Tensor: how to read it again, and to write it into this one."""
+        if out is not self:
+            out.base = self, read, write
+        return out
+
+    def _current(self):
+        """Itself; a view is read anew first, since what it is a view of may have changed."""
+        if hasattr(self, "base"):
+            whole, read, _ = self.base
+            self.owner.rebind(self, read(whole._current()))
         return self
 
     def __setitem__(self, key, value):
-        self._rebind(indexing.index_set(self, key, value))
+        self._rebind(indexing.index_set(self._current(), key, value))
 
     def copy_(self, other):
         """Replace all values by those of `other`, which may broadcast."""
         return self._rebind(
             shaping.broadcast_to(shaping.cast(shaping.as_value(other), self.dtype), self.shape) + 0 * self.detach()
         )
+
+    def fill(self, value):
+        """NumPy's name for `fill_`."""
+        self[...] = value
+
+    def sort(self, axis=-1, **options):
+        """Sort in place and give None, as NumPy does; with PyTorch's `dim`, give (values, indices) and change nothing."""
+        if "dim" in options:
+            return sorting.sort(self, **options)
+        self._rebind(sorting.sort(self._current(), axis, **options))
+        return None
 
     def fill_(self, value):
         """Replace all values by one number."""
@@ -350,34 +378,34 @@ class Tensor(Value):
         return self.fill_(0)
 
     def add_(self, other, *, alpha=1):
-        return self._rebind(self + other * alpha if alpha != 1 else self + other)
+        return self._rebind(self._current() + (other if alpha == 1 else other * alpha))
 
     def sub_(self, other, *, alpha=1):
-        return self._rebind(self - other * alpha if alpha != 1 else self - other)
+        return self._rebind(self._current() - (other if alpha == 1 else other * alpha))
 
     def mul_(self, other):
-        return self._rebind(self * other)
+        return self._rebind(self._current() * other)
 
     def div_(self, other):
-        return self._rebind(self / other)
+        return self._rebind(self._current() / other)
 
     def clamp_(self, min=None, max=None):
-        return self._rebind(elementwise.clip(self, min, max))
+        return self._rebind(elementwise.clip(self._current(), min, max))
 
     def __iadd__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __add__ takes
-        return self._rebind(self + other)
+        return self._rebind(self._current() + other)
 
     def __isub__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __sub__ takes
-        return self._rebind(self - other)
+        return self._rebind(self._current() - other)
 
     def __imul__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __mul__ takes
-        return self._rebind(self * other)
+        return self._rebind(self._current() * other)
 
     def __itruediv__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __truediv__ takes
-        return self._rebind(self / other)
+        return self._rebind(self._current() / other)
 
     def __ipow__(self, other):
-        return self._rebind(self**other)
+        return self._rebind(self._current() ** other)
 
     # --- operators ----------------------------------------------------------------------------------------------------
 
@@ -390,10 +418,18 @@ class Tensor(Value):
     __mod__ = elementwise.remainder
     __floordiv__ = elementwise.floor_divide
     __matmul__ = contraction.matmul
+    __floor__, __ceil__, __trunc__ = comparison.floor, comparison.ceil, elementwise.trunc
     __lt__, __le__, __gt__, __ge__ = comparison.less, comparison.less_equal, comparison.greater, comparison.greater_equal
     __and__, __or__, __xor__ = comparison.bitwise_and, comparison.bitwise_or, comparison.bitwise_xor
     __lshift__, __rshift__, __invert__ = comparison.left_shift, comparison.right_shift, comparison.invert
-    __getitem__ = indexing.getitem
+
+    def __getitem__(self, key):
+        out = indexing.getitem(self, key)
+        kind = type(key)
+        basic = kind in _BASIC or (kind is tuple and all(type(k) in _BASIC for k in key))
+        if basic and out.shape:  # single elements are copies, as NumPy's scalars are
+            out.base = self, lambda x: indexing.getitem(x, key), lambda x, part: indexing.index_set(x, key, part)
+        return out
 
     def __eq__(self, other):
         return NotImplemented if _is_foreign(other) else comparison.equal(self, other)
@@ -440,6 +476,9 @@ class Tensor(Value):
     def __rxor__(self, other):
         return comparison.bitwise_xor(other, self)
 
+    def __round__(self, digits=0):
+        return comparison.round(self, digits or 0)
+
     def __divmod__(self, other):
         return self // other, self % other
 
@@ -466,9 +505,8 @@ class Tensor(Value):
     cumsum, cumprod, norm, logsumexp = reduction.cumsum, reduction.cumprod, reduction.norm, reduction.logsumexp
     softmax, log_softmax, count_nonzero = reduction.softmax, reduction.log_softmax, reduction.count_nonzero
 
-    reshape = view = shaping.reshape
-    ravel, flatten, squeeze, swapaxes = shaping.ravel, shaping.flatten, shaping.squeeze, shaping.swapaxes
-    moveaxis, astype, flip = shaping.moveaxis, shaping.astype, shaping.flip
+    flatten, squeeze, moveaxis = shaping.flatten, shaping.squeeze, shaping.moveaxis
+    astype, flip = shaping.astype, shaping.flip
     expand_dims = unsqueeze = torch_names(shaping.expand_dims)
     diagonal, trace, tril, triu = arranging.diagonal, arranging.trace, arranging.tril, arranging.triu
     repeat, roll, tile, diff = arranging.repeat, arranging.roll, arranging.tile, arranging.diff
@@ -477,16 +515,45 @@ class Tensor(Value):
     mm = bmm = contraction.matmul
     take, gather, scatter_add, scatter = indexing.take, indexing.gather, indexing.scatter_add, indexing.scatter
     nonzero = indexing.nonzero
-    sort, argsort, topk, median = sorting.sort, sorting.argsort, sorting.topk, sorting.median
+    argsort, topk, median = sorting.argsort, sorting.topk, sorting.median
     searchsorted = sorting.searchsorted
 
+    def reshape(self, *shape, order="C"):
+        """The same elements in another shape, one length of which may be -1."""
+
+        def read(x):
+            return shaping.reshape(x, *shape, order=order)
+
+        return self._view(read(self), read, lambda x, part: shaping.reshape(part, x.shape, order=order))
+
+    view = reshape
+
+    def ravel(self, order="C"):
+        """The same elements in one axis."""
+        return self.reshape(-1, order="C" if order == "K" else order)
+
     def transpose(self, *axes):
-        """NumPy's: axes in a new order, reversed by default."""
-        return shaping.transpose(self, *axes)
+        """NumPy's: axes in a new order, reversed by default. Two axes of more are exchanged, as in PyTorch."""
+        n = self.ndim
+        if len(axes) == 2 < n:
+            return self.swapaxes(*axes)
+        return self._view(
+            shaping.transpose(self, *axes),
+            lambda x: shaping.transpose(x, *axes),
+            lambda x, part: _turned_back(part, axes, n),
+        )
 
     def permute(self, *axes):
         """PyTorch's name for `transpose` with all axes given."""
-        return shaping.transpose(self, *axes)
+        return self.transpose(*axes) if len(axes) != 2 else self.transpose(axes)
+
+    def swapaxes(self, axis1, axis2):
+        """Two axes exchanged."""
+
+        def exchange(x, part=None):
+            return shaping.swapaxes(x if part is None else part, axis1, axis2)
+
+        return self._view(exchange(self), exchange, exchange)
 
     def t(self):
         """Matrix transpose of a Tensor with at most two axes."""
@@ -502,10 +569,9 @@ class Tensor(Value):
         return shaping.broadcast_to(self, other.shape)
 
     def reshape_as(self, other):
-        return shaping.reshape(self, other.shape)
+        return self.reshape(other.shape)
 
-    def view_as(self, other):
-        return shaping.reshape(self, other.shape)
+    view_as = reshape_as
 
     def contiguous(self):
         return self
@@ -579,7 +645,10 @@ class Tensor(Value):
     @property
     def T(self):
         n = len(self.shape)
-        return shaping._transpose(self, perm=tuple(range(n - 1, -1, -1))) if n > 1 else self
+        if n < 2:
+            return self
+        out = shaping._transpose(self, perm=tuple(range(n - 1, -1, -1)))
+        return self._view(out, lambda x: x.T, lambda x, part: part.T)
 
     @property
     def mT(self):
@@ -604,29 +673,15 @@ class Tensor(Value):
     @property
     def at(self):
         """JAX's functional updates: `x.at[key].set(v)` and `x.at[key].add(v)`."""
-        return _At(self)
+        return indexing.At(self)
 
 
-class _At:
-    def __init__(self, x):
-        self.x = x
-
-    def __getitem__(self, key):
-        return _AtKey(self.x, key)
-
-
-class _AtKey:
-    def __init__(self, x, key):
-        self.x, self.key = x, key
-
-    def set(self, v):
-        return indexing.index_set(self.x, self.key, v)
-
-    def add(self, v):
-        return indexing.index_add(self.x, self.key, v)
-
-    def get(self):
-        return indexing.getitem(self.x, self.key)
+def _turned_back(part, axes, n):
+    """`part` with its axes as they were before `transpose(*axes)`."""
+    axes = axes[0] if len(axes) == 1 and (axes[0] is None or hasattr(axes[0], "__iter__")) else axes
+    if not axes:
+        return part.T
+    return shaping.transpose(part, shaping.inverse_permutation([shaping.normalize_axis(a, n) for a in axes]))
 
 
 def _is_foreign(other):
@@ -636,51 +691,3 @@ def _is_foreign(other):
 def _rebuild(array, requires_grad):
     t = state.ambient().constant(array)
     return t.requires_grad_() if requires_grad else t
-
-
-def unsupported(name):
-    return UnsupportedError(
-        explain(
-            f"{name} is not supported on a Tensor",
-            help="write it with functions of chainrule.numpy, or call it on x.detach() if it needs no derivative",
-        )
-    )
-
-
-def _call_ufunc(ufunc, method, inputs, kwargs):
-    """np.ufunc(...) where an argument is a Tensor: our function of the same ufunc, with NumPy's options."""
-    ours = NUMPY_FUNCTIONS.get(ufunc)
-    if ours is None:
-        raise unsupported(f"np.{ufunc.__name__}")
-    out, where = kwargs.pop("out", None), kwargs.pop("where", True)
-    dtype = kwargs.pop("dtype", None)
-    kwargs.pop("casting", None)
-    if method == "__call__" and ufunc.signature is not None:  # generalised ones take axes, as functions do
-        result, kwargs = ours(*inputs, **kwargs), {}
-    elif method == "__call__":
-        result = ours(*inputs)
-    else:
-        fold = NUMPY_FUNCTIONS.get((ufunc, method))
-        if fold is None:
-            raise unsupported(f"np.{ufunc.__name__}.{method}")
-        result = fold(*inputs, **kwargs)
-        kwargs = {}
-    if kwargs:
-        raise unsupported(f"np.{ufunc.__name__} with option {', '.join(kwargs)}")
-    if dtype is not None:
-        result = shaping.astype(result, dtype)
-    if out is not None:
-        target = out[0] if isinstance(out, tuple) else out
-        if not isinstance(target, Tensor):
-            raise LostDerivativeError(
-                explain(
-                    f"np.{ufunc.__name__}: `out` is a plain array, which cannot hold a Tensor's derivative",
-                    help="make it a Tensor, for example with np.zeros_like(x), or leave `out` away",
-                )
-            )
-        if where is not True:
-            result = elementwise.where(where, result, target)
-        return target._rebind(shaping.broadcast_to(shaping.cast(result, target.dtype), target.shape))
-    if where is not True:
-        raise unsupported(f"np.{ufunc.__name__} with `where` but without `out`")
-    return result

@@ -153,10 +153,34 @@ def test_keys_of_tensors_and_lists():
     close(g, np.where(x > 4, 2 * x, 0))
 
 
-def test_values_do_not_share_memory():
-    x = cr.tensor(np.zeros(3))
+def test_writing_into_a_view_writes_into_the_array():
+    def program(x):
+        first = x[:2]
+        x[0] = 5.0
+        first[1] = x[2] * 7.0  # NumPy: x is now [5, 14, 2]
+        x.reshape(3, 1)[2] += x[1]
+        x[None].T[0][0] *= x[2]
+        for row in x.reshape(3, 1):
+            row *= 2.0
+        single = x[0]
+        single += 100.0  # a number, not a view
+        x[::-1].sort()
+        return x
+
+    v = np.array([3.0, 1.0, 2.0])
+    expected = program(v.copy())
+    close(program(cr.tensor(v)).numpy(), expected)
+
+    def total(x):
+        return (program(x + 0.0) * np.array([1.0, 10.0, 100.0])).sum()
+
+    assert cr.gradcheck(total, (v,), order=2)
+
+
+def test_what_was_recorded_keeps_its_value():
+    x = cr.tensor(np.zeros(3), requires_grad=True)
     y = x[:2]
+    z = y * y
     x[0] = 5.0
-    close(y.numpy(), [0, 0])
-    y[1] = 7.0
-    close(x.numpy(), [5, 0, 0])
+    z.sum().backward()
+    close(x.grad.numpy(), np.zeros(3))

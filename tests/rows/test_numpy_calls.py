@@ -8,7 +8,7 @@ from row_tools import close, same_kind
 from test_functions import F64, TABLE, filled, flat, leaves
 
 import chainrule as cr
-from chainrule.tensor import NUMPY_FUNCTIONS
+from chainrule.numpy_calls import NUMPY_FUNCTIONS
 
 NAMES = {f: getattr(f, "__name__", None) for f in NUMPY_FUNCTIONS if not isinstance(f, tuple)}
 METHODS = [f for f in NUMPY_FUNCTIONS if isinstance(f, tuple)]

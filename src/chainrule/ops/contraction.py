@@ -225,6 +225,18 @@ def _parse_einsum(subscripts, shapes):
     return operands, out
 
 
+def _as_text(*interleaved):
+    """NumPy's other form, einsum(x, [0, 1], y, [1, 2], [0, 2]), in letters: (subscripts, operands)."""
+
+    def text(labels):
+        return "".join("..." if k is Ellipsis else string.ascii_letters[k] for k in labels)
+
+    pairs = len(interleaved) // 2
+    left = ",".join(text(interleaved[2 * i + 1]) for i in range(pairs))
+    right = "->" + text(interleaved[-1]) if len(interleaved) % 2 else ""
+    return left + right, interleaved[: 2 * pairs : 2]
+
+
 def _simplify_operand(x, labels, needed, sizes):
     """Take diagonals of repeated labels, drop broadcast axes of length 1, and sum over labels nobody else needs."""
     for k in sorted(set(labels)):
@@ -259,7 +271,8 @@ def einsum(subscripts, *operands, optimize=True):
 
     Parameters
     ----------
-    subscripts : str, such as 'ij,jk->ik'; '...' stands for axes that broadcast
+    subscripts : str, such as 'ij,jk->ik'; '...' stands for axes that broadcast. Or, as in NumPy, operands and lists of
+        whole numbers in turn.
     operands : arrays
     optimize : accepted for NumPy's sake; the order of contraction is always optimised
 
@@ -274,6 +287,8 @@ def einsum(subscripts, *operands, optimize=True):
     >>> cr.einsum('ij,ij->i', [[1.0, 2.0], [3.0, 4.0]], np.ones((2, 2)))
     array([3., 7.])
     """
+    if not isinstance(subscripts, str):
+        subscripts, operands = _as_text(subscripts, *operands)
     xs = [as_value(x) for x in operands]
     labels, out = _parse_einsum(subscripts, [shape_of(x) for x in xs])
     sizes: dict[int, int] = {}

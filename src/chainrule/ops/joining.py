@@ -71,47 +71,47 @@ def stack(arrays, axis=0):
     return concatenate([expand_dims(x, axis) for x in xs], normalize_axis(axis, ndim_of(xs[0]) + 1))
 
 
-def hstack(arrays):
-    """Join along the second axis, or the first of one-dimensional arrays.
+def hstack(tup):
+    """Join along the second axis, or the first of one-dimensional tup.
 
     >>> import chainrule as cr
     >>> cr.hstack([[1, 2], [3]])
     array([1, 2, 3])
     """
-    xs = [atleast_1d(as_value(x)) for x in arrays]
+    xs = [atleast_1d(as_value(x)) for x in tup]
     return concatenate(xs, 0 if ndim_of(xs[0]) == 1 else 1)
 
 
-def vstack(arrays):
-    """Join along the first axis; one-dimensional arrays become rows.
+def vstack(tup):
+    """Join along the first axis; one-dimensional tup become rows.
 
     >>> import chainrule as cr
     >>> cr.vstack([[1, 2], [3, 4]])
     array([[1, 2],
            [3, 4]])
     """
-    return concatenate([atleast_2d(x) for x in arrays], 0)
+    return concatenate([atleast_2d(x) for x in tup], 0)
 
 
-def dstack(arrays):
+def dstack(tup):
     """Join along the third axis.
 
     >>> import chainrule as cr
     >>> cr.dstack([[1, 2], [3, 4]]).shape
     (1, 2, 2)
     """
-    return concatenate([atleast_3d(x) for x in arrays], 2)
+    return concatenate([atleast_3d(x) for x in tup], 2)
 
 
-def column_stack(arrays):
-    """Join along the second axis; one-dimensional arrays become columns.
+def column_stack(tup):
+    """Join along the second axis; one-dimensional tup become columns.
 
     >>> import chainrule as cr
     >>> cr.column_stack([[1, 2], [3, 4]])
     array([[1, 3],
            [2, 4]])
     """
-    xs = [as_value(x) for x in arrays]
+    xs = [as_value(x) for x in tup]
     return concatenate([x if ndim_of(x) > 1 else reshape(x, (-1, 1)) for x in xs], 1)
 
 
