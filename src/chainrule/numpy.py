@@ -114,6 +114,7 @@ def broadcast_shapes(*shapes):
 finfo, iinfo, can_cast, isdtype = _np.finfo, _np.iinfo, _np.can_cast, _np.isdtype
 bool = bool_
 __array_api_version__ = "2024.12"
+__array_namespace_info__ = _np.__array_namespace_info__  # the same dtypes, devices and capabilities
 
 
 # --- how NumPy's own functions find ours ----------------------------------------------------------------------------

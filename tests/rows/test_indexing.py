@@ -184,3 +184,26 @@ def test_what_was_recorded_keeps_its_value():
     x[0] = 5.0
     z.sum().backward()
     close(x.grad.numpy(), np.zeros(3))
+
+
+def test_a_single_boolean_as_index():
+    v = np.arange(6.0).reshape(2, 3)
+    for key in (True, False, np.True_, np.array(False)):
+        x = cr.tensor(v)
+        close(x[key].numpy(), v[key])
+        x[key] = 7.0
+        expected = v.copy()
+        expected[key] = 7.0
+        close(x.numpy(), expected)
+    assert cr.gradcheck(lambda x: (x[x.sum() > 0] ** 2).sum(), (v,))
+
+
+def test_assigning_a_number_where_a_mask_holds_works_under_vmap():
+    def relu(x):
+        x = x * 1.0
+        x[x < 0] = 0.0
+        return x
+
+    batch = np.array([[-1.0, 2.0], [3.0, -4.0]])
+    close(cr.vmap(relu)(batch), np.maximum(batch, 0))
+    close(cr.vmap(cr.grad(lambda x: (relu(x) ** 2).sum()))(batch), 2 * np.maximum(batch, 0))

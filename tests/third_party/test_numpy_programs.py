@@ -1,5 +1,9 @@
 """Programs that only know NumPy, SciPy, opt_einsum or SymPy, run on Tensors as they stand."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -126,3 +130,24 @@ def test_sympy_lambdify_makes_differentiable_functions():
     close(cr.grad(f, (0, 1))(0.3, 0.7), expected, rtol=1e-12)
     second = float(sympy.diff(e, x, y).subs(point))
     close(cr.hessian(f, argnums=(0, 1))(0.3, 0.7)[0][1], second, rtol=1e-10)
+
+
+SCIPY_WITH_THE_ARRAY_API = """
+import numpy as np, chainrule as cr
+from scipy import integrate, optimize, special, stats
+v = np.array([1.0, 2.0, 5.0, 0.3])
+for f in (
+    special.logsumexp, lambda x: special.softmax(x)[0], lambda x: special.log_softmax(x)[1], optimize.rosen,
+    stats.skew, stats.kurtosis, lambda x: stats.zscore(x)[0], stats.gmean, stats.sem, stats.variation, stats.iqr,
+    integrate.trapezoid, lambda x: integrate.cumulative_trapezoid(x).sum(),
+):
+    assert cr.gradcheck(f, (v,)), f
+print("all right")
+"""
+
+
+def test_scipy_functions_that_know_the_array_api_take_tensors():
+    pytest.importorskip("scipy")
+    env = {**os.environ, "SCIPY_ARRAY_API": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", SCIPY_WITH_THE_ARRAY_API], capture_output=True, text=True, env=env)
+    assert run.stdout.strip() == "all right", run.stderr[-2000:]

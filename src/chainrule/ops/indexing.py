@@ -17,6 +17,7 @@ from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
+from .elementwise import where
 from .shaping import as_value, broadcast_to, cast, expand, moveaxis, normalize_axis, pad_front, reshape, squeeze, sum_to
 
 
@@ -82,7 +83,7 @@ def mask_indices(mask, x):
     if ndim_of(mask) == 0:
         raise IndexError(
             explain(
-                "indexing with a single boolean is not supported",
+                "a single boolean beside other indices is not supported",
                 f"array: shape {shape_of(x)}",
                 help="write x[None] for True and x[None][:0] for False",
             )
@@ -362,8 +363,27 @@ def getitem(x, key):
     """`x[key]` for any array or Tensor and any key that NumPy knows."""
     if type(key) is int or type(key) is slice:
         return _index(as_value(x), key=key)
+    mask = _as_mask(key)
+    if mask is not None and ndim_of(mask) == 0:  # a new first axis, with one entry or none
+        return _gather(expand(as_value(x), (0,)), *_nonzero(reshape(mask, (1,))), key=(ARRAY,))
     static, indices = parse(key, x)
     return _read(as_value(x), indices, static)
+
+
+def _as_mask(key):
+    """`key` if it is a boolean or one array of booleans, else None."""
+    if isinstance(key, (bool, np.bool_)):
+        return np.asarray(key)
+    return key if isinstance(key, (np.ndarray, Value)) and key.dtype.kind == "b" else None
+
+
+def _set_where(x, mask, v):
+    """x[mask] = v for one number, or one boolean: no element has to be counted, so it works under vmap too."""
+    n = ndim_of(mask)
+    v = cast(as_value(v), dtype_of(x))
+    if n == 0 and ndim_of(v) > ndim_of(x):
+        v = reshape(v, shape_of(v)[ndim_of(v) - ndim_of(x) :])
+    return where(reshape(mask, (*shape_of(mask), *(1,) * (ndim_of(x) - n))), v, x)
 
 
 def _values_for(x, v, what, key, indices):
@@ -395,6 +415,12 @@ def index_set(x, key, v):
     array([0., 5., 5.])
     """
     x = as_value(x)
+    mask = _as_mask(key)
+    one = mask is not None and (ndim_of(v) == 0 or (ndim_of(mask) == 0 and 0 not in shape_of(v)))
+    if one and shape_of(mask) == shape_of(x)[: ndim_of(mask)]:
+        return _set_where(x, mask, v)
+    if mask is not None and ndim_of(mask) == 0:  # no values: the boolean must be false, or they do not fit
+        return reshape(index_set(expand(x, (0,)), reshape(mask, (1,)), v), shape_of(x))
     static, indices = parse(key, x)
     return _index_set(x, _values_for(x, v, "assignment", static, indices), *indices, key=static)
 

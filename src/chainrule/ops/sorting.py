@@ -52,8 +52,8 @@ def _searchsorted(edges, x, *, side):
 
 
 @torch_names
-def argsort(x, axis=-1, descending=False):
-    """Indices that sort `x` along `axis` (None flattens first); equal elements keep their order.
+def argsort(x, axis=-1, descending=False, stable=True):
+    """Indices that sort `x` along `axis` (None flattens first); equal elements keep their order, whatever `stable` says.
 
     >>> import chainrule as cr
     >>> cr.argsort([3.0, 1.0, 2.0])
@@ -69,8 +69,8 @@ def argsort(x, axis=-1, descending=False):
     return _argsort(x, axis=axis)
 
 
-@torch_pair(lambda x, axis, descending=False: argsort(x, axis, descending), keeps_axis=True)
-def sort(x, axis=-1, descending=False):
+@torch_pair(lambda x, axis, descending=False, stable=True: argsort(x, axis, descending), keeps_axis=True)
+def sort(x, axis=-1, descending=False, stable=True):
     """`x` in ascending order along `axis` (None flattens first), NaN last.
 
     Called with PyTorch's `dim`, it gives PyTorch's pair (values, indices).
