@@ -306,6 +306,8 @@ class Tensor(Value):
     # --- protocols of NumPy -------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if not kwargs and method == "__call__" and ufunc in NUMPY_FUNCTIONS:
+            return NUMPY_FUNCTIONS[ufunc](*inputs)
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_namespace__(self, *, api_version=None):

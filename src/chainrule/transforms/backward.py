@@ -236,7 +236,8 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
 def _is_finite(g):
     while isinstance(g, Value):
         g = g.value
-    return np.isfinite(np.add.reduce(g, axis=None) if isinstance(g, np.ndarray) else g)
+    total = np.add.reduce(g, axis=None) if isinstance(g, np.ndarray) else g
+    return total - total == 0
 
 
 def _hooked(node, g, ours):
