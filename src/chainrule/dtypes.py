@@ -18,7 +18,3 @@ complex64, complex128 = np.complex64, np.complex128
 def is_inexact(dtype) -> bool:
     """Whether elements of this type carry derivatives: real or complex floating point."""
     return dtype.kind in "fc"
-
-
-def is_complex(dtype) -> bool:
-    return dtype.kind == "c"

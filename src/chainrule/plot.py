@@ -13,7 +13,7 @@ from .data.files import atomic_write
 from .errors import ArgumentError, ShapeError, explain, missing_extra
 from .tensor import Tensor
 
-BLUE, ORANGE, GREY, RED, GREEN = "#2f6db5", "#e07b28", "#666666", "#c0392b", "#2a8f4f"
+BLUE, ORANGE, RED, GREEN = "#2f6db5", "#e07b28", "#c0392b", "#2a8f4f"
 LOOK = {
     "font.size": 10,
     "axes.titlesize": 12,

@@ -52,10 +52,10 @@ def bind(rule, lead, row, i, template="{call}", **names):
 class Bound:
     """A kind fastened to argument `i` of a row: `push` carries a tangent forward, `pull` a cotangent back."""
 
-    __slots__ = ("push", "pull", "keeps", "needs_aval")
+    __slots__ = ("push", "pull", "keeps")
 
-    def __init__(self, push, pull, keeps, needs_aval=True):
-        self.push, self.pull, self.keeps, self.needs_aval = push, pull, keeps, needs_aval
+    def __init__(self, push, pull, keeps):
+        self.push, self.pull, self.keeps = push, pull, keeps
 
 
 class Zero:

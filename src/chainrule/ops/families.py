@@ -120,10 +120,6 @@ def elementwise(numpy, *derivatives, scalar=None, singular=False, fast=None):
     return define
 
 
-def _conjugate_if_complex(x):
-    return np.conjugate(x) if np.iscomplexobj(x) else x
-
-
 class _Conjugation:
     """Conjugation is linear over the reals and its own transpose."""
 

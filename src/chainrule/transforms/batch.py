@@ -140,9 +140,7 @@ def vmap(f, in_axes=0, out_axes=0):
             own_args, own_kwargs = unflatten(structure, wrapped)
             out_leaves, out_structure = flatten(f(*own_args, **own_kwargs))
             values = [_unwrap(scope.strip(o), trace, size) for o in out_leaves]
-        return unflatten(
-            out_structure, [_place(v, a) for v, a in zip(values, _axes_of_result(out_structure, out_axes), strict=True)]
-        )
+        return unflatten(out_structure, [_place(v, a) for v, a in zip(values, _spread(out_structure, out_axes), strict=True)])
 
     return mapped
 
@@ -175,10 +173,6 @@ def _children_like(structure, tree):
             explain(f"vmap: axes {tree!r} do not fit the tree {structure}", help="use a tree of the same structure")
         )
     return children
-
-
-def _axes_of_result(structure, out_axes):
-    return _spread(structure, out_axes)
 
 
 def _batch_size(leaves, axes, names):

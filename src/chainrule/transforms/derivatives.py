@@ -98,7 +98,7 @@ class _Pulled:
     """A function's result with what is needed to pull cotangents back through it, once or many times."""
 
     def __init__(self, f, leaves, structure, has_aux, asked):
-        self.f, self.in_structure, self.inputs = f, structure, leaves
+        self.inputs = leaves
         self.tape = Tape(next_level())
         self.leaves = [Leaf() for _ in leaves]
         with Scope(self.tape) as scope:
