@@ -32,6 +32,7 @@ from .transforms import autograd as autograd
 from .transforms.autograd import GradientTape as GradientTape
 from .transforms.batch import vmap as vmap
 from .transforms.checkpoint import checkpoint as checkpoint
+from .transforms.control import cond as cond, fori_loop as fori_loop, scan as scan, while_loop as while_loop
 from .transforms.custom import custom_jvp as custom_jvp, custom_vjp as custom_vjp
 from .transforms.derivatives import (
     grad as grad,
@@ -59,6 +60,8 @@ _LATER = ("data", "nn", "optim", "plot", "train")
 def __getattr__(name):
     if name in _LATER:
         return importlib.import_module(f".{name}", __name__)
+    if name == "compile":
+        return importlib.import_module(".compiler.compile", __name__).compile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -5,6 +5,7 @@ import difflib
 import sys
 
 from . import __version__
+from .compiler import cache
 from .demos import DEMOS, summary
 from .errors import ChainruleError, DataError, MissingExtraError, explain
 from .train import DivergedError
@@ -40,6 +41,13 @@ def _parser():
     demo.add_argument("--out", metavar="DIR", help="folder to write to (default: runs/NAME)")
     demo.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="another seed, another run (default: 0)")
     demo.add_argument("--epochs", type=_at_least(1), metavar="N", help="passes over the training images")
+    kept = commands.add_parser(
+        "cache",
+        help="show where compiled programs are kept, or delete them",
+        description="Show the directory of compiled programs, how many there are and the room they take.",
+        epilog="CHAINRULE_CACHE_DIR chooses another directory, CHAINRULE_CACHE_LIMIT (such as 100MB; 0: none) another limit.",
+    )
+    kept.add_argument("--clear", action="store_true", help="delete all compiled programs")
     return parser
 
 
@@ -72,6 +80,33 @@ def main(argv=None):
     if options.command is None:
         parser.print_help()
         return 0
+    return _cache(options) if options.command == "cache" else _demo(options)
+
+
+def _cache(options):
+    if options.clear:
+        print(f"deleted {_entries(cache.clear())} from {cache.directory()}")
+        return 0
+    entries, size = cache.usage()
+    most = cache.limit()
+    print(f"directory: {cache.directory()}")
+    print(f"holds:     {_entries(entries)}, {_size(size)}")
+    print(f"limit:     {_size(most) if most else 'off (CHAINRULE_CACHE_LIMIT is 0)'}")
+    return 0
+
+
+def _entries(n):
+    return f"{n:,} {'entry' if n == 1 else 'entries'}"
+
+
+def _size(size):
+    for unit, length in ("GB", 10**9), ("MB", 10**6), ("kB", 10**3):
+        if size >= length:
+            return f"{size / length:.3g} {unit}"
+    return f"{size} bytes"
+
+
+def _demo(options):
     if options.name is None:
         print(f"demos:\n{_listing()}\nrun one: chainrule demo NAME")
         return 0

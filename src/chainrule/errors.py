@@ -49,6 +49,10 @@ class UnsupportedError(ChainruleError, TypeError, NotImplementedError):
     """A NumPy function or option that chainrule does not (yet) differentiate through."""
 
 
+class CompileError(ChainruleError, RuntimeError):
+    """A function uses something that a compiled program cannot follow, or a compiled program differs from its function."""
+
+
 class MissingExtraError(ChainruleError, ImportError):
     """An optional package is needed and not installed."""
 

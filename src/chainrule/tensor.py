@@ -139,7 +139,11 @@ class Tensor(Value):
     def grad(self):
         """The accumulated gradient, a Tensor, or None."""
         holder = self._grad_holder()
-        return None if holder is None else holder.grad
+        if holder is None:
+            return None
+        if state.recorder is not None:
+            state.recorder.grad_read(holder)
+        return holder.grad
 
     @grad.setter
     def grad(self, value):
@@ -164,6 +168,8 @@ class Tensor(Value):
                     help="reshape or sum it first",
                 )
             )
+        if state.recorder is not None:
+            state.recorder.grad_written(holder)
         holder.grad = value
 
     def _grad_holder(self):

@@ -18,7 +18,7 @@ class Sample:
                 return repr(x)
             return f"{x.dtype.name}[{','.join(map(str, x.shape))}]"
 
-        parts = [short(a) for a in self.args] + [f"{k}={v}" for k, v in self.params.items()]
+        parts = [short(a) for a in self.args] + [f"{k}={v!r}" for k, v in self.params.items()]
         return "-".join(parts).replace(" ", "")
 
 
@@ -270,7 +270,143 @@ def pairs_of(*params, name=None, dtypes=((F64, F64), (F32, F32), (C128, C128), (
     return samples
 
 
+def window(*axes, groups=None, **others):
+    """Static parameters from a (size, stride, (before, after), dilation) for each spatial axis."""
+    size, stride, padding, dilation = (tuple(a) for a in zip(*axes, strict=True))
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation}
+    return {**others, **geometry, "groups": groups} if groups else {**others, "window": size, **geometry}
+
+
+# (shape of x, outputs, a window axis for each spatial one, groups)
+CONVOLUTIONS = [
+    ((2, 2, 5), 3, [(3, 1, (1, 1), 1)], 1),
+    ((2, 4, 6), 4, [(2, 2, (0, 1), 2)], 2),
+    ((1, 2, 4, 5), 2, [(2, 1, (0, 0), 1), (3, 2, (1, 2), 1)], 1),
+    ((2, 3, 3, 4), 6, [(2, 1, (1, 0), 2), (1, 1, (0, 0), 1)], 3),
+    ((2, 1, 3, 3), 2, [(1, 1, (0, 0), 1), (1, 1, (0, 0), 1)], 1),
+    ((1, 2, 2, 3, 2), 2, [(2, 1, (1, 0), 1), (2, 2, (0, 0), 1), (1, 1, (0, 0), 1)], 2),
+    ((0, 2, 3), 2, [(2, 1, (0, 0), 1)], 1),
+]
+
+
+def convolutions(which):
+    samples = []
+    for n, (shape, outputs, axes, groups) in enumerate(CONVOLUTIONS):
+        params = window(*axes, groups=groups)
+        sizes, kernel = shape[2:], tuple(r for r, *_ in axes)
+        places = tuple((m + lo + hi - d * (r - 1) - 1) // s + 1 for m, (r, s, (lo, hi), d) in zip(sizes, axes, strict=True))
+        x, w, y = shape, (outputs, shape[1] // groups, *kernel), (shape[0], outputs, *places)
+        first, second, extra = {
+            "conv": (x, w, {}),
+            "conv_input_grad": (y, w, {"sizes": sizes}),
+            "conv_weight_grad": (x, y, {"kernel": kernel}),
+        }[which]
+        pairs = ((F64, F64), (F32, F32), (C128, C128), (F32, F64), (C128, F64), (F64, C128), (F64, INT))
+        for d, d2 in pairs if n < 2 else pairs[:1]:
+            samples.append(Sample(normal(*first, dtype=d), normal(*second, dtype=d2), **extra, **params))
+    return samples
+
+
+# (shape of x, a window axis for each spatial one)
+POOLS = [
+    ((2, 5), [(2, 2, (0, 0), 1)]),
+    ((7,), [(3, 1, (1, 1), 2)]),
+    ((2, 1, 4, 5), [(2, 1, (1, 0), 1), (3, 2, (1, 1), 1)]),
+    ((3, 3, 3), [(2, 1, (0, 1), 2), (1, 1, (0, 0), 1)]),
+    ((2, 2, 3, 4), [(2, 2, (0, 0), 1), (2, 1, (1, 1), 1), (3, 1, (0, 0), 1)]),
+    ((0, 3), [(2, 1, (0, 0), 1)]),
+]
+
+
+def pools(which):
+    samples = []
+    for n, (shape, axes) in enumerate(POOLS):
+        params, k = window(*axes), len(shape) - len(axes)
+        places = [(m + lo + hi - d * (r - 1) - 1) // s + 1 for m, (r, s, (lo, hi), d) in zip(shape[k:], axes, strict=True)]
+        y = (*shape[:k], *places)
+        linear = (F64, F32, C128, INT) if n < 2 else (F64,)
+        ordered = (F64, F32, INT) if n < 2 else (F64,)
+        if which == "max_pool":
+            samples += [Sample(spread(shape, -8, 8, d), **params) for d in ordered]
+        elif which in ("max_pool_select", "max_pool_scatter"):
+            first = shape if which == "max_pool_select" else y
+            samples += [Sample(normal(*first, dtype=d), spread(shape, -8, 8), **params) for d in linear]
+            samples += [Sample(normal(*first), spread(shape, -8, 8, d), **params) for d in ordered[1:]]
+        elif which == "window_sum":
+            samples += [Sample(normal(*shape, dtype=d), **params) for d in linear]
+        else:
+            samples += [Sample(normal(*y, dtype=d), sizes=shape[k:], **params) for d in linear]
+    return samples
+
+
+# --- graphs as parameters ---------------------------------------------------------------------------------------------
+
+
+def written_down(f, *shapes, dtypes=()):
+    """The graph of f for arguments of these shapes, float64 unless told."""
+    from chainrule.core.aval import Aval
+    from chainrule.transforms.abstract import trace
+
+    dtypes = [*dtypes, *[F64] * (len(shapes) - len(dtypes))]
+    return trace(f, [Aval(s, d) for s, d in zip(shapes, dtypes, strict=True)], "f").graph
+
+
+def graph_samples():
+    two = written_down(lambda x, y: [np.sin(x) * y, (x * x).sum()], (2, 3), (3,))
+    fixed = written_down(lambda x: [x * 0.5, np.arange(3.0)], (3,))
+    branches = two, written_down(lambda x, y: [x + y, y.sum()], (2, 3), (3,))
+    args = normal(2, 3), normal(3)
+    # consts (3, 3), carries (3,) and an integer, slices (3,)
+    body = written_down(
+        lambda w, h, n, x: [np.tanh(w @ h) + x, n + 1, (h * x).sum(), h * n],
+        (3, 3), (3,), (), (3,), dtypes=(F64, F64, INT),
+    )  # fmt: skip
+    scan = {"body": body, "consts": 1, "carries": 2}
+    floats = written_down(lambda w, h, x: [np.tanh(w @ h) + x, (h * x).sum()], (3, 3), (3,), (3,))
+    alone = {"body": floats, "consts": 1, "carries": 1}
+    w = normal(3, 3) * 0.5
+    step = written_down(lambda w, h, s: [np.tanh(w @ h) + s, s * 1.5], (3, 3), (3,), ())
+    test = written_down(lambda w, h, s: s < 3.1, (3, 3), (3,), ())
+    loop = {"condition": test, "body": step, "consts": 1}
+    counted = written_down(lambda i, s: [i + 1, s * s * 0.7], (), (), dtypes=(INT,))
+    few = {"condition": written_down(lambda i, s: i < 2, (), (), dtypes=(INT,)), "body": counted, "consts": 0}
+
+    def back(body, moving, given, **params):
+        from chainrule.transforms.abstract import vjp_graph
+
+        return {"body": body, "pull": vjp_graph(body, moving, given).graph, "moving": moving, **params}
+
+    return {
+        "program": [Sample(*args, graph=two), Sample(normal(3), graph=fixed)],
+        "cond": [
+            Sample(np.array(True), *args, branches=branches),
+            Sample(np.array(False), *args, branches=branches),
+            Sample(False, *args, branches=branches),
+        ],
+        "scan": [
+            Sample(w, normal(3), normal(4, 3), **alone, length=4, reverse=False),
+            Sample(w, normal(3), normal(4, 3), **alone, length=4, reverse=True),
+            Sample(w, normal(3), np.array(2), normal(4, 3), **scan, length=4, reverse=False),
+            Sample(w, normal(3), normal(0, 3), **alone, length=0, reverse=False),
+        ],
+        "while_loop": [
+            Sample(w, normal(3), np.array(0.9), **loop),
+            Sample(w, normal(3), np.array(5.0), **loop),
+            Sample(np.array(0), np.array(1.1), **few),
+        ],
+        "while_backward": [
+            Sample(np.array(3), w, normal(3), np.array(0.9), normal(3), normal(),
+                   **back(step, (True, True, True), (True, True), consts=1)),
+            Sample(np.array(3), w, normal(3), np.array(0.9), normal(3),
+                   **back(step, (True, True, False), (True, False), consts=1)),
+            Sample(np.array(0), np.array(1), np.array(1.1), normal(), **back(counted, (False, True), (False, True), consts=0)),
+        ],
+    }  # fmt: skip
+
+
 SAMPLES = {
+    **graph_samples(),
+    "constant": [Sample(normal(2, 3)), Sample(normal(3, dtype=C128)), Sample(ints(0, 3, 2))],
     # shaping
     "reshape": moved(((2, 3), (3, 2)), ((0, 2), (2, 0, 1)), ((), (1, 1)), name="shape"),
     "transpose": moved(((2, 3, 4), (2, 0, 1)), ((0, 2), (1, 0)), ((), ()), name="perm"),
@@ -449,6 +585,10 @@ SAMPLES = {
         ((0, 2), (2,), ((0, 1), (1,), (0,))),
         name="labels",
     ),
+    # convolution
+    **{name: convolutions(name) for name in ("conv", "conv_input_grad", "conv_weight_grad")},
+    # pooling
+    **{name: pools(name) for name in ("max_pool", "max_pool_select", "max_pool_scatter", "window_sum", "window_spread")},
     # special
     "erf": unary(-2, 2, integers=True),
     "erfc": unary(-2, 2),
@@ -514,6 +654,11 @@ HOLOMORPHIC = {
     "index_set",
     "matmul",
     "contract",
+    "conv",
+    "conv_input_grad",
+    "conv_weight_grad",
+    "window_sum",
+    "window_spread",
     "erf",
     "erfc",
 }

@@ -94,6 +94,26 @@ class Pair:
         return Bound(push, pull, keeps)
 
 
+class Joint:
+    """All arguments at once, for ops that run whole programs: loops and branches. Their tangents need the values on the
+    way, and so do their pullbacks; both are therefore found together with the results.
+
+    push(args, tangents, params)     (results, their tangents); a tangent of None is zero
+    record(args, active, params)     (results, kept): runs the op, and keeps arrays for `pull`. active: a flag per argument
+    pull(gs, kept, active, params)   a cotangent per argument, None where there is none; a cotangent g of None is zero
+
+    narrow(step, used)               the step with fewer arguments and results; used: a flag per result, at least one set
+
+    `kept` is a flat list, of arrays as a rule. Rows with such a derivative give several results.
+    """
+
+    def __init__(self, push, record, pull, narrow=None):
+        self.push, self.record, self.pull, self.narrow = push, record, pull, narrow
+
+    def bind(self, row, i):
+        return Bound(None, None, frozenset())
+
+
 zero = Zero()
 
 

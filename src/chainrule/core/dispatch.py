@@ -37,6 +37,7 @@ class _State(threading.local):
         self.paused: tuple = ()  # tapes that do not record
         self.paused_below = -(10**9)  # tapes of a lower level than this do not record (no_grad)
         self.recorder = None
+        self.abstract: list = []  # traces that now run a function without computing: no value of theirs may decide anything
         self.phase = None  # what a recorded program says it is doing, such as "update"
         self.scopes = []  # transforms now running their function, outermost first
 

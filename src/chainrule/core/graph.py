@@ -66,7 +66,12 @@ class Input:
 
     var: Var
     label: str
-    tensor: Any = None  # the captured Tensor; None for arguments
+    tensor: Any = None  # the captured Tensor or array; None for arguments
+
+    @property
+    def array(self):
+        """The array that a captured input has now."""
+        return self.tensor if isinstance(self.tensor, np.ndarray) else self.tensor.value
 
 
 @dataclass
@@ -106,8 +111,64 @@ class Graph:
     structure: Structure | None = None
     updates: list[Update] = field(default_factory=list)
     arguments: Callable | None = None  # arguments -> the arrays that the argument inputs take
+    derived: dict = field(default_factory=dict, repr=False, compare=False)  # what was worked out from it and is worth keeping
 
     # --- running ------------------------------------------------------------------------------------------------------
+
+    def apply(self, *operands) -> list:
+        """The graph as a function of all its inputs, arguments and captured ones: the list of its outputs.
+
+        Operations run as if the user had written them, so operands may be arrays or Tensors of any trace. Guards and
+        updates are left out. The steps must not change after the first call.
+        """
+        plan = self.derived.get("plan")
+        if plan is None:
+            plan = self.derived["plan"] = self._plan()
+        template, inputs, steps, outputs = plan
+        env = template.copy()
+        for slot, x in zip(inputs, operands, strict=True):
+            env[slot] = x
+        for call, slots, params, outs, several, last in steps:
+            out = call(*[env[s] for s in slots], **params)
+            if several:
+                for s, value in zip(outs, out, strict=True):
+                    env[s] = value
+            else:
+                env[outs[0]] = out
+            for s in last:
+                env[s] = None
+        return [env[s] for s in outputs]
+
+    def _plan(self):
+        """(values to begin with, slots of the inputs, steps on slots, slots of the outputs) for `apply`."""
+        template: list = []
+        slot_of: dict[int, int] = {}
+
+        def new(value=None):
+            template.append(value)
+            return len(template) - 1
+
+        def slot(operand):
+            return slot_of[operand.id] if isinstance(operand, Var) else new(operand.value)
+
+        def define(var):
+            slot_of[var.id] = new()
+            return slot_of[var.id]
+
+        inputs = [define(i.var) for i in self.inputs]
+        steps = [
+            [s.row.call, [slot(x) for x in s.inputs], s.params, [define(v) for v in s.outputs], s.row.several]
+            for s in self.steps
+        ]
+        outputs = [slot(o) for o in self.outputs]
+        fixed = {s for s, value in enumerate(template) if value is not None}.union(outputs)
+        for step in reversed(steps):  # values are let go after their last use
+            last = set(step[1]).union(step[3]) - fixed
+            fixed |= last
+            step.append(tuple(last))
+        return template, inputs, steps, outputs
+
+    # --- calling as the user did --------------------------------------------------------------------------------------
 
     def __call__(self, *args, **kwargs):
         """Run the program on other arguments of the same shapes, updates included; gives what the function returned.
@@ -123,7 +184,7 @@ class Graph:
         given = iter(self.arguments(args, kwargs))
         env: dict[int, Any] = {}
         for i in self.inputs:
-            value = next(given) if i.tensor is None else i.tensor.value
+            value = next(given) if i.tensor is None else i.array
             if np.shape(value) != i.var.aval.shape or value.dtype != i.var.aval.dtype:
                 raise ArgumentError(
                     explain(

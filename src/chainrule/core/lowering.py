@@ -29,8 +29,23 @@ class Contract:
 
 
 @dataclass(frozen=True)
+class Convolve:
+    """Products summed over windows."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Windows folded to one number each."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Runs graphs that stand among its parameters: loops, branches, whole programs."""
+
+
+@dataclass(frozen=True)
 class Call:
     """Leave the kernel and run `evaluate`."""
 
 
-Lowering = Map | Reduce | View | Contract | Call
+Lowering = Map | Reduce | View | Contract | Convolve | Pool | Loop | Call

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .derivative import Zero
+from .derivative import Joint, Zero
 from .dispatch import caller
 from .lowering import Lowering
 
@@ -27,6 +27,8 @@ class Primitive:
     fast        gives the same as evaluate, sooner, for arrays and NumPy's and Python's numbers alone
     numpy       the NumPy function that users know it by, if any
     several     evaluate gives a tuple of results
+    summed      summed(*args, **params): all arguments have a leading axis, and the results are added up along it; for ops
+                that do so sooner than one result after the other
     joint_jvp   for ops of many arguments: all tangents (None for zero) at once, instead of one argument at a time
     """
 
@@ -42,12 +44,14 @@ class Primitive:
     several: bool = False
     fast: Callable | None = None
     numpy: Callable | None = None
+    summed: Callable | None = None
     joint_jvp: Callable | None = None
     doc: str = ""
     call: Callable = field(init=False, repr=False)
     simple: bool = field(init=False, repr=False)  # few arguments, one result, all or none differentiable: has fast paths
     kinds: tuple = field(init=False, repr=False)
     plans: tuple = field(init=False, repr=False)
+    joint: Joint | None = field(init=False, repr=False)  # the derivative in all arguments at once, where there is one
 
     def __post_init__(self):
         if self.name in ROWS:
@@ -55,6 +59,7 @@ class Primitive:
         if len(self.derivative) != len(self.args):
             raise TypeError(f"{self.name}: {len(self.args)} arguments but {len(self.derivative)} derivatives")
         zeros = [isinstance(d, Zero) for d in self.derivative]
+        self.joint = next((d for d in self.derivative if isinstance(d, Joint)), None)
         few = len(self.args) == 1 or (len(self.args) == 2 and not self.params)
         self.simple = few and not self.variadic and not self.several and (all(zeros) or not any(zeros))
         self.fast = self.fast or self.evaluate
@@ -84,7 +89,7 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
-def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, joint_jvp=None, several=False):
+def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, summed=None, joint_jvp=None, several=False):
     """Define a row from its NumPy body: positional arguments are arrays, keyword-only ones are static parameters.
 
     The decorated name becomes the function to call; its row stands in its attribute `row`.
@@ -103,6 +108,7 @@ def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, joint_jv
             lower=lower,
             variadic=any(p.kind == p.VAR_POSITIONAL for p in ps),
             numpy=numpy,
+            summed=summed,
             joint_jvp=joint_jvp,
             several=several,
             doc=(fn.__doc__ or "").strip(),

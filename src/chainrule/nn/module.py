@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import trees
+from ..core.changes import changes
 from ..core.value import Value, shape_of
 from ..errors import ArgumentError, UnsupportedError, explain
 from ..ops.shaping import cast
@@ -35,6 +36,7 @@ class HookHandle:
 
     def remove(self):
         self.hooks.pop(self.key, None)
+        changes.note()
 
 
 def _constant(value):
@@ -116,6 +118,7 @@ class Module:
         """
         key = _tick()
         self._forward_hooks[key] = hook
+        changes.note()
         return HookHandle(self._forward_hooks, key)
 
     # --- registering --------------------------------------------------------------------------------------------------
@@ -129,6 +132,13 @@ class Module:
         elif name in kinds and value is not None:
             value = self._fit(name, kinds[name], value)
         object.__setattr__(self, name, value)
+        changes.note()
+
+    def _watched(self):
+        """What a compiled program that uses this module depends on, besides values: (holder, key, how it is written)."""
+        for name in self.__dict__:
+            if name != "_kinds" and (name != "_forward_hooks" or self._forward_hooks):
+                yield self.__dict__, name, f".{name}"
 
     def _fit(self, name, kind, value):
         """`value` as what may stand where a parameter, buffer or module is registered."""
@@ -145,6 +155,7 @@ class Module:
 
     def __delattr__(self, name):
         object.__delattr__(self, name)
+        changes.note()
         self._kinds.pop(name, None)
 
     def _register(self, name, kind, value):
@@ -161,6 +172,7 @@ class Module:
             )
         self._kinds[name] = kind
         object.__setattr__(self, name, value)
+        changes.note()
 
     def register_parameter(self, name, param):
         """Register a Parameter, or None to say that there could be one, under `name`."""

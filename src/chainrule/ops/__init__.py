@@ -1,5 +1,6 @@
 """The rows, one family a file, and the functions that users call."""
 
+from . import convolution as convolution, pooling as pooling  # rows that nn.functional gives their names
 from .activation import (
     gelu as gelu,
     relu as relu,

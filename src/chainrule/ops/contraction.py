@@ -42,6 +42,13 @@ def _matmul_batch(args, batched, params):
     return _matmul(*(pad_front(x, ndim) if b else x for x, b in zip(args, batched, strict=True)))
 
 
+def _matmul_summed(x, y):
+    if shape_of(x)[:-2] != shape_of(y)[:-2]:
+        return _sum(_matmul_batch((x, y), (True, True), {}), axes=(0,))
+    both = tuple(range(3, ndim_of(x)))  # labels of the axes that broadcast in _matmul
+    return _contract(x, y, labels=((-1, *both, 0, 1), (-1, *both, 1, 2), (*both, 0, 2)))
+
+
 @primitive(
     derivative=[
         Linear(lambda g, y, in_shape: sum_to(_matmul(g, _adjoint(y)), in_shape)),
@@ -51,6 +58,7 @@ def _matmul_batch(args, batched, params):
         (*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1]), np.result_type(x.dtype, y.dtype)
     ),
     batch=_matmul_batch,
+    summed=_matmul_summed,
     lower=Contract(),
     name="matmul",
 )
@@ -141,6 +149,12 @@ def _contract_batch(args, batched, params):
     return _contract(*args, labels=(a, b, (new, *out)))
 
 
+def _contract_summed(x, y, labels):
+    a, b, out = labels
+    new = 1 + max((*a, *b), default=0)
+    return _contract(x, y, labels=((new, *a), (new, *b), out))
+
+
 def _contract_aval(x, y, labels):
     sizes = dict(zip((*labels[0], *labels[1]), (*x.shape, *y.shape), strict=True))
     return Aval(tuple(sizes[k] for k in labels[2]), np.result_type(x.dtype, y.dtype))
@@ -153,6 +167,7 @@ def _contract_aval(x, y, labels):
     ],
     aval=_contract_aval,
     batch=_contract_batch,
+    summed=_contract_summed,
     lower=Contract(),
     name="contract",
 )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from ..core.changes import changes
 from ..core.dispatch import state as dispatching
 from ..errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
 from ..ops.shaping import cast
@@ -36,6 +37,7 @@ class Group(dict):
         ours = not isinstance(self.get("lr"), Tensor)
         super().__setitem__(key, value)
         if key != "lr":
+            changes.note()
             return
         if isinstance(value, Tensor):
             self.rate = value
@@ -250,6 +252,14 @@ class Optimizer(ABC):
             known.add(id(p))
         group["params"] = params
         self.param_groups.append(Group(group))
+        changes.note()
+
+    def _watched(self):
+        """What a compiled program that uses this optimiser depends on, besides values: (holder, key, how it is written)."""
+        for i, group in enumerate(self.param_groups):
+            for key in group:
+                if key not in ("lr", "params"):
+                    yield group, key, f".param_groups[{i}][{key!r}]"
 
     @property
     def lr(self):

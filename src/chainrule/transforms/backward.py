@@ -110,6 +110,45 @@ class Node(SimpleNode):
         self.avals = avals
 
 
+class JointNode:
+    """A recorded operation whose derivative is stated for all arguments at once.
+
+    `kept` holds its arguments, for derivatives of the derivative, and what it kept for its pullback.
+    """
+
+    __slots__ = ("time", "row", "parents", "kept", "params", "hooks")
+
+    def __init__(self, row, parents, kept, params):
+        self.time = tick()
+        self.row = row
+        self.parents = parents
+        self.kept = kept
+        self.params = params
+
+    @property
+    def name(self):
+        return self.row.name
+
+    next_functions = SimpleNode.next_functions
+    __repr__ = SimpleNode.__repr__
+
+    def pull(self, gs, owner, needed=None):
+        if self.kept is None:
+            raise freed(self)
+        args, kept = self.kept
+        active = tuple(p is not None for p in self.parents)
+        if owner is not None:  # on the tape once more, so that derivatives flow through what is kept
+            live = [x if p is None else Tensor(x, owner, p) for x, p in zip(args, self.parents, strict=True)]
+            kept = self.row.joint.record(live, active, self.params)[1]
+        parts = self.row.joint.pull(gs, kept, active, self.params)
+        for parent, part, x in zip(self.parents, parts, args, strict=True):
+            if parent is not None and part is not None and (needed is None or parent in needed):
+                yield parent, cast(part, dtype_of(x))
+
+    def release(self):
+        self.kept = None
+
+
 class HookedSimpleNode(SimpleNode):
     """A node with hooks, which the common paths do not look for."""
 
@@ -217,7 +256,8 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
     walk = _Walk(retain, owner, wanted)
     results = None
     with np.errstate(all="ignore"):
-        if state.recorder is None:  # a recorded program must not depend on the values that it was recorded with
+        # A recorded program must not depend on the values that it was recorded with.
+        if state.recorder is None and not state.abstract:
             results = walk.run(seeds)
         if results is None or not all(_is_finite(g) for _, g, _ in results):
             strict.append(walk)

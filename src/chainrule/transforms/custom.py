@@ -9,16 +9,23 @@ import inspect
 
 import numpy as np
 
+from ..core.derivative import Joint
+from ..core.dispatch import next_level
+from ..core.lowering import Loop
+from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, shape_of
 from ..errors import ArgumentError, LostDerivativeError, ShapeError, explain
 from ..ops.shaping import broadcast_to, cast, expand
 from ..tensor import Tensor
 from ..trees import flatten, leaves_like, tree_map, unflatten
-from .backward import Call, Output
+from .abstract import Abstract, aval_like, output_avals, repeated, trace
+from .backward import Call, Leaf, Output, walk_back
 from .batch import Batch, vmap
 from .derivatives import vjp
-from .forward import Forward
+from .forward import Forward, push_forward
+from .programs import run_graph
 from .reverse import Tape
+from .scope import Scope
 
 
 class CustomFunction:
@@ -96,6 +103,8 @@ class Rules:
             return self._with_tangents(top, leaves, structure)
         if isinstance(top, Batch):
             return self._batched(top, leaves, structure)
+        if isinstance(top, Abstract):
+            return self._written_down(leaves, structure)
         return self.f(*args)
 
     def _on_tape(self, tape, leaves, structure):
@@ -227,6 +236,80 @@ class Rules:
         )
         out = inner.call(*unflatten(structure, values))
         return tree_map(lambda o: Tensor(self._checked(o, trace), trace), out)
+
+    def _written_down(self, leaves, structure):
+        """Inside of a loop or a branch, the call is a row that knows the rules."""
+        kept: dict = {}
+
+        def flat(*xs):
+            outs, kept["structure"] = flatten(self.f(*unflatten(structure, xs)))
+            return outs
+
+        leaves = list(map(_array, leaves))
+        graph, captured = trace(flat, list(map(aval_like, leaves)), self.name)
+        out = _custom(*captured, *leaves, graph=graph, rules=_Flat(self, structure), captured=len(captured))
+        return unflatten(kept["structure"], out)
+
+
+class _Flat:
+    """The call of a function with rules, on flat lists, for whatever trace its arguments belong to."""
+
+    def __init__(self, rules, structure):
+        self.rules, self.structure = rules, structure
+
+    def __call__(self, *leaves):
+        return [_array(o) for o in flatten(self.rules.call(*unflatten(self.structure, leaves)))[0]]
+
+    def __repr__(self):
+        return f"<rules of {self.rules.name}>"
+
+
+def _custom_push(args, tangents, params):
+    n = params["captured"]
+    return push_forward(params["rules"], args[n:], tangents[n:])
+
+
+def _custom_record(args, active, params):
+    n = params["captured"]
+    tape = Tape(next_level())
+    leaves = [Leaf() if a else None for a in active[n:]]
+    with Scope(tape):
+        outs = params["rules"](
+            *(x if leaf is None else Tensor(x, tape, leaf) for x, leaf in zip(args[n:], leaves, strict=True))
+        )
+        mine = [isinstance(o, Value) and o.owner is tape for o in outs]
+        nodes = [o.note if m else None for o, m in zip(outs, mine, strict=True)]
+        outs = [o.value if m else o for o, m in zip(outs, mine, strict=True)]
+    return outs, [(nodes, leaves)]
+
+
+def _custom_pull(gs, kept, active, params):
+    ((nodes, leaves),) = kept
+    found: dict = {}
+    seeds = [(node, g) for node, g in zip(nodes, gs, strict=True) if node is not None and g is not None]
+    walk_back(seeds, lambda leaf, g, ours: found.__setitem__(leaf, g), retain=True)
+    return [None] * params["captured"] + [found.get(leaf) for leaf in leaves]
+
+
+def _custom_batch(args, batched, params):
+    n = params["captured"]
+    inner = Batch(next(shape_of(x)[0] for x, b in zip(args, batched, strict=True) if b))
+    with Scope(inner):
+        outs = params["rules"](*(Tensor(x, inner) if b else x for x, b in zip(args[n:], batched[n:], strict=True)))
+        return tuple(o.value if isinstance(o, Value) and o.owner is inner else repeated(o, inner.size) for o in outs)
+
+
+@primitive(
+    derivative=[Joint(_custom_push, _custom_record, _custom_pull)],
+    aval=lambda *avals, graph, rules, captured: tuple(output_avals(graph)),
+    batch=_custom_batch,
+    lower=Loop(),
+    name="custom",
+    several=True,
+)
+def _custom(*args, graph, rules, captured):
+    """A function with derivatives of its own: its outputs. The first arguments are what it takes from outside."""
+    return run_graph(graph, args)
 
 
 def _array(x):

@@ -27,6 +27,9 @@ class Forward(Trace):
             else:
                 values.append(a)
                 tangents.append(None)
+        if row.joint is not None and any(t is not None for t in tangents):
+            out, parts = row.joint.push(values, tangents, params)
+            return tuple(self._wrap(o, t) for o, t in zip(out, parts, strict=True))
         out = row.call(*values, **params)
         if isinstance(out, tuple):
             parts = self._push(row, values, tangents, out, params) or [None] * len(out)

@@ -10,7 +10,8 @@ import functools
 import sys
 import weakref
 from pathlib import Path
-from types import FrameType, FunctionType, ModuleType
+from types import FrameType, FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,6 +54,9 @@ class Recorder(Trace):
         self.lifted: list = []  # (Tensor, its Var as an input)
         self.watched: list = []  # weak references to Tensors of level 0 made while recording
         self.names: dict = {}  # id of a Tensor -> how the user would write it
+        self.arrays: dict = {}  # id of a plain array that the function can see -> (the array, how the user would write it)
+        self.array_vars: dict = {}  # id of such an array, or of a part of one, -> its Var as an input
+        self.grads: dict = {}  # id of a Leaf -> (the Leaf, its gradient when first read, or WRITTEN if it was set before)
 
     # --- running operations -------------------------------------------------------------------------------------------
 
@@ -60,12 +64,33 @@ class Recorder(Trace):
         values = [a.value if isinstance(a, Value) else a for a in args]
         out = row.evaluate(*values, **params)
         outs = out if isinstance(out, tuple) else (out,)
-        inputs = tuple(a.note if isinstance(a, Value) else Constant(a) for a in args)
+        inputs = tuple(a.note if isinstance(a, Value) else self.plain_operand(a) for a in args)
         made = tuple(self.var(o) for o in outs)
         phase = "backward" if self.backward_depth else state.phase or ("forward" if ROOT.recording() else "update")
         self.graph.steps.append(Step(row, inputs, dict(params), made, user_line(), phase))
         results = tuple(Tensor(o, self, v) for o, v in zip(outs, made, strict=True))
         return results if isinstance(out, tuple) else results[0]
+
+    def plain_operand(self, a):
+        """A constant; an input for arrays that stand outside of the function, and for parts of them."""
+        if self.arrays and isinstance(a, np.ndarray):
+            whole = a
+            while isinstance(whole.base, np.ndarray) and id(whole) not in self.arrays:
+                whole = whole.base
+            if id(whole) in self.arrays:
+                if id(a) not in self.array_vars:
+                    var = self.var(a)
+                    self.array_vars[id(a)] = var
+                    self.graph.inputs.append(Input(var, self.arrays[id(whole)][1], a))
+                return self.array_vars[id(a)]
+        return Constant(a)
+
+    def grad_read(self, leaf):
+        """The gradient of `leaf` decides what happens next."""
+        self.grads.setdefault(id(leaf), (leaf, leaf.grad))
+
+    def grad_written(self, leaf):
+        self.grads.setdefault(id(leaf), (leaf, WRITTEN))
 
     def var(self, value):
         self.count += 1
@@ -191,12 +216,34 @@ class Recorder(Trace):
         return x.note if isinstance(x, Value) else Constant(x)
 
 
-def record(f, args, kwargs, name=None):
-    """(graph, result of f) of one recorded run. Arrays among the arguments become inputs, as do Tensors, by reference."""
+WRITTEN = object()
+
+
+class Recorded(NamedTuple):
+    """One recorded run.
+
+    graph    the program
+    result   what the function returned
+    leaves   the leaves of that, with real values
+    grads    (Leaf, its `.grad` when the function first read it, WRITTEN if it set it before) pairs
+    """
+
+    graph: Graph
+    result: Any
+    leaves: list
+    grads: list
+
+
+def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
+    """Run `f` once and write it down. Arrays among the arguments become inputs, as do Tensors, and arrays that `f` sees.
+
+    `asked` says in error messages what needed the recording.
+    """
     if state.recorder is not None:
         raise LostDerivativeError(
             explain(
-                "graph inside a function that is being recorded", help="record the outer function alone; it holds the inner one"
+                f"{asked} inside a function that is being recorded",
+                help="record the outer function alone; it holds the inner one",
             )
         )
     recorder = Recorder(name or getattr(f, "__name__", type(f).__name__))
@@ -214,7 +261,7 @@ def record(f, args, kwargs, name=None):
                 if x.owner is not ROOT or isinstance(x.value, Value):
                     raise LostDerivativeError(
                         explain(
-                            f"graph: {label} is being traced by a transform",
+                            f"{asked}: {label} is being traced by a transform",
                             help="record outside, and transform inside the function",
                         )
                     )
@@ -228,7 +275,7 @@ def record(f, args, kwargs, name=None):
         for x, label in zip(tensors, paths(inside, name), strict=True):
             recorder.names.setdefault(id(x), label)
     for name, thing in around.items():
-        _name_tensors(thing, name, recorder.names, depth=5)
+        _name_tensors(thing, name, recorder, depth=5)
     for generator in REPLAYED:
         recorder.names.setdefault(id(generator.state), "random state")
     state.recorder = recorder
@@ -240,11 +287,12 @@ def record(f, args, kwargs, name=None):
             if not isinstance(o, (Value, np.ndarray, np.generic, bool, int, float, complex)):
                 raise NonDifferentiableError(
                     explain(
-                        f"graph: {recorder.graph.name} must return arrays or Tensors",
+                        f"{asked}: {recorder.graph.name} must return arrays or Tensors",
                         f"found: {type(o).__name__}",
                         help="return arrays, or nothing",
                     )
                 )
+        grads = list(recorder.grads.values())
         recorder.finish(out_leaves, out_structure)
     except BaseException:
         recorder.release([t for t, _ in recorder.lifted] + [t for t in (r() for r in recorder.watched) if t is not None])
@@ -255,7 +303,7 @@ def record(f, args, kwargs, name=None):
     real = [_plain(o, recorder) for o in out_leaves]
     end(recorder)
     recorder.graph.arguments = _argument_reader(structure, variable, recorder.graph.name)
-    return recorder.graph, unflatten(out_structure, real)
+    return Recorded(recorder.graph, unflatten(out_structure, real), real, grads)
 
 
 def _plain(x, recorder):
@@ -271,29 +319,34 @@ def _surroundings(f):
     code = getattr(f, "__code__", None)
     if code is None:
         return {"self": f}
-    seen = {n: f.__globals__[n] for n in code.co_names if n in f.__globals__}
+    seen = {"self": f.__self__} if isinstance(f, MethodType) else {}
+    seen |= {n: f.__globals__[n] for n in code.co_names if n in f.__globals__}
     for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
         with contextlib.suppress(ValueError):  # a cell that is still empty
             seen[name] = cell.cell_contents
     return {n: v for n, v in seen.items() if not isinstance(v, ModuleType)}
 
 
-def _name_tensors(thing, name, names, depth):
-    """Give every Tensor inside of `thing` the name by which the user would write it."""
+def _name_tensors(thing, name, recorder, depth):
+    """Give every Tensor and array inside of `thing` the name by which the user would write it."""
+    names = recorder.names
     if isinstance(thing, Tensor):
         names.setdefault(id(thing), name)
+        return
+    if type(thing) is np.ndarray and thing.dtype.kind in "biufc":
+        recorder.arrays.setdefault(id(thing), (thing, name))
         return
     if depth == 0:
         return
     if isinstance(thing, dict):  # keys may be Tensors, as in an optimiser's state
         for k, v in list(thing.items()):
-            _name_tensors(v, f"{name}[{names.get(id(k), '?') if isinstance(k, Tensor) else repr(k)}]", names, depth - 1)
+            _name_tensors(v, f"{name}[{names.get(id(k), '?') if isinstance(k, Tensor) else repr(k)}]", recorder, depth - 1)
     elif isinstance(thing, (list, tuple)):
         for i, v in enumerate(thing):
-            _name_tensors(v, f"{name}[{i}]", names, depth - 1)
+            _name_tensors(v, f"{name}[{i}]", recorder, depth - 1)
     if hasattr(thing, "__dict__") and not isinstance(thing, (type, ModuleType, FunctionType)):
         for key, value in list(vars(thing).items()):
-            _name_tensors(value, f"{name}.{key}", names, depth - 1)
+            _name_tensors(value, f"{name}.{key}", recorder, depth - 1)
 
 
 def _rebuilt(args, kwargs, wrapped):
@@ -359,6 +412,6 @@ def graph(f):
 
     @functools.wraps(f)
     def recorded(*args, **kwargs):
-        return record(f, args, kwargs)[0]
+        return record(f, args, kwargs).graph
 
     return recorded

@@ -15,7 +15,7 @@ from ..errors import (
 )
 from ..ops.shaping import cast
 from ..tensor import Tensor
-from .backward import HOOKED, NOTHING, Leaf, Node, Output, SimpleNode, own, tick, walk_back
+from .backward import HOOKED, NOTHING, JointNode, Leaf, Node, Output, SimpleNode, own, tick, walk_back
 
 _PLAIN = frozenset({np.ndarray, np.float64, np.float32, float, int})
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -119,6 +119,8 @@ class Tape(Trace):
             else:
                 values.append(a)
                 parents.append(None)
+        if active and row.joint is not None:
+            return self._record_jointly(row, values, parents, params)
         out = row.call(*values, **params)
         several = isinstance(out, tuple)
         if not active or not any(o.dtype.kind in "fc" for o in (out if several else (out,))):
@@ -129,6 +131,12 @@ class Tape(Trace):
         node = Node(row, tuple(parents), kept, params, avals)
         if not several:
             return self._wrap(out, node)
+        return tuple(self._wrap(o, Output(node, i, len(out)) if o.dtype.kind in "fc" else None) for i, o in enumerate(out))
+
+    def _record_jointly(self, row, values, parents, params):
+        """Run an op whose derivative is stated for all arguments at once."""
+        out, kept = row.joint.record(values, tuple(p is not None for p in parents), params)
+        node = JointNode(row, tuple(parents), (tuple(values), tuple(kept)), params)
         return tuple(self._wrap(o, Output(node, i, len(out)) if o.dtype.kind in "fc" else None) for i, o in enumerate(out))
 
     def _wrap(self, value, note=None):
@@ -198,6 +206,8 @@ class Tape(Trace):
 
     def rebind(self, x, new):
         """Give `x` the value and history of `new`. A leaf stays one for its `.grad`, and under no_grad altogether."""
+        if state.abstract:
+            state.abstract[-1].assigned_to(x)
         self._value(x)
         if isinstance(x.note, Leaf):
             if not (isinstance(new, Tensor) and new.owner is self and new.note is not None) and not self.recording():
@@ -210,6 +220,8 @@ class Tape(Trace):
             x.value, x.note = new, None
 
     def replace(self, x, value):
+        if state.abstract:
+            state.abstract[-1].assigned_to(x)
         self._value(x)
         value = value.detach() if isinstance(value, Tensor) else self.constant(np.asarray(value))
         x.value = cast(value.value if value.owner is self else value, x.dtype)
@@ -377,6 +389,8 @@ class HookHandle:
 
 def accumulate(leaf, g, tape, ours, handed):
     """Add `g` to the `.grad` of a leaf."""
+    if tape is ROOT and state.recorder is not None:
+        state.recorder.grad_read(leaf)
     if isinstance(g, Tensor) and g.owner is tape:
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:

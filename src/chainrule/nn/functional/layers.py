@@ -5,7 +5,7 @@ import numpy as np
 from ...core.dispatch import state
 from ...core.value import Value, ndim_of, shape_of
 from ...errors import ArgumentError, explain
-from ...ops import expand_dims, matmul, mean, sqrt, transpose, where
+from ...ops import expand_dims, matmul, transpose, where
 from ...ops.indexing import getitem
 from ...ops.shaping import as_value, cast
 from ...random import default_generator
@@ -108,32 +108,6 @@ def embedding(input, weight, padding_idx=None):
     if padding_idx is not None and isinstance(out, Tensor):
         out = where(expand_dims(ids == padding_idx % rows, -1), out.detach(), out)
     return out
-
-
-def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
-    """Shift and scale `input` to mean 0 and variance 1 over its last axes, then apply `weight` and `bias`.
-
-    Parameters
-    ----------
-    input : array of shape (..., *normalized_shape)
-    normalized_shape : int or tuple, lengths of the axes to normalise over
-    weight, bias : None, or arrays of shape normalized_shape
-    eps : added to the variance
-
-    Examples
-    --------
-    >>> import chainrule.nn.functional as F
-    >>> F.layer_norm(np.array([-1.0, 1.0]), 2, eps=0.0)
-    array([-1.,  1.])
-    """
-    sizes = (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
-    check_last(input, sizes, "layer_norm", "normalized_shape")
-    x = as_value(input)
-    axes = tuple(range(-len(sizes), 0))
-    d = x - mean(x, axes, keepdims=True)
-    out = d / sqrt(mean(d * d, axes, keepdims=True) + eps)
-    out = out if weight is None else out * weight
-    return out if bias is None else out + bias
 
 
 def one_hot(tensor, num_classes=-1):

@@ -1,0 +1,1 @@
+"""From recorded graphs to machine code."""

@@ -1,0 +1,571 @@
+"""Convolutions in native code, and both their gradients: images are (n, c, y, x), weights (k, c / groups, r, s).
+
+The output, and the gradient by the input, are windows times weights, summed in registers straight from a copy of one image
+with zeros around it. The gradient by the weights is a matrix product over all pixels of all images.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from .blocking import Blocks, Machine, Panels, Strided, aligned, heights
+from .contract import product, scratch_size
+from .images import fill_windows, list_taps, pack_taps, place, tap_kernel
+from .llvm import SIZES, Function, Value, vector
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """The numbers of a convolution; `padding` is ((top, bottom), (left, right))."""
+
+    batch: int
+    inputs: int
+    height: int
+    width: int
+    outputs: int
+    rows: int
+    columns: int
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self):
+        if self.inputs % self.groups or self.outputs % self.groups:
+            raise ValueError(f"{self.groups} groups of {self.inputs} inputs and {self.outputs} outputs")
+
+    def reach(self, axis):
+        """Pixels that a window spans."""
+        return ((self.rows, self.columns)[axis] - 1) * self.dilation[axis] + 1
+
+    def out(self, axis):
+        size = (self.height, self.width)[axis] + sum(self.padding[axis])
+        return (size - self.reach(axis)) // self.stride[axis] + 1
+
+    @cached_property
+    def out_height(self):
+        return self.out(0)
+
+    @cached_property
+    def out_width(self):
+        return self.out(1)
+
+    @property
+    def pixels(self):
+        return self.out_height * self.out_width
+
+    @property
+    def group_inputs(self):
+        return self.inputs // self.groups
+
+    @property
+    def group_outputs(self):
+        return self.outputs // self.groups
+
+    @property
+    def window(self):
+        return self.rows * self.columns
+
+    @property
+    def pointwise(self):
+        """Whether an image's pixels do not mix: a matrix product."""
+        plain = self.window == 1 and self.stride == (1, 1) and not any(map(sum, self.padding))
+        return plain and min(p for side in self.padding for p in side) == 0
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Along one axis, the taps that meet one phase of the output: how many, the first, and what to add."""
+
+    count: int
+    first: int
+    add: int
+    at: int  # pixels from the first tap of the placed image, of the first and of what to add
+    at_add: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An image with zeros around it, cut to what windows reach; columns sorted by phase if windows move by more than one."""
+
+    channels: int
+    height: int  # of the source
+    width: int
+    top: int  # zeros above, or if negative rows left out
+    left: int
+    rows: int
+    columns: int
+    step: int = 1
+    used: frozenset[int] = frozenset({0})  # phases that windows touch
+
+    @cached_property
+    def phase(self):
+        return -(-self.columns // self.step)
+
+    @property
+    def row(self):
+        return self.phase * self.step
+
+    @cached_property
+    def plane(self):
+        size = self.rows * self.row
+        # Channels a multiple of 4 KiB apart would all want the same few lines of the first cache.
+        return size + 16 if size % 512 == 0 else size
+
+    def elements(self, lanes):
+        return self.channels * self.plane + 4 * lanes + self.row
+
+    def write(self, f, t, lanes, source, target, channels=None):
+        """Copy an image whose surroundings are zero already."""
+        y0, x0 = max(0, -self.top), max(0, -self.left)
+        rows = min(self.height, self.rows - self.top) - y0
+        width = min(self.width, self.columns - self.left) - x0
+        if rows <= 0 or width <= 0:
+            return
+        left = x0 + self.left
+        phases = [((left + q) % self.step, (left + q) // self.step) for q in range(self.step)]
+        place(
+            f, t, lanes, f.offset(source, y0 * self.width + x0, t), f.offset(target, (y0 + self.top) * self.row, t),
+            channels=channels or self.channels, plane=self.height * self.width, rows=rows, width=width, row=self.width,
+            to_plane=self.plane, to_row=self.row, step=self.step,
+            phase_row=[p * self.phase + i if p in self.used else None for p, i in phases],
+        )  # fmt: skip
+
+
+def _steps(size, stride, dilation, before, phase):
+    """The taps of an axis that, in the gradient by the input, meet pixels `phase`, `phase` + stride ..."""
+    met = [r for r in range(size) if (phase + before - r * dilation) % stride == 0]
+    if not met:
+        return Steps(0, 0, 0, 0, 0)
+    add = met[1] - met[0] if len(met) > 1 else 0
+    return Steps(len(met), met[0], add, (phase + before - met[0] * dilation) // stride, -(add * dilation // stride))
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Sums over windows: what `forward` and `input_grad` have in common."""
+
+    batch: int
+    groups: int
+    inputs: int  # of a group
+    outputs: int  # of a group
+    image: Placed
+    move: int  # rows of the placed image from window to window
+    phases: tuple[tuple[Steps, ...], tuple[Steps, ...]]  # of the rows and of the columns of the output
+    height: int  # of the output
+    width: int
+    to_input: int  # elements of the weights from input to input
+    to_output: int
+    columns: int  # of the weights
+
+    def taps(self, i, j):
+        return self.inputs * self.phases[0][i].count * self.phases[1][j].count
+
+    def tables(self):
+        """Where the table of each phase starts, and how long all are."""
+        at, total = {}, 0
+        for i in range(len(self.phases[0])):
+            for j in range(len(self.phases[1])):
+                at[i, j] = total
+                total += self.taps(i, j)
+        return at, total
+
+    def pieces(self, machine, t):
+        """Bytes of scratch: image, tables of taps, weights."""
+        _, total = self.tables()
+        size = SIZES[t]
+        image = aligned(self.image.elements(machine.lanes(t)) * size)
+        return image, aligned(total * 4), aligned(total * self.outputs * self.groups * size)
+
+
+def _forward_windows(c: Convolution):
+    (top, _), (left, _) = c.padding
+    step = c.stride[1]
+    rows = (c.out_height - 1) * c.stride[0] + c.reach(0)
+    columns = (c.out_width - 1) * step + c.reach(1)
+    used = frozenset(s * c.dilation[1] % step for s in range(c.columns))
+    image = Placed(c.inputs, c.height, c.width, top, left, rows, columns, step, used)
+    phases = ((Steps(c.rows, 0, 1, 0, c.dilation[0]),), (Steps(c.columns, 0, 1, 0, c.dilation[1]),))
+    return Windows(
+        c.batch, c.groups, c.group_inputs, c.group_outputs, image, c.stride[0], phases, c.out_height, c.out_width,
+        c.window, c.group_inputs * c.window, c.columns,
+    )  # fmt: skip
+
+
+def _input_windows(c: Convolution):
+    sizes, wide = (c.rows, c.columns), (c.height, c.width)
+    found, before, reach = [], [], []
+    for axis in (0, 1):
+        steps = [_steps(sizes[axis], c.stride[axis], c.dilation[axis], c.padding[axis][0], p) for p in range(c.stride[axis])]
+        ends = [s.at + s.at_add * i for s in steps for i in (0, s.count - 1) if s.count] or [0]
+        shift = -min(ends)
+        found.append(tuple(Steps(s.count, s.first, s.add, s.at + shift, s.at_add) for s in steps))
+        before.append(shift)
+        reach.append(-(-wide[axis] // c.stride[axis]) + max(ends) - min(ends))
+    image = Placed(c.outputs, c.out_height, c.out_width, before[0], before[1], reach[0], reach[1])
+    return Windows(
+        c.batch, c.groups, c.group_outputs, c.group_inputs, image, 1, (found[0], found[1]), c.height, c.width,
+        c.group_inputs * c.window, c.window, c.columns,
+    )  # fmt: skip
+
+
+Finish = Callable[[Value, Value, Value, Value, Value, int], None]
+Share = Callable[[int], tuple[Value, Value]] | None
+
+
+def forward_scratch(machine: Machine, t: str, c: Convolution):
+    """Bytes of scratch that each thread needs for `forward`."""
+    if c.pointwise:
+        return _pointwise_scratch(machine, t, c, c.group_outputs, c.group_inputs)
+    return sum(_forward_windows(c).pieces(machine, t))
+
+
+def input_grad_scratch(machine: Machine, t: str, c: Convolution):
+    """Bytes of scratch that each thread needs for `input_grad`."""
+    if c.pointwise:
+        return _pointwise_scratch(machine, t, c, c.group_inputs, c.group_outputs)
+    return sum(_input_windows(c).pieces(machine, t))
+
+
+def forward(f: Function, machine: Machine, t: str, c: Convolution, x, w, finish: Finish, scratch, share: Share = None):
+    """Write the convolution of images `x` with weights `w`.
+
+    `finish(n, k, y, x, vector, valid)` gets each finished vector once: the first `valid` lanes are output k of image n from
+    pixel (y, x) on, as they stand in memory (they may run on into following rows where c.pointwise). It is written twice at
+    most. `share(count)` gives this thread's part of the images, or where they are few, of the output channels.
+    `scratch` points to `forward_scratch(...)` bytes of this thread alone, aligned to 64.
+    """
+    if c.pointwise:
+        weights = c.group_inputs, 1
+        _pointwise(f, machine, t, c, x, w, c.group_outputs, c.group_inputs, weights, finish, scratch, share)
+    else:
+        _Windows(f, machine, t, _forward_windows(c), x, w, finish, scratch, share).write()
+
+
+def input_grad(f: Function, machine: Machine, t: str, c: Convolution, g, w, finish: Finish, scratch, share: Share = None):
+    """Write the gradient by the input, from the gradient `g` by the output; as `forward`, but `finish` gets inputs."""
+    if c.pointwise:
+        weights = 1, c.group_inputs
+        _pointwise(f, machine, t, c, g, w, c.group_inputs, c.group_outputs, weights, finish, scratch, share)
+    else:
+        _Windows(f, machine, t, _input_windows(c), g, w, finish, scratch, share).write()
+
+
+class _Windows:
+    """Sums over windows while they are being written."""
+
+    def __init__(self, f, machine, t, windows, source, w, finish, scratch, share):
+        self.f, self.machine, self.t, self.windows = f, machine, t, windows
+        self.source, self.w, self.finish, self.share = source, w, finish, share
+        self.lanes = machine.lanes(t)
+        self.vt = vector(t, self.lanes)
+        image, table, _ = windows.pieces(machine, t)
+        self.image = scratch
+        self.table = f.offset(scratch, image)
+        self.weights = f.offset(scratch, image + table)
+        (self.high, self.more), *rest = heights(machine.rows, windows.outputs)
+        self.blocks = self.more + sum(count for _, count in rest)
+        if not rest:
+            self.more = self.blocks
+        # Vectors beside each other, in rows or in columns, whichever leaves fewer alone.
+        self.steps = len(windows.phases[1])
+        self.across = -(-(-(-windows.width // self.steps)) // self.lanes)
+        down = -(-windows.height // len(windows.phases[0]))
+        most = min(4, machine.width(self.high))
+        cost = [-(-self.across // most) * down, self.across * -(-down // most)]
+        self.down = cost[1] < cost[0]
+        along = down if self.down else self.across
+        self.wide = -(-along // -(-along // most))
+        self.sums = f.stack(t, self.steps * machine.registers * self.lanes)
+
+    def write(self):
+        f, s, lanes = self.f, self.windows, self.lanes
+        f.clear(self.image, s.image.elements(lanes) * SIZES[self.t])
+        self.prepare()
+        images, groups, blocks = (0, s.batch), (0, s.groups), (0, self.blocks)
+        if self.share and s.batch >= 4:
+            images = self.share(s.batch)
+        elif self.share and s.groups >= 4:
+            groups = self.share(s.groups)
+        elif self.share:
+            blocks = self.share(self.blocks)
+        size = s.image.channels * s.image.height * s.image.width
+        with f.loop(*images) as image:
+            s.image.write(f, self.t, lanes, f.offset(self.source, image.index * size, self.t), self.image)
+            with f.loop(*groups) as group, f.loop(0, len(s.phases[0])) as phase:
+                self.phase(image.index, group.index, phase.index, blocks)
+
+    def prepare(self):
+        """Tables of taps and weights, once for all images."""
+        f, s, image = self.f, self.windows, self.windows.image
+        tables, _ = s.tables()
+        for (i, j), at in tables.items():
+            rows, columns = s.phases[0][i], s.phases[1][j]
+            count = s.taps(i, j)
+            if not count:
+                continue
+            list_taps(
+                f, self.t, f.offset(self.table, at, "i32"), channels=s.inputs, plane=image.plane,
+                rows=(rows.count, rows.at, rows.at_add), row=image.row,
+                columns=(columns.count, columns.at, columns.at_add), step=image.step, phase=image.phase,
+            )  # fmt: skip
+            with f.loop(0, s.groups) as group:
+                target = f.offset(self.weights, group.index * (s.outputs * count) + at * s.outputs * s.groups, self.t)
+                source = f.offset(self.w, group.index * (s.outputs * s.inputs * self.window()), self.t)
+                pack_taps(
+                    f, self.t, source, target, outputs=s.outputs, high=self.high, more=self.more,
+                    to_output=s.to_output, channels=s.inputs, to_channel=s.to_input,
+                    rows=(rows.count, rows.first * s.columns, rows.add * s.columns),
+                    columns=(columns.count, columns.first, columns.add),
+                )  # fmt: skip
+
+    def window(self):
+        return min(self.windows.to_input, self.windows.to_output)
+
+    def pick(self, index, values):
+        """One of some numbers, by an index that is a value."""
+        f = self.f
+        if len(set(values)) == 1:
+            return f.index(values[0])
+        x = f.index(values[-1])
+        for i in reversed(range(len(values) - 1)):
+            x = f.select(index.equals(i), f.index(values[i]), x)
+        return x
+
+    def phase(self, n, group, phase, blocks):
+        """The rows of the output of one phase."""
+        f, s = self.f, self.windows
+        phases = len(s.phases[0])
+        rows: Any = s.height if phases == 1 else (phase * -1 + (s.height + phases - 1)) // phases
+        columns = -(-s.width // self.steps)
+        if self.down:
+            whole = rows - rows % self.wide
+            with f.loop(0, self.across) as c:
+                with f.loop(0, whole, self.wide) as turn:
+                    self.tile(n, group, phase, turn.index, c.index * self.lanes, self.wide, blocks)
+                if not isinstance(rows, int) or whole < rows:
+                    with f.loop(whole, rows) as turn:
+                        self.tile(n, group, phase, turn.index, c.index * self.lanes, 1, blocks)
+            return
+        with f.loop(0, rows) as turn:
+            whole = self.across // self.wide
+            with f.loop(0, whole) as c:
+                self.tile(n, group, phase, turn.index, c.index * (self.wide * self.lanes), self.wide, blocks)
+            if self.across % self.wide:
+                x = f.index(whole * self.wide * self.lanes)
+                self.tile(n, group, phase, turn.index, x, self.across % self.wide, blocks)
+        assert columns <= self.across * self.lanes
+
+    def tile(self, n, group, phase, y, x, wide, blocks):
+        """All outputs at a few vectors of pixels."""
+        f, s, t = self.f, self.windows, self.t
+        tables, _ = s.tables()
+        image = f.offset(self.image, group * (s.inputs * s.image.plane) + y * (s.move * s.image.row) + x, t)
+        between = s.move * s.image.row if self.down else self.lanes
+        kernels = [tap_kernel(f, t, self.lanes, self.high, wide)]
+        if self.more < self.blocks:
+            kernels.append(tap_kernel(f, t, self.lanes, self.high - 1, wide))
+        each = range(len(s.phases[0]))
+        calls = []
+        for j in range(self.steps):
+            count = self.pick(phase, [s.taps(i, j) for i in each])
+            table = self.pick(phase, [tables[i, j] for i in each])
+            calls.append((f.offset(self.table, table, "i32"), count, table * (s.outputs * s.groups)))
+        with f.loop(*blocks) as block:
+            b = block.index
+            first = f.binary("smin", b, f.index(self.more)) + b * (self.high - 1) if len(kernels) > 1 else b * self.high
+            for j, (table, count, at) in enumerate(calls):
+                weights = f.offset(self.weights, at + (group * s.outputs + first) * count, t)
+                sums = f.offset(self.sums, j * self.machine.registers * self.lanes, t)
+                args = [image, table, weights, sums, count, f.index(between)]
+                if len(kernels) == 1:
+                    f.call(kernels[0], "void", *args)
+                else:
+                    with f.when(b < self.more):
+                        f.call(kernels[0], "void", *args)
+                    with f.when(b >= self.more):
+                        f.call(kernels[1], "void", *args)
+            high = f.index(self.high)
+            if len(kernels) > 1:
+                high = f.select(b < self.more, high, f.index(self.high - 1))
+            with f.loop(0, high if len(kernels) > 1 else self.high) as row, f.loop(0, wide) as v:
+                k = group * s.outputs + first + row.index
+                at = f.offset(self.sums, (row.index * wide + v.index) * self.lanes, t)
+                down, right = (v.index, f.index(0)) if self.down else (f.index(0), v.index * self.lanes)
+                self.hand_over(n, k, (y + down) * len(s.phases[0]) + phase, x + right, at)
+
+    def hand_over(self, n, k, y, x, at):
+        """Give finished sums away; those of the phases of a row are woven together before."""
+        f, t, lanes, steps = self.f, self.t, self.lanes, self.steps
+        read = [f.load(self.vt, f.offset(at, j * self.machine.registers * lanes, t)) for j in range(steps)]
+        if steps == 1:
+            self.give(n, k, y, x, read[0])
+            return
+        woven = f.stack(t, steps * lanes)
+        if steps == 2:
+            for half in (0, 1):
+                order = [lane + j * lanes for lane in range(half * lanes // 2, (half + 1) * lanes // 2) for j in (0, 1)]
+                f.store(f.shuffle(*read, order), f.offset(woven, half * lanes, t))
+        else:
+            for j, v in enumerate(read):
+                for lane in range(lanes):
+                    f.store(f.lane(v, lane), woven, lane * steps + j)
+        with f.loop(0, steps) as turn:
+            v = f.load(self.vt, f.offset(woven, turn.index * lanes, t))
+            self.give(n, k, y, x * steps + turn.index * lanes, v)
+
+    def give(self, n, k, y, x, v):
+        """Hand over a vector, or what of it is inside the row."""
+        f, lanes, width = self.f, self.lanes, self.windows.width
+        rest = width % lanes
+        if width == lanes or (not rest and self.steps == 1):
+            with f.when(x < width) if self.steps > 1 else contextlib.nullcontext():
+                self.finish(n, k, y, x, v, lanes)
+            return
+        if width > lanes:
+            with f.when(x <= width - lanes):
+                self.finish(n, k, y, x, v, lanes)
+        if rest:
+            with f.when(x.equals(width - rest)):
+                self.finish(n, k, y, x, v, rest)
+
+
+def _pointwise_scratch(machine, t, c, outputs, inputs):
+    return scratch_size(machine, t, outputs, c.pixels, inputs, Strided(None, inputs, 1), Strided(None, c.pixels, 1))
+
+
+def _pointwise(f, machine, t, c, source, w, outputs, inputs, strides, finish, scratch, share):
+    """Windows of one pixel: a matrix product for each image and group."""
+    images, groups, within = (0, c.batch), (0, c.groups), None
+    if share and c.batch >= 4:
+        images = share(c.batch)
+    elif share and c.groups >= 4:
+        groups = share(c.groups)
+    else:
+        within = share
+    with f.loop(*images) as image, f.loop(*groups) as group:
+        n, g = image.index, group.index
+        a = f.offset(w, g * (outputs * inputs), t)
+        b = f.offset(source, (n * c.groups + g) * (inputs * c.pixels), t)
+
+        def give(i, j, v, valid):
+            finish(n, g * outputs + i, f.index(0), j, v, valid)
+
+        product(
+            f, machine, t, outputs, c.pixels, inputs, Strided(a, *strides), Strided(b, c.pixels, 1), give, scratch,
+            share=within, long_finish=True,
+        )  # fmt: skip
+
+
+# --- gradient by the weights ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """How the gradient by the weights is cut: images are gone through some at a time, each thread all of them."""
+
+    machine: Machine
+    t: str
+    c: Convolution
+
+    @cached_property
+    def image(self):
+        """One group of an image."""
+        placed = _forward_windows(self.c).image
+        return Placed(self.c.group_inputs, *(getattr(placed, x) for x in (
+            "height", "width", "top", "left", "rows", "columns", "step", "used"
+        )))  # fmt: skip
+
+    @property
+    def taps(self):
+        return self.c.group_inputs * self.c.window
+
+    @cached_property
+    def together(self):
+        """Images whose pixels make up one block of depth: enough for the sums to stay in registers for a while."""
+        return max(i for i in range(1, self.c.batch + 1) if self.c.batch % i == 0 and (i == 1 or i * self.c.pixels <= 256))
+
+    def blocks(self, prepare=None):
+        c = self.c
+        size = c.outputs * c.pixels
+        count = c.batch // self.together
+        return Blocks(count, self.together * c.pixels, self.together * size, self.together, size, prepare)
+
+    @property
+    def distance(self):
+        """Elements from one placed image to the next."""
+        return aligned(self.image.elements(self.machine.lanes(self.t)) * SIZES[self.t]) // SIZES[self.t]
+
+    def pieces(self):
+        """Bytes of scratch: placed images, table, what the product needs."""
+        c = self.c
+        of_product = scratch_size(
+            self.machine, self.t, c.group_outputs, self.taps, c.batch * c.pixels, Strided(None, c.pixels, 1),
+            Panels(lambda *_: None), self.blocks(),
+        )  # fmt: skip
+        return self.together * self.distance * SIZES[self.t], aligned(self.taps * 4), of_product
+
+
+def weight_grad_scratch(machine: Machine, t: str, c: Convolution):
+    """Bytes of scratch that each thread needs for `weight_grad`."""
+    return sum(_Weights(machine, t, c).pieces())
+
+
+def weight_grad(
+    f: Function,
+    machine: Machine,
+    t: str,
+    c: Convolution,
+    x,
+    g,
+    finish: Callable[[Value, Value, Value, int], None],
+    scratch,
+    share: Share = None,
+):
+    """Write the gradient by the weights, from images `x` and the gradient `g` by the output.
+
+    `finish(k, j, vector, valid)` gets each finished vector once: the first `valid` lanes belong to output k, from place j
+    on of its weights as they stand in memory. Threads share outputs or weights, never images, so no sums are left to do.
+    """
+    plan = _Weights(machine, t, c)
+    lanes = machine.lanes(t)
+    image_size, table_size, _ = plan.pieces()
+    table, rest = f.offset(scratch, image_size), f.offset(scratch, image_size + table_size)
+    image = plan.image
+    f.clear(scratch, image_size)
+    list_taps(
+        f, t, table, channels=c.group_inputs, plane=image.plane, rows=(c.rows, 0, c.dilation[0]), row=image.row,
+        columns=(c.columns, 0, c.dilation[1]), step=image.step, phase=image.phase,
+    )  # fmt: skip
+    whole = c.height * c.width
+    groups, within = (0, c.groups), share
+    if share and c.groups >= 4:
+        groups, within = share(c.groups), None
+    with f.loop(*groups) as turn:
+        group = turn.index
+
+        def prepare(block):
+            with f.loop(0, plan.together) as i:
+                n = block * plan.together + i.index
+                source = f.offset(x, (n * c.inputs + group * c.group_inputs) * whole, t)
+                image.write(f, t, lanes, source, f.offset(scratch, i.index * plan.distance, t))
+
+        def fill(_, j, valid, target):
+            with f.loop(0, plan.together) as i:
+                at = f.offset(target, i.index * (c.pixels * len(valid) * lanes), t)
+                placed = f.offset(scratch, i.index * plan.distance, t)
+                fill_windows(
+                    f, t, lanes, placed, table, at, first=j, taps=plan.taps, vectors=len(valid), rows=c.out_height,
+                    width=c.out_width, row=image.row * c.stride[0],
+                )  # fmt: skip
+
+        def give(i, j, v, valid):
+            finish(group * c.group_outputs + i, j, v, valid)
+
+        product(
+            f, machine, t, c.group_outputs, plan.taps, c.batch * c.pixels,
+            Strided(f.offset(g, group * (c.group_outputs * c.pixels), t), c.pixels, 1), Panels(fill), give, rest,
+            share=within, split="columns" if plan.taps >= 8 * lanes else None, long_finish=True, blocks=plan.blocks(prepare),
+        )  # fmt: skip

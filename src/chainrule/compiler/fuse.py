@@ -1,0 +1,622 @@
+"""Which steps run together: a graph becomes a list of kernels, and what passes between them stands in memory."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..core.graph import Constant, Graph, Step, Var
+from ..core.lowering import Map, Reduce
+from ..ops.indexing import _where_arrays_go, result_shape
+from .expressions import ZERO, Affine, Axis, Expressions, NeedsBuffer, Node, along, read_at, shape_of, strides_of
+from .loops import Root, nodes_under
+
+VIEWS = {"reshape", "transpose", "broadcast_to", "flip", "index", "gather", "astype", "constant"}
+PIECES = {"pad", "concatenate", "index_set", "index_add"}
+PRODUCTS = {"matmul"}
+SMALL = 4096  # a product of fewer multiplications than this may be part of other kernels
+
+
+@dataclass
+class Kernel:
+    """Steps that run together.
+
+    kind     loops: expressions over shared axes; product: a matrix product and what is done with its result;
+             pieces: parts of one array, written one after the other; other kinds are lowerings of single steps
+    vars     what it leaves in memory
+    reads    ids of the variables that it reads from memory
+    """
+
+    kind: str
+    vars: list[Var]
+    reads: set = field(default_factory=set)
+    roots: list[Root] = field(default_factory=list)
+    step: Step | None = None
+    detail: Any = None
+    axes: tuple = ()
+
+    @property
+    def work(self):
+        """About how many additions it costs."""
+        if self.kind == "product":
+            return 0.1 * self.detail.size
+        total = 0.0
+        for r in self.roots:
+            total = max(total, math.prod(a.size for a in r.axes) * (1 + r.node.weight))
+        return total
+
+
+@dataclass
+class Product:
+    """A matrix product as strided operands: (operand, offset, stride of rows, stride of columns, strides of the batch)."""
+
+    var: Var
+    batch: tuple
+    m: int
+    n: int
+    k: int
+    x: tuple
+    y: tuple
+    swapped: bool = False
+    axes: tuple = ()
+
+    @property
+    def size(self):
+        return math.prod(a.size for a in self.batch) * self.m * self.n * self.k
+
+
+class Fuser:
+    """Splits a graph into kernels.
+
+    Parameters
+    ----------
+    graph : Graph
+    native : function of a step that says whether it can become machine code
+    special : function of a step that gives the kind of a kernel for steps with an emitter of their own, or None
+    """
+
+    def __init__(self, graph: Graph, native: Callable, special: Callable):
+        self.graph, self.special = graph, special
+        self.makers = {v.id: s for s in graph.steps for v in s.outputs}
+        self.native_cache: dict = {}
+        self.is_native = native
+        self.inputs = {i.var.id for i in graph.inputs}
+        self.wanted = {o.id for o in (*graph.outputs, *(u.value for u in graph.updates)) if isinstance(o, Var)}
+        self.wanted |= {g.var.id for g in graph.guards if isinstance(g.var, Var)}
+        self.stored: set = set(self.inputs)
+        self.position = {v.id: n for n, s in enumerate(graph.steps) for v in s.outputs}
+        self.views: dict = {}
+
+    def native(self, step):
+        key = id(step)
+        if key not in self.native_cache:
+            self.native_cache[key] = self.is_native(step)
+        return self.native_cache[key]
+
+    # --- what stands in memory --------------------------------------------------------------------------------------------
+
+    def run(self):
+        """The kernels, in an order in which they can run."""
+        for step in self.graph.steps:
+            kind = self.kind(step)
+            for v in step.outputs:
+                if v.id in self.wanted or kind != "loops":
+                    self.stored.add(v.id)
+            if kind not in ("loops", "product", "pieces"):
+                self.stored.update(x.id for x in step.inputs if isinstance(x, Var))
+        for _ in range(10_000):
+            try:
+                kernels = self.attempt()
+            except NeedsBuffer as e:
+                assert e.var.id not in self.stored, f"{e.var} cannot be read in the way it is asked for"
+                self.stored.add(e.var.id)
+                continue
+            more = self.repeated(kernels)
+            if not more:
+                return kernels
+            self.stored |= more
+        raise AssertionError("fusion does not come to an end")
+
+    def kind(self, step):
+        if not self.native(step):
+            return "call"
+        special = self.special(step)
+        if special is not None:
+            return special
+        if step.row.name in PIECES:
+            return "pieces"
+        if step.row.name in PRODUCTS and self.is_large(step):
+            return "product"
+        return "loops"
+
+    @staticmethod
+    def is_large(step):
+        x, y = (shape_of(o) for o in step.inputs)
+        out = step.outputs[0].aval.shape
+        return math.prod(out) * x[-1] >= SMALL and min(x[-1], out[-1], out[-2]) > 0 and len(x) >= 2 and len(y) >= 2
+
+    def attempt(self):
+        kernels = []
+        for step in self.graph.steps:
+            kept = [v for v in step.outputs if v.id in self.stored]
+            if not kept:
+                continue
+            kind = self.kind(step)
+            if kind == "loops":
+                kernels.append(self.loops(kept))
+            elif kind == "product":
+                kernels.append(self.product(step))
+            elif kind == "pieces":
+                kernels.append(self.pieces(step))
+            else:
+                reads = {x.id for x in step.inputs if isinstance(x, Var)}
+                kernels.append(Kernel(kind, list(step.outputs), reads, step=step))
+        return self.merge(kernels)
+
+    def repeated(self, kernels):
+        """Variables that several kernels would compute, or one kernel again and again, at more cost than keeping them."""
+        more = set()
+        for kernel in kernels:
+            for root in kernel.roots:
+                for node in nodes_under([root.node]):
+                    if node.kind != "reduce" or node.weight < 8:
+                        continue
+                    needed = 1
+                    for n, axis in enumerate(root.axes):
+                        if axis in node.axes:
+                            needed = n + 1
+                    runs = math.prod(a.size for a in root.axes[:needed]) if node.axes else 1
+                    own = math.prod(a.size for a in node.axes)
+                    var = kernel.detail_origin.get(node.id) if hasattr(kernel, "detail_origin") else None
+                    if var is not None and runs > own and var.id not in self.stored:
+                        more.add(var.id)
+        seen: dict = {}
+        for k, kernel in enumerate(kernels):
+            for var_id, node in getattr(kernel, "expanded", {}).items():
+                if node.weight >= 8 and var_id not in self.stored:
+                    seen.setdefault(var_id, set()).add(k)
+        several = {v for v, ks in seen.items() if len(ks) > 1}
+        if several and not more:
+            # Only those that come first: others may then be cheap.
+            first = min(self.position[v] for v in several)
+            more |= {v for v in several if self.position[v] <= first + 4}
+        return more
+
+    # --- building kernels -------------------------------------------------------------------------------------------------
+
+    def expressions(self, own=()):
+        return Recording(self.makers, self.stored - set(own), self.native)
+
+    def loops(self, variables, given=None):
+        """One kernel that computes all of these; raises NeedsBuffer if one reads another other than at its own place."""
+        variables = sorted(variables, key=lambda v: self.position[v.id])
+        own = {v.id for v in variables}
+        ex = self.expressions(own)
+        longest = max((sizes(v) for v in variables), key=len)
+        axes = tuple(Axis(n) for n in longest)
+        roots = []
+        if given is not None:
+            axes = given(ex, axes)
+        for v in variables:
+            index = place_of(v, axes)
+            step = self.makers[v.id]
+            node = ex.inside[v.id][1] if v.id in ex.inside else ex.step(step, v, index)
+            ex.inside[v.id] = (index, node)
+            roots.append(root_of(v, node, axes))
+        kernel = Kernel("loops", variables, reads_of(roots), roots, axes=axes)
+        kernel.expanded = ex.expanded  # type: ignore[attr-defined]
+        kernel.detail_origin = ex.origin  # type: ignore[attr-defined]
+        return kernel
+
+    def pieces(self, step):
+        """Parts of one array, each written where it belongs."""
+        (out,) = step.outputs
+        ex = self.expressions([out.id])
+        shape, name = out.aval.shape, step.row.name
+        roots: list = []
+
+        def fill(node_at):
+            axes = tuple(Axis(n) for n in shape if n != 1)
+            index = place_of(out, axes)
+            roots.append(root_of(out, node_at(index), axes))
+
+        def part(operand, part_shape, place, mode="set"):
+            axes = tuple(Axis(n) for n in part_shape)
+            index = tuple(along(a) for a in axes)
+            own = shape_of(operand)
+            tail = index[len(index) - len(own) :] if len(own) <= len(index) else (ZERO,) * (len(own) - len(index)) + index
+            node = ex.at(operand, tuple(ZERO if n == 1 else i for n, i in zip(own, tail, strict=True)))
+            where = place(index)
+            if where is None:
+                raise NotAffine
+            roots.append(scattered(out, node, tuple(a for a in axes if a.size != 1), where, mode))
+
+        if name == "concatenate":
+            axis, start = step.params["axis"], 0
+            for operand, n in zip(step.inputs, step.params["sizes"], strict=True):
+                s = start
+                if n:
+                    part(operand, shape_of(operand), lambda i, s=s: (*i[:axis], i[axis] + s, *i[axis + 1 :]))
+                start += n
+        elif name == "pad":
+            dtype = out.aval.dtype
+            fill(lambda index: ex.number(dtype.type(0)))
+            (x,) = step.inputs
+            widths = step.params["widths"]
+            part(x, shape_of(x), lambda i: tuple(a + lo for a, (lo, _) in zip(i, widths, strict=True)))
+        else:
+            x, v, *arrays = step.inputs
+            key = step.params["key"]
+            fill(lambda index: ex.at(x, index))
+            if arrays:
+                selected, reader = self.selected(step, ex, arrays)
+            else:
+                selected = np.shape(np.broadcast_to(np.zeros(()), shape)[key])
+                reader = lambda index: read_at(key, shape, list(index))[0]  # noqa: E731
+            extra = len(shape_of(v)) - len(selected)
+            part_shape = selected if extra <= 0 else selected
+            part(v, part_shape, reader, "add" if name == "index_add" else "set")
+        kernel = Kernel("pieces", [out], reads_of(roots), roots, step=step)
+        kernel.expanded = ex.expanded  # type: ignore[attr-defined]
+        kernel.detail_origin = ex.origin  # type: ignore[attr-defined]
+        return kernel
+
+    def selected(self, step, ex, arrays):
+        """(shape of x[key], its index -> index into x), for keys with index arrays."""
+        key, shape = step.params["key"], step.outputs[0].aval.shape
+        parts = key if isinstance(key, tuple) else (key,)
+        shapes = [shape_of(a) for a in arrays]
+        selected = result_shape(shape, key, shapes)
+        before = _where_arrays_go(parts, len(shape)) or 0
+        n = len(np.broadcast_shapes(*shapes))
+
+        def reader(index):
+            shared, others = index[before : before + n], [*index[:before], *index[before + n :]]
+            found = []
+            for a, own in zip(arrays, shapes, strict=True):
+                tail = shared[n - len(own) :]
+                found.append(ex.at(a, tuple(ZERO if m == 1 else i for m, i in zip(own, tail, strict=True))))
+            return read_at(parts, shape, others, iter(found), ex.bounded)[0]
+
+        return selected, reader
+
+    def product(self, step):
+        """A matrix product whose operands stand in memory in rows and columns of even spacing."""
+        x, y = step.inputs
+        (out,) = step.outputs
+        ex = self.expressions([out.id])
+        shape = out.aval.shape
+        m, n, k = shape[-2], shape[-1], shape_of(x)[-1]
+        batch = tuple(Axis(s) for s in shape[:-2])
+        row, column, depth = Axis(m), Axis(n), Axis(k)
+        operands = []
+        for operand, last in ((x, (row, depth)), (y, (depth, column))):
+            own = shape_of(operand)
+            index = (*(along(a) for a in batch), *(along(a) for a in last))[len(batch) + 2 - len(own) :]
+            index = tuple(ZERO if s == 1 else i for s, i in zip(own, index, strict=True))
+            node = ex.at(operand, index)
+            if node.kind != "load" or node.args or node.dtype != out.aval.dtype:
+                if isinstance(operand, Constant) or operand.id in self.stored:
+                    raise NotAffine
+                raise NeedsBuffer(operand)
+            source, offset = node.data
+            terms = dict(offset.terms)
+            operands.append(
+                (source, offset.const, terms.get(last[0], 0), terms.get(last[1], 0), tuple(terms.get(a, 0) for a in batch))
+            )
+        detail = Product(out, batch, m, n, k, operands[0], operands[1])
+        reads = {source.id for source, *_ in operands if isinstance(source, Var)}
+        kernel = Kernel("product", [out], reads, [], step=step, detail=detail)
+        kernel.product_reads = set(reads)  # type: ignore[attr-defined]
+        self.finish_product(kernel, [out])
+        return kernel
+
+    def finish_product(self, kernel, variables):
+        """Let a product's kernel also compute `variables`, each where an element of the product is at hand."""
+        detail = kernel.detail
+        variables = sorted(variables, key=lambda v: self.position[v.id])
+        own = {v.id for v in variables}
+        ex = self.expressions(own | {detail.var.id})
+        natural = (*(a.size for a in detail.batch), detail.m, detail.n)
+        others = [v for v in variables if v.id != detail.var.id]
+        swapped = False
+        axes = (*detail.batch, Axis(detail.m), Axis(detail.n))
+        if others:
+            probe = Probe(self.makers, self.stored - own - {detail.var.id}, self.native, detail.var)
+            probe_axes = tuple(Axis(n) for n in sizes(others[0]))
+            probe.step(self.makers[others[0].id], others[0], place_of(others[0], probe_axes))
+            if len(probe.places) != 1:
+                raise NeedsBuffer(detail.var)
+            (place,) = probe.places
+            kinds = orientation(place, probe_axes, natural)
+            if kinds is None:
+                raise NeedsBuffer(detail.var)
+            swapped = kinds == "swapped"
+        if swapped:
+            axes = (*detail.batch, Axis(detail.n), Axis(detail.m))
+        all_axes = tuple(a for a in axes if a.size != 1)
+        row, column = axes[-2:]
+        index = (*(along(a) for a in detail.batch), *((along(column), along(row)) if swapped else (along(row), along(column))))
+        given = ex.node("given", detail.var, (), frozenset(all_axes), detail.var.aval.dtype, detail.var.id)
+        ex.inside[detail.var.id] = (index, given)
+        roots = []
+        for v in variables:
+            if v.id == detail.var.id:
+                roots.append(offset_root(v, given, axes, index))
+                continue
+            if tuple(sizes(v)) != tuple(a.size for a in all_axes):
+                raise NeedsBuffer(detail.var)
+            at = place_of(v, all_axes)
+            node = ex.step(self.makers[v.id], v, at)
+            if node.folds:
+                raise NeedsBuffer(v)
+            ex.inside[v.id] = (at, node)
+            roots.append(root_of(v, node, all_axes))
+        kernel.vars, kernel.roots, detail.swapped, detail.axes = variables, roots, swapped, axes
+        kernel.reads = reads_of(roots) | kernel.product_reads
+        kernel.expanded, kernel.detail_origin = ex.expanded, ex.origin
+        kernel.given = given
+
+    # --- putting kernels together -----------------------------------------------------------------------------------------
+
+    def merge(self, kernels):
+        """Kernels that share loops and data become one."""
+        n = len(kernels)
+        maker = {v.id: k for k, kernel in enumerate(kernels) for v in kernel.vars}
+        direct = [{maker[r] for r in kernel.reads if r in maker} for kernel in kernels]
+        before = [0] * n  # bit sets of all kernels that must have run
+        for k in range(n):
+            for d in direct[k]:
+                before[k] |= before[d] | 1 << d
+        alive: dict = dict(enumerate(kernels))
+        order = list(range(n))
+        by_read: dict = {}
+        groups: list = []
+        for k in order:
+            kernel = kernels[k]
+            merged_into = None
+            if kernel.kind == "loops":
+                candidates = []
+                for r in sorted(kernel.reads):
+                    if r in maker:
+                        candidates.append(maker[r])
+                    candidates.extend(by_read.get(r, ()))
+                if kernel.work < 64 and groups:
+                    candidates.extend(groups[-3:])
+                seen = set()
+                for c in sorted(set(candidates), reverse=True)[:12]:
+                    if c in seen or c == k or c not in alive:
+                        continue
+                    seen.add(c)
+                    if self.try_merge(alive, c, k, before):
+                        merged_into = c
+                        break
+            if merged_into is not None:
+                c = merged_into
+                for v in kernel.vars:
+                    maker[v.id] = c
+                joint = (before[c] | before[k]) & ~(1 << c)
+                before[c] = joint
+                for d in alive:
+                    if d != c and (before[d] >> k & 1 or before[d] >> c & 1):
+                        before[d] |= joint | 1 << c
+                        before[d] &= ~(1 << k)
+                del alive[k]
+                target = c
+            else:
+                groups.append(k)
+                target = k
+            for r in alive[target].reads:
+                by_read.setdefault(r, set()).add(target)
+        return self.ordered(self.pruned(list(alive.values())))
+
+    def try_merge(self, alive, c, k, before):
+        """Make kernel `k` part of `c`, if nothing that runs between them stands against it."""
+        a, b = alive[c], alive[k]
+        if a.kind not in ("loops", "product"):
+            return False
+        path = before[k] & ~(1 << c)
+        d = 0
+        while path:
+            if path & 1 and before[d] >> c & 1:
+                return False
+            path >>= 1
+            d += 1
+        if before[c] >> k & 1:
+            return False
+        try:
+            if a.kind == "product":
+                saved = (a.vars, a.roots, a.detail.swapped, a.detail.axes, a.reads, a.expanded, a.detail_origin, a.given)
+                if not (b.reads & {v.id for v in a.vars}) or len(a.vars) + len(b.vars) > 12:
+                    return False
+                try:
+                    self.finish_product(a, [*a.vars, *b.vars])
+                except BaseException:
+                    a.vars, a.roots, a.detail.swapped, a.detail.axes, a.reads, a.expanded, a.detail_origin, a.given = saved
+                    raise
+                return True
+            longest_a = max((sizes(v) for v in a.vars), key=len)
+            longest_b = max((sizes(v) for v in b.vars), key=len)
+            short, long = sorted((longest_a, longest_b), key=len)
+            if long[: len(short)] != short or (not short and long and math.prod(long) > 256):
+                return False
+            merged = self.loops([*a.vars, *b.vars])
+        except NeedsBuffer:
+            return False
+        if len(merged.reads) + len(merged.vars) > 60 or self.wasteful(merged):
+            return False
+        alive[c] = merged
+        return True
+
+    def wasteful(self, kernel):
+        """Whether a fold would run again for every element of a longer root."""
+        for root in kernel.roots:
+            for node in nodes_under([root.node]):
+                if node.kind == "reduce":
+                    needed = max((n + 1 for n, a in enumerate(root.axes) if a in node.axes), default=0)
+                    if math.prod(a.size for a in root.axes[:needed]) > max(1, math.prod(a.size for a in node.axes)):
+                        return True
+        return False
+
+    def pruned(self, kernels):
+        """Without storing what nobody reads."""
+        while True:
+            needed = set(self.wanted)
+            for kernel in kernels:
+                needed |= kernel.reads
+            changed = False
+            kept = []
+            for kernel in kernels:
+                if kernel.kind in ("loops", "product"):
+                    roots = [r for r in kernel.roots if r.var.id in needed]
+                    if not roots:
+                        changed = True
+                        continue
+                    if len(roots) < len(kernel.roots):
+                        kernel.roots = roots
+                        kernel.vars = [r.var for r in roots]
+                        kernel.reads = reads_of(roots) | getattr(kernel, "product_reads", set())
+                        changed = True
+                kept.append(kernel)
+            kernels = kept
+            if not changed:
+                return kernels
+
+    def ordered(self, kernels):
+        """In an order in which they can run, close to that of the program; first what decides about branches."""
+        maker = {v.id: k for k, kernel in enumerate(kernels) for v in kernel.vars}
+        place = [max(self.position[v.id] for v in kernel.vars) for kernel in kernels]
+        done, out = set(), []
+
+        def visit(k):
+            stack = [(k, False)]
+            while stack:
+                k, ready = stack.pop()
+                if k in done:
+                    continue
+                if ready:
+                    done.add(k)
+                    out.append(kernels[k])
+                    continue
+                stack.append((k, True))
+                for r in sorted(kernels[k].reads):
+                    if r in maker and maker[r] != k and maker[r] not in done:
+                        stack.append((maker[r], False))
+
+        for g in self.graph.guards:
+            if isinstance(g.var, Var) and g.var.id in maker:
+                visit(maker[g.var.id])
+        for k in sorted(range(len(kernels)), key=lambda k: place[k]):
+            visit(k)
+        return out
+
+
+class NotAffine(Exception):
+    """A step cannot be lowered in this form; NumPy does it."""
+
+
+class Recording(Expressions):
+    """Expressions that remember which variables they have unrolled, and which variable each fold is."""
+
+    def __init__(self, makers, stored, native):
+        super().__init__(makers, stored, native)
+        self.expanded: dict = {}
+        self.origin: dict = {}
+
+    def step(self, step, var, index):
+        """The element at `index` of a variable that this kernel computes."""
+        method = getattr(self, f"row_{step.row.name}", None)
+        if isinstance(step.row.lower, Map):
+            method = self._map
+        elif isinstance(step.row.lower, Reduce):
+            method = self._reduce
+        if method is None:
+            raise NotAffine
+        node = method(step, index)
+        self.origin.setdefault(node.id, var)
+        return node
+
+    def at(self, operand, index):
+        node = super().at(operand, index)
+        if isinstance(operand, Var) and operand.id not in self.stored and operand.id not in self.inside:
+            self.expanded.setdefault(operand.id, node)
+            self.origin.setdefault(node.id, operand)
+        return node
+
+
+class Probe(Recording):
+    """Finds out at which index a variable is read."""
+
+    def __init__(self, makers, stored, native, var):
+        super().__init__(makers, stored, native)
+        self.var, self.places = var, set()
+
+    def at(self, operand, index):
+        if isinstance(operand, Var) and operand.id == self.var.id:
+            self.places.add(tuple(index))
+            return self.number(1.0)
+        return super().at(operand, index)
+
+
+def orientation(place, axes, natural):
+    """Whether an array of shape `natural` is read at `place` row by row ('plain') or with its last two axes 'swapped'."""
+    if any(isinstance(i, Node) for i in place):
+        return None
+    order = []
+    for i, n in zip(place, natural, strict=True):
+        if n == 1:
+            continue
+        if i.const or len(i.terms) != 1 or i.terms[0][1] != 1 or i.terms[0][0].size != n:
+            return None
+        order.append(i.terms[0][0])
+    if tuple(order) == tuple(axes):
+        return "plain"
+    if len(order) >= 2 and (*order[:-2], order[-1], order[-2]) == tuple(axes) and 1 not in natural[-2:]:
+        return "swapped"
+    return None
+
+
+def sizes(var):
+    """Lengths of the axes that have more than one element."""
+    return tuple(n for n in var.aval.shape if n != 1)
+
+
+def place_of(var, axes):
+    """The index of `var` where the loops over its axes stand."""
+    rest = iter(axes)
+    return tuple(along(next(rest)) if n != 1 else ZERO for n in var.aval.shape)
+
+
+def root_of(var, node, axes):
+    index = place_of(var, axes)
+    own = tuple(axes[: len(sizes(var))])
+    return offset_root(var, node, own, index)
+
+
+def offset_root(var, node, axes, index):
+    offset = Affine(0)
+    for i, n in zip(index, strides_of(var.aval.shape), strict=True):
+        offset = offset + i.times(n)
+    return Root(var, tuple(a for a in axes if a.size != 1), node, offset)
+
+
+def scattered(var, node, axes, where, mode):
+    """A root that writes to `where`, an index that may be found while running."""
+    offset, found, strides = Affine(0), [], []
+    for i, n in zip(where, strides_of(var.aval.shape), strict=True):
+        if isinstance(i, Node):
+            found.append(i)
+            strides.append(n)
+        else:
+            offset = offset + i.times(n)
+    root = Root(var, axes, node, offset)
+    root.found, root.strides, root.mode = tuple(found), tuple(strides), mode
+    return root
+
+
+def reads_of(roots):
+    """Ids of the variables that these expressions read from memory."""
+    tops = [r.node for r in roots] + [n for r in roots for n in r.found]
+    return {n.data[0].id for n in nodes_under(tops) if n.kind == "load" and isinstance(n.data[0], Var)}

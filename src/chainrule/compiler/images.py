@@ -1,0 +1,200 @@
+"""Functions in native code that convolutions of a module share: they place images, list windows and sum over them.
+
+Everything about the shape of an image is an argument, so that each is compiled once, whatever the number of layers.
+"""
+
+from .kernels import transpose
+from .llvm import Function, Value, vector
+
+
+def _function(f, name, pointers, numbers):
+    """A new function of pointers and i64 numbers, and its arguments; None if the module has it."""
+    if any(g.name == name for g in f.module.functions):
+        return None, []
+    args = [("ptr", p) for p in pointers] + [("i64", x) for x in numbers]
+    g = Function(f.module, name, args, linkage="internal", attributes="nounwind noinline")
+    return g, list(g.arguments.values())
+
+
+def _call(f, name, *args):
+    f.call(name, "void", *(x if isinstance(x, Value) else f.index(x) for x in args))
+
+
+def place(f, t, n, source, target, *, channels, plane, rows, width, row, to_plane, to_row, step, phase_row):
+    """Copy `rows` x `width` pixels of each channel, planes and rows so far apart, to a wider image.
+
+    With `step` > 1, columns 0, step, 2 step ... go one beside the other, and so on for columns 1, step + 1 ...: to places
+    `phase_row[q]` after the start of a row.
+    """
+    if step == 1:
+        name = _place_rows(f, t, n)
+        target = f.offset(target, phase_row[0], t)
+        _call(f, name, source, target, channels, plane, rows, width, row, to_plane, to_row)
+        return
+    name = _place_columns(f, t, n, 2 if step == 2 else 0)
+    for q, at in enumerate(phase_row):
+        count = -(-(width - q) // step)
+        if at is not None and count > 0:
+            there, here = f.offset(target, at, t), f.offset(source, q, t)
+            _call(f, name, here, there, channels, plane, rows, count, row, to_plane, to_row, step)
+
+
+def _place_rows(f, t, n):
+    name = f"place_{t}_{n}"
+    g, args = _function(
+        f, name, ["source", "target"], ["channels", "plane", "rows", "width", "row", "to_plane", "to_row"]
+    )  # fmt: skip
+    if g is None:
+        return name
+    source, target, channels, plane, rows, width, row, to_plane, to_row = args
+    vt = vector(t, n)
+    with g.loop(g.index(0), channels) as c, g.loop(g.index(0), rows) as y:
+        here = g.offset(source, c.index * plane + y.index * row, t)
+        there = g.offset(target, c.index * to_plane + y.index * to_row, t)
+        whole = width - width % n
+        with g.loop(g.index(0), whole, n) as x:
+            g.store(g.load(vt, g.offset(here, x.index, t)), g.offset(there, x.index, t))
+        rest = g.choose(width < n, lambda: [whole], lambda: [width])[0]
+        with g.when(rest > whole):
+            # What is left of a long row is copied with a vector that ends where the row does.
+            last = width - n
+            g.store(g.load(vt, g.offset(here, last, t)), g.offset(there, last, t))
+        with g.loop(rest, width) as x:
+            g.store(g.load(t, here, x.index), there, x.index)
+    g.give()
+    return name
+
+
+def _place_columns(f, t, n, step):
+    """Copy every `step`th column; by vectors if that is known to be 2."""
+    name = f"place_{t}_{n}_step{step or ''}"
+    names = ["channels", "plane", "rows", "count", "row", "to_plane", "to_row", "step"]
+    g, args = _function(f, name, ["source", "target"], names)
+    if g is None:
+        return name
+    source, target, channels, plane, rows, count, row, to_plane, to_row, apart = args
+    vt = vector(t, n)
+    with g.loop(g.index(0), channels) as c, g.loop(g.index(0), rows) as y:
+        here = g.offset(source, c.index * plane + y.index * row, t)
+        there = g.offset(target, c.index * to_plane + y.index * to_row, t)
+        whole = g.index(0)
+        if step == 2:
+            # The last number a pair of vectors reads is not part of any window: one vector less, and no harm is done.
+            whole = g.binary("smax", (count - 1) - (count - 1) % n, g.index(0))
+            with g.loop(g.index(0), whole, n) as x:
+                p = g.offset(here, x.index * 2, t)
+                pair = g.load(vt, p), g.load(vt, g.offset(p, n, t))
+                g.store(g.shuffle(*pair, range(0, 2 * n, 2)), g.offset(there, x.index, t))
+        with g.loop(whole, count) as x:
+            g.store(g.load(t, here, x.index * apart), there, x.index)
+    g.give()
+    return name
+
+
+def list_taps(f, t, table, *, channels, plane, rows, row, columns, column, step, phase):
+    """Write where, from its first pixel, a window finds each of its numbers: i32, over channels, rows and columns.
+
+    `rows` and `columns` are (how many, the first, what to add); `row` and `phase` are the sizes of a row and of its phases.
+    """
+    name = "list_taps"
+    names = ["channels", "plane", "rows", "y", "dy", "row", "columns", "x", "dx", "step", "phase"]
+    g, args = _function(f, name, ["table"], names)
+    if g is not None:
+        at, channels_, plane_, rows_, y_, dy_, row_, columns_, x_, dx_, step_, phase_ = args
+        with g.loop(g.index(0), channels_) as c, g.loop(g.index(0), rows_) as i, g.loop(g.index(0), columns_) as j:
+            y, x = y_ + i.index * dy_, x_ + j.index * dx_
+            where = c.index * plane_ + y * row_ + x % step_ * phase_ + x // step_
+            k = (c.index * rows_ + i.index) * columns_ + j.index
+            g.store(g.cast("trunc", where, "i32"), at, k)
+        g.give()
+    _call(f, name, table, channels, plane, *rows, row, *columns, step, phase)
+
+
+def pack_taps(f, t, w, target, *, outputs, high, more, to_output, channels, to_channel, rows, columns):
+    """Copy weights so that a block of output channels is contiguous: over blocks, channels, rows, columns, then the block.
+
+    The first `more` blocks have `high` outputs, the others one less. `rows` and `columns` are (how many, place of the
+    first, what to add).
+    """
+    name = f"pack_taps_{t}"
+    names = ["outputs", "high", "more", "output", "channels", "channel", "rows", "r0", "dr", "columns", "s0", "ds"]
+    g, args = _function(f, name, ["w", "target"], names)
+    if g is not None:
+        w_, to, outputs_, high_, more_, output_, channels_, channel_, rows_, r0, dr, columns_, s0, ds = args
+        edge = more_ * high_
+        count = channels_ * rows_ * columns_
+        with g.loop(g.index(0), outputs_) as m, g.loop(g.index(0), channels_) as c:
+            k = m.index
+            low = k < edge
+            size = g.select(low, high_, high_ - 1)
+            lane = g.select(low, k, k - edge) % size
+            here = g.offset(w_, k * output_ + c.index * channel_, t)
+            there = g.offset(to, (k - lane) * count + lane + c.index * (rows_ * columns_) * size, t)
+            with g.loop(g.index(0), rows_) as i, g.loop(g.index(0), columns_) as j:
+                x = g.load(t, here, r0 + i.index * dr + s0 + j.index * ds)
+                g.store(x, there, (i.index * columns_ + j.index) * size)
+        g.give()
+    _call(f, name, w, target, outputs, high, more, to_output, channels, to_channel, *rows, *columns)
+
+
+def tap_kernel(f, t, n, high, width):
+    """A function that sums windows times weights: `high` outputs at `width` vectors of pixels, so far `between`."""
+    name = f"taps_{t}_{high}x{width}x{n}"
+    g, args = _function(f, name, ["image", "table", "weights", "sums"], ["count", "between"])
+    if g is None:
+        return name
+    image, table, weights, at, count, between = args
+    vt, size = vector(t, n), high * width
+    images = [g.offset(image, between * v, t) for v in range(width)]
+    sets = 2 if size <= 7 else 1
+
+    def body(k, several, sums):
+        sums = list(sums)
+        for d in range(several):
+            where = g.cast("sext", g.load("i32", table, k + d), "i64")
+            ys = [g.load(vt, g.offset(p, where, t)) for p in images]
+            p = g.offset(weights, (k + d) * high, t)
+            for r in range(high):
+                x = g.splat(g.load(t, p, r), n)
+                for v in range(width):
+                    s = d % sets * size + r * width + v
+                    sums[s] = g.fma(x, ys[v], sums[s])
+        return sums
+
+    main = count & -4
+    with g.loop(g.index(0), main, 4, [g.constant(vt, 0)] * (size * sets)) as turn:
+        turn.carried = body(turn.index, 4, turn.carried)
+    with g.loop(main, count, 1, turn.carried) as turn:
+        turn.carried = body(turn.index, 1, turn.carried)
+    sums = turn.carried
+    if sets == 2:
+        sums = [g.combine("fadd", x, y) for x, y in zip(sums[:size], sums[size:], strict=True)]
+    for s, x in enumerate(sums):
+        g.store(x, g.offset(at, s * n, t))
+    g.give()
+    return name
+
+
+def fill_windows(f, t, n, image, table, target, *, first, taps, vectors, rows, width, row):
+    """Pack the transpose of windows: for each pixel, what `vectors` * `n` taps from `first` on find there.
+
+    Writes up to `n` pixels too many after the last one.
+    """
+    name = f"fill_windows_{t}_{n}"
+    g, args = _function(f, name, ["image", "table", "target"], ["first", "taps", "vectors", "rows", "width", "row"])
+    if g is not None:
+        image_, table_, to, first_, taps_, vectors_, rows_, width_, row_ = args
+        vt = vector(t, n)
+        step = vectors_ * n
+        with g.loop(g.index(0), vectors_) as v:
+            starts = []
+            for lane in range(n):
+                which = g.binary("smin", first_ + v.index * n + lane, taps_ - 1)
+                starts.append(g.cast("sext", g.load("i32", table_, which), "i64"))
+            with g.loop(g.index(0), rows_) as y, g.loop(g.index(0), width_, n) as x:
+                p = g.offset(image_, y.index * row_ + x.index, t)
+                q = g.offset(to, (y.index * width_ + x.index) * step + v.index * n, t)
+                for d, found in enumerate(transpose(g, [g.load(vt, g.offset(p, s, t)) for s in starts])):
+                    g.store(found, g.offset(q, step * d, t))
+        g.give()
+    _call(f, name, image, table, target, first, taps, vectors, rows, width, row)

@@ -1,0 +1,134 @@
+"""How each kind of kernel is written."""
+
+import math
+
+from ..core.graph import Constant, Var
+from . import contract
+from .contract import Machine, Strided
+from .expressions import ZERO
+from .fuse import Fuser, NotAffine
+from .llvm import SIZES
+from .loops import Emitter, Level, memory_type, tops
+from .runtime import registers
+from .scalars import NoLowering, Number
+
+LONG = 10  # additions in what is done with a product, from which on it is written only once
+
+
+def machine():
+    return Machine(*registers())
+
+
+def special(step):
+    """The kind of kernel for a step with an emitter of its own; None for the others."""
+    return None
+
+
+def pieces_work(step):
+    """Whether the parts of an array that this step puts together can be written by loops."""
+    fuser = Fuser.__new__(Fuser)
+    fuser.makers, fuser.native_cache = {}, {}
+    fuser.stored = {x.id for x in step.inputs if isinstance(x, Var)}
+    fuser.native = lambda s: True  # type: ignore[method-assign]
+    try:
+        fuser.pieces(step)
+    except (NotAffine, NoLowering):
+        return False
+    return True
+
+
+# --- what kernels need ----------------------------------------------------------------------------------------------------
+
+
+def scratch(kernel):
+    """Bytes of memory that a kernel needs for itself."""
+    if kernel.kind == "product":
+        detail = kernel.detail
+        m, n, a, b = shape_of_product(detail, lambda operand: None)
+        return contract.scratch_size(machine(), memory_type(detail.var.aval.dtype), m, n, detail.k, a, b)
+    return 0
+
+
+def extra_operands(kernel):
+    """Operands that a kernel reads other than through expressions."""
+    if kernel.kind == "product":
+        return [kernel.detail.x[0], kernel.detail.y[0]]
+    return []
+
+
+def shape_of_product(detail, pointer_of):
+    """Rows, columns and operands of a product, transposed if that is how its result is used."""
+    a = Strided(pointer_of(detail.x), detail.x[2], detail.x[3])
+    b = Strided(pointer_of(detail.y), detail.y[2], detail.y[3])
+    return (detail.n, detail.m, b.T, a.T) if detail.swapped else (detail.m, detail.n, a, b)
+
+
+# --- writing them -----------------------------------------------------------------------------------------------------------
+
+
+def emit(kernel, emitter: Emitter, scratch):
+    """Write a kernel into the emitter's function."""
+    if kernel.kind == "loops":
+        emitter.kernel(kernel.roots)
+    elif kernel.kind == "pieces":
+        for root in kernel.roots:
+            emitter.kernel([root])
+    elif kernel.kind == "product":
+        emit_product(kernel, emitter, scratch)
+    else:
+        raise AssertionError(kernel.kind)
+
+
+def name_of(operand):
+    return id(operand) if isinstance(operand, Constant) else operand.id
+
+
+def emit_product(kernel, emitter, scratch):
+    """A matrix product, for each entry of its batch, and in registers what is done with its elements."""
+    f, detail = emitter.f, kernel.detail
+    dtype = detail.var.aval.dtype
+    t = memory_type(dtype)
+    outer = Level()
+    emitter.prepare(tops(kernel.roots), outer)
+
+    def batches(axes, level):
+        if axes:
+            axis, *rest = axes
+            with f.loop(0, axis.size) as turn:
+                deeper = Level(level)
+                deeper.open([axis], turn.index)
+                emitter.prepare(tops(kernel.roots), deeper)
+                batches(rest, deeper)
+            return
+        one(level)
+
+    def one(level):
+        def pointer(operand):
+            source, offset, _, _, strides = operand
+            p = f.offset(emitter.pointers[name_of(source)], offset, t)
+            for axis, stride in zip(detail.batch, strides, strict=True):
+                if stride and axis.size > 1:
+                    p = f.offset(p, level.indices[axis] * stride, t)
+            return p
+
+        m, n, a, b = shape_of_product(detail, pointer)
+        row, column = detail.axes[-2:]
+        lanes = machine().lanes(t)
+
+        def finish(i, j, x, valid):
+            deeper = Level(level)
+            deeper.open([row], i)
+            deeper.open([column], j)
+            deeper.vector = (column, lanes, None if valid == lanes else valid)
+            deeper.values[kernel.given.id] = Number(x, dtype)
+            emitter.prepare(tops(kernel.roots), deeper)
+            for root in kernel.roots:
+                emitter.store(root, deeper)
+
+        weight = sum(r.node.weight + 1 for r in kernel.roots)
+        contract.product(f, machine(), t, m, n, detail.k, a, b, finish, scratch, long_finish=weight >= LONG)
+
+    batches([a for a in detail.batch if a.size > 1], outer)
+
+
+__all__ = ["SIZES", "ZERO", "emit", "math", "scratch", "special"]

@@ -1,0 +1,350 @@
+"""A graph as one native program: kernels become functions of one module, called in turn by its entry function."""
+
+import functools
+import hashlib
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..core.graph import Constant, Graph, Var
+from ..core.lowering import Map, Reduce
+from . import products
+from .expressions import shape_of
+from .fuse import PIECES, VIEWS, Fuser, Kernel, NotAffine
+from .llvm import Function, Module
+from .loops import Emitter, memory_type, nodes_under
+from .memory import Plan, plan
+from .runtime import ARENA, FIXED, STATUS
+from .scalars import NoLowering, Number, Scalars, lower
+
+DONE, FAILED_CALL, OUT_OF_BOUNDS, FIRST_GUARD = 0, -1, -2, 1
+WORTH_THREADS = 20_000  # additions, about, below which one thread is faster than several
+
+
+# --- what can be native -------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _scalar_works(row, dtypes, numbers, params):
+    """Whether a Map row has machine code for arguments of these dtypes."""
+    module = Module()
+    f = Function(module, "probe", [])
+    s = Scalars(f, 0)
+    found = iter(numbers)
+    try:
+        args = [next(found)[0] if d is None else s.constant(1, d) for d in dtypes[:-1]]
+        if not any(isinstance(a, Number) for a in args):
+            args[0] = s.constant(args[0], np.dtype(type(args[0])))
+        lower(row, s, args, dict(params), dtypes[-1])
+    except NoLowering:
+        return False
+    return True
+
+
+def native(step):
+    """Whether a step can become machine code."""
+    try:
+        avals = [v.aval for v in step.outputs]
+        for a in avals:
+            memory_type(a.dtype)
+        for x in step.inputs:
+            if isinstance(x, Var):
+                memory_type(x.aval.dtype)
+            elif isinstance(x.value, np.ndarray):
+                memory_type(x.value.dtype)
+    except NoLowering:
+        return False
+    row = step.row
+    if isinstance(row.lower, Map):
+        dtypes, numbers = [], []
+        for x in step.inputs:
+            if isinstance(x, Constant) and isinstance(x.value, (bool, int, float, complex)) and not isinstance(x.value, np.generic):
+                if isinstance(x.value, complex):
+                    return False
+                dtypes.append(None)
+                numbers.append((x.value, type(x.value), repr(x.value)))
+            else:
+                dtypes.append(x.aval.dtype if isinstance(x, Var) else np.asarray(x.value).dtype)
+        try:
+            params = tuple(sorted(step.params.items()))
+            hash(params)
+        except TypeError:
+            return False
+        return _scalar_works(row, (*dtypes, avals[0].dtype), tuple(numbers), params)
+    if isinstance(row.lower, Reduce):
+        if row.lower.combine in ("maximum", "minimum") and 0 in (shape_of(step.inputs[0])[a] for a in step.params["axes"]):
+            return False
+        return True
+    if row.name == "astype":
+        return _cast_works(*(x.aval.dtype if isinstance(x, Var) else np.asarray(x.value).dtype for x in step.inputs), avals[0].dtype)
+    if row.name in PIECES:
+        return products.pieces_work(step)
+    return row.name in VIEWS or row.name in ("matmul", "contract")
+
+
+@functools.cache
+def _cast_works(source, target):
+    s = Scalars(Function(Module(), "probe", []), 0)
+    try:
+        s.cast(s.constant(1, source), target)
+    except NoLowering:
+        return False
+    return True
+
+
+# --- programs -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Program:
+    """Code of a graph, and what its caller must provide.
+
+    Attributes
+    ----------
+    text : LLVM IR of the module; None if its object code came from the cache
+    kernels : list of Kernel
+    slots : what stands in the pointer table from FIXED on: ('input', k), ('constant', array), ('output', variable),
+        ('call', kernel number)
+    arena : bytes
+    alias : id of an updated variable -> number of the input whose memory it takes over
+    """
+
+    graph: Graph
+    name: str
+    text: str
+    kernels: list
+    slots: list
+    arena: int
+    alias: dict
+    plan: Plan
+    names: list = field(default_factory=list)
+
+    @property
+    def key(self):
+        return hashlib.blake2b(self.text.encode(), digest_size=20).hexdigest()
+
+
+class Assembler:
+    """Builds the module of a program."""
+
+    def __init__(self, graph: Graph, *, updates=(), precise=False, threads=True):
+        self.graph, self.precise = graph, precise
+        self.module = Module()
+        self.bodies: dict = {}
+        self.slots: list = []
+        self.slot_of: dict = {}
+        self.updates = dict(updates)  # id of a new value -> id of the input variable that it replaces
+        self.calls: list = []
+
+    def slot(self, key, what):
+        """Number of the entry of the pointer table for this operand."""
+        if key not in self.slot_of:
+            self.slot_of[key] = FIXED + len(self.slots)
+            self.slots.append(what)
+        return self.slot_of[key]
+
+    def build(self, name="program") -> Program:
+        graph = self.graph
+        fuser = Fuser(graph, native, products.special)
+        kernels = fuser.run()
+        self.inputs = {i.var.id: k for k, i in enumerate(graph.inputs)}
+        wanted = [o for o in (*graph.outputs, *(u.value for u in graph.updates)) if isinstance(o, Var)]
+        outside = {v.id for v in wanted} | set(self.inputs)
+        alias = self.aliases(kernels, fuser)
+        self.plan, scratch = plan(kernels, outside, [products.scratch(k) for k in kernels])
+        for k, _ in enumerate(graph.inputs):
+            self.slot(graph.inputs[k].var.id, ("input", k))
+        for v in wanted:
+            if v.id not in self.inputs:
+                self.slot(v.id, ("output", v))
+        self.entry(kernels, scratch, name)
+        return Program(
+            graph, name, self.module.text(), kernels, self.slots, self.plan.size, alias, self.plan,
+            [self.describe(k) for k in kernels],
+        )  # fmt: skip
+
+    @staticmethod
+    def describe(kernel):
+        rows = kernel.step.row.name if kernel.step is not None else "+".join(sorted({_row(r.node) for r in kernel.roots}))
+        return f"{kernel.kind} {rows}"
+
+    # --- memory -----------------------------------------------------------------------------------------------------------
+
+    def aliases(self, kernels, fuser):
+        """Updated variables that can take over the memory of what they replace: nobody needs the old value any more."""
+        out = {}
+        guarded = {g.var.id for g in self.graph.guards if isinstance(g.var, Var)}
+        last_guard = max((k for k, kernel in enumerate(kernels) if any(v.id in guarded for v in kernel.vars)), default=-1)
+        kept = {o.id for o in self.graph.outputs if isinstance(o, Var)}
+        values = [u.value.id for u in self.graph.updates if isinstance(u.value, Var)]
+        for new, old in self.updates.items():
+            where = next((k for k, kernel in enumerate(kernels) if any(v.id == new for v in kernel.vars)), None)
+            if where is None or where <= last_guard or values.count(new) > 1 or old in values or old in kept or new in kept:
+                continue
+            kernel = kernels[where]
+            if any(old in k.reads for k in kernels[where + 1 :]) or not self.in_place(kernel, new, old):
+                continue
+            out[new] = self.inputs[old]
+        return out
+
+    @staticmethod
+    def in_place(kernel, new, old):
+        """Whether the kernel reads the old array only where it then writes the new one."""
+        if kernel.kind not in ("loops", "product"):
+            return False
+        if old not in kernel.reads:
+            return True
+        if old in getattr(kernel, "product_reads", ()):
+            return False
+        root = next(r for r in kernel.roots if r.var.id == new)
+        for r in kernel.roots:
+            for node in nodes_under([r.node]):
+                if node.kind == "load" and isinstance(node.data[0], Var) and node.data[0].id == old:
+                    if node.args or node.data[1] != root.offset or r.axes != root.axes:
+                        return False
+        return True
+
+    # --- code -------------------------------------------------------------------------------------------------------------
+
+    def entry(self, kernels, scratch, name):
+        """The function that runs the kernels: (pointer table, thread, threads) -> status."""
+        f = Function(self.module, name, [("ptr", "table"), ("i64", "thread"), ("i64", "threads")], "i64")
+        table, thread, threads = f.arguments.values()
+        arena = f.load("ptr", table, ARENA)
+        status = f.load("ptr", table, STATUS)
+        loaded: dict = {}
+
+        def pointer(operand_key, what=None):
+            if operand_key in self.plan.offsets:
+                return f.offset(arena, self.plan.offsets[operand_key])
+            k = self.slot(operand_key, what)
+            if k not in loaded:
+                loaded[k] = f.load("ptr", table, k)
+            return loaded[k]
+
+        guards = list(self.graph.guards)
+        ready = set(self.inputs)
+        checked = 0
+
+        def check_guards():
+            nonlocal checked
+            while checked < len(guards):
+                g = guards[checked]
+                if isinstance(g.var, Var) and g.var.id not in ready:
+                    return
+                self.guard(f, g, checked, pointer)
+                checked += 1
+
+        f.entry.append("")
+        check_guards()
+        for k, kernel in enumerate(kernels):
+            if kernel.kind == "call":
+                self.call_python(f, kernel, k, table, loaded)
+            else:
+                self.call_kernel(f, kernel, pointer, arena, scratch[k], status, thread, threads)
+            ready |= {v.id for v in kernel.vars}
+            check_guards()
+        assert checked == len(guards), "a guard is never decided"
+        f.give(f.constant("i64", DONE))
+
+    def guard(self, f, guard, number, pointer):
+        """Leave with the guard's number unless the decision is the recorded one."""
+        if not isinstance(guard.var, Var):
+            return
+        t = memory_type(guard.var.aval.dtype)
+        x = f.load(t, pointer(guard.var.id))
+        if isinstance(guard.value, (bool, np.bool_)):
+            fits = x.differs(0) if guard.value else x.equals(0)
+            if t in ("float", "double") and not guard.value:
+                fits = ~x.differs(0)
+        else:
+            fits = x.equals(guard.value)
+        tag = f.fresh("guard")
+        f.line(f"br i1 {fits.text}, label %{tag}.holds, label %{tag}.fails")
+        f.label(f"{tag}.fails")
+        f.give(f.constant("i64", FIRST_GUARD + number))
+        f.label(f"{tag}.holds")
+
+    def call_python(self, f, kernel, k, table, loaded):
+        """Run a step by its NumPy evaluation."""
+        slot = self.slot(("call", k), ("call", k))
+        loaded.setdefault(slot, None)
+        function = f.load("ptr", table, slot)
+        self.module.declare("PyObject_CallNoArgs", "ptr", ["ptr"])
+        self.module.declare("Py_DecRef", "void", ["ptr"])
+        result = f.emit("ptr", f"call ptr @PyObject_CallNoArgs({function})")
+        bad = f.emit("i1", f"icmp eq ptr {result.text}, null")
+        tag = f.fresh("called")
+        f.line(f"br i1 {bad.text}, label %{tag}.failed, label %{tag}.well")
+        f.label(f"{tag}.failed")
+        f.give(f.constant("i64", FAILED_CALL))
+        f.label(f"{tag}.well")
+        f.line(f"call void @Py_DecRef({result})")
+
+    def call_kernel(self, f, kernel, pointer, arena, scratch, status, thread, threads):
+        """Write the kernel as a function of the pointers that it uses, and call it."""
+        operands = self.operands(kernel)
+        args = [("i64", "thread"), ("i64", "threads"), ("ptr", "failed"), ("ptr", "scratch")]
+        args += [("ptr", f"p{i}") for i in range(len(operands))]
+        k = Function(self.module, "KERNEL", args, linkage="internal")
+        share = None
+        pointers = {key: k.arguments[f"p{i}"] for i, (key, _) in enumerate(operands)}
+        emitter = Emitter(k, pointers, share, k.arguments["failed"], self.precise)
+        products.emit(kernel, emitter, k.arguments["scratch"])
+        k.give()
+        name = self.known(k)
+        values = [thread, threads, status, f.offset(arena, scratch)]
+        values += [pointer(key, what) for key, what in operands]
+        f.line(f"call void @{name}({', '.join(map(repr, values))})")
+        if any(n.kind == "bounded" for r in kernel.roots for n in nodes_under([r.node, *r.found])):
+            bad = f.load("i64", status)
+            tag = f.fresh("bounds")
+            fits = bad.equals(0)
+            f.line(f"br i1 {fits.text}, label %{tag}.hold, label %{tag}.broken")
+            f.label(f"{tag}.broken")
+            f.give(f.constant("i64", OUT_OF_BOUNDS))
+            f.label(f"{tag}.hold")
+
+    def operands(self, kernel):
+        """(key, what it is) of every array that a kernel reads or writes."""
+        found: dict = {}
+        for v in kernel.vars:
+            found[v.id] = ("variable", v)
+        for r in kernel.roots:
+            for n in nodes_under([r.node, *r.found]):
+                if n.kind == "load":
+                    self.note(n.data[0], found)
+        for x in products.extra_operands(kernel):
+            self.note(x, found)
+        return list(found.items())
+
+    @staticmethod
+    def note(x, found):
+        if isinstance(x, Var):
+            found.setdefault(x.id, ("variable", x))
+        else:
+            found.setdefault(id(x), ("constant", x))
+
+    def known(self, function):
+        """The name of this function; that of an equal one, if there is one."""
+        text = function.text()
+        name = self.bodies.get(text)
+        if name is None:
+            name = self.bodies[text] = f"kernel{len(self.bodies)}"
+            function.head = function.head.replace("@KERNEL(", f"@{name}(")
+            function.name = name
+        else:
+            self.module.functions.remove(function)
+        return name
+
+
+def _row(node):
+    if node.kind == "map":
+        row = node.data[0]
+        return row if isinstance(row, str) else row.name
+    return node.kind
+
+
+__all__ = ["Any", "Assembler", "Kernel", "NotAffine", "Program", "itertools"]

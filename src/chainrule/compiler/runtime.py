@@ -1,0 +1,185 @@
+"""From LLVM text to functions that Python can call."""
+
+import ctypes
+import functools
+import math
+import threading
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from ..core.graph import Constant
+
+_lock = threading.RLock()  # LLVM objects are shared
+_engines: list = []  # machine code lives as long as its engine
+# What the first entries of a program's pointer table hold; its arrays follow.
+ARENA, STATUS, FIXED = 0, 1, 2
+PASSES = ("sroa", "simplify_cfg", "instruction_combine")
+
+
+@functools.cache
+def _ready():
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    for name in ("PyObject_CallNoArgs", "Py_DecRef", "Py_IncRef"):
+        llvm.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+def machine(opt=2):
+    """The LLVM target machine of this processor."""
+    cpu, features = _ready()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=cpu, features=features, opt=opt, jit=True, codemodel="jitdefault"
+    )
+
+
+def identity():
+    """What machine code depends on besides its program: processor, its features, LLVM."""
+    cpu, features = _ready()
+    return f"{llvm.get_process_triple()} {cpu} {features} llvm{'.'.join(map(str, llvm.llvm_version_info))}"
+
+
+@functools.cache
+def registers():
+    """(lanes of a float vector, number of vector registers) of this processor."""
+    features = _ready()[1]
+    if "+avx512f" in features and "+avx512vl" in features:
+        return 16, 32
+    if "+avx2" in features:
+        return 8, 16
+    return (4, 32) if "+neon" in features else (4, 16)
+
+
+def assemble(text):
+    """Object code of a module."""
+    with _lock:
+        target = machine()
+        module = llvm.parse_assembly(text)
+        module.triple = llvm.get_process_triple()
+        module.verify()
+        tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+        tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = False
+        builder = llvm.create_pass_builder(target, tuning)
+        manager = llvm.create_new_module_pass_manager()
+        for name in PASSES:
+            getattr(manager, f"add_{name}_pass")()
+        manager.run(module, builder)
+        return target.emit_object(module)
+
+
+def load(code, name):
+    """Address of function `name` of object code."""
+    with _lock:
+        target = machine()
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        _engines.append(engine)
+        address = engine.get_function_address(name)
+    assert address, f"no function {name} in object code"
+    return address
+
+
+class Runner:
+    """A program in memory: its code, its arena, its table of pointers.
+
+    Parameters
+    ----------
+    program : Program
+    address : of its entry function
+    """
+
+    def __init__(self, program, address):
+        self.program = program
+        self.entry = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
+        self.arena = aligned_empty(program.arena)
+        self.status = np.zeros(1, np.int64)
+        self.table = np.zeros(FIXED + len(program.slots), np.uint64)
+        self.table_at = self.table.ctypes.data
+        self.table[:FIXED] = self.arena.ctypes.data, self.status.ctypes.data
+        self.kept: list = []  # what the table points to
+        self.inputs: list = [None] * len(program.graph.inputs)
+        self.outputs: dict = {}
+        self.input_slots: list = []
+        self.output_slots: list = []
+        self.places: dict = {}  # id of a variable -> its array in the arena
+        self.error: BaseException | None = None
+        self.busy = False
+        for slot, (kind, what) in enumerate(program.slots, FIXED):
+            if kind == "input":
+                self.input_slots.append((slot, what))
+            elif kind == "output":
+                self.output_slots.append((slot, what))
+            elif kind == "constant":
+                array = np.ascontiguousarray(what.value)
+                self.kept.append(array)
+                self.table[slot] = array.ctypes.data
+            else:
+                call = self.callback(program.kernels[what])
+                self.kept.append(call)
+                self.table[slot] = id(call)
+        self.input_number = {i.var.id: k for k, i in enumerate(program.graph.inputs)}
+
+    def array(self, operand):
+        """The array of an operand, while the program runs."""
+        if isinstance(operand, Constant):
+            return operand.value
+        k = self.input_number.get(operand.id)
+        if k is not None:
+            return self.inputs[k]
+        if operand.id in self.outputs:
+            return self.outputs[operand.id]
+        found = self.places.get(operand.id)
+        if found is None:
+            aval, start = operand.aval, self.program.plan.offsets[operand.id]
+            n = math.prod(aval.shape) * aval.dtype.itemsize
+            found = self.places[operand.id] = self.arena[start : start + n].view(aval.dtype).reshape(aval.shape)
+        return found
+
+    def callback(self, kernel):
+        """A function without arguments that runs a step by its NumPy evaluation, into the places of its results."""
+        step = kernel.step
+
+        def call():
+            try:
+                out = step.row.evaluate(*(self.array(x) for x in step.inputs), **step.params)
+                outs = out if isinstance(out, tuple) else (out,)
+                for v, o in zip(step.outputs, outs, strict=True):
+                    if np.shape(o) != v.aval.shape:
+                        raise ShapeChanged(step, np.shape(o))
+                    self.array(v)[...] = o
+            except BaseException as e:
+                self.error = e
+                raise
+
+        return call
+
+    def run(self, inputs, outputs):
+        """Run the program on arrays that fit; `outputs` holds an array by id of each output variable. Gives the status."""
+        self.inputs, self.outputs = inputs, outputs
+        for slot, k in self.input_slots:
+            self.table[slot] = inputs[k].ctypes.data
+        for slot, v in self.output_slots:
+            self.table[slot] = outputs[v.id].ctypes.data
+        self.status[0] = 0
+        self.error = None
+        try:
+            return self.entry(self.table_at, 0, 1)
+        finally:
+            self.inputs, self.outputs = (), {}
+
+
+class ShapeChanged(Exception):
+    """A step gives another shape than when it was recorded."""
+
+    def __init__(self, step, shape):
+        super().__init__(f"{step.row.name} gives shape {shape}")
+        self.step, self.shape = step, shape
+
+
+def aligned_empty(n):
+    """Bytes of memory that begin at a multiple of 64, with slack behind them."""
+    raw = np.empty(n + 192, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + n + 64]

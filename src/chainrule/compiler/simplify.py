@@ -1,0 +1,308 @@
+"""The same program with less to do: compositions written out, constants computed, equal steps merged, unused ones dropped."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from ..core.graph import Constant, Graph, Operand, Step, Update, Var
+from ..core.primitive import ROWS
+from ..ops.comparison import isfinite
+from ..ops.elementwise import absolute, exp, log, sqrt, square, where
+from ..ops.reduction import _max
+from ..ops.shaping import _sum, broadcast_to, expand
+from ..transforms.abstract import trace
+
+LARGEST_CONSTANT = 1 << 16  # elements of an array that is computed here rather than by the program
+_EFFECTS = {"random_bits"}
+
+
+# --- rows that are compositions of others --------------------------------------------------------------------------------
+
+
+def _shift(x, axes):
+    """The largest element over axes, or 0 where that is infinite: what exponentials are taken relative to."""
+    top = _max(x, axes=axes)
+    return where(isfinite(top), top, 0)
+
+
+def _logsumexp(x, *, axes):
+    if 0 in (x.shape[a] for a in axes):
+        return log(_sum(exp(x), axes=axes))
+    top = _shift(x, axes)
+    return log(_sum(exp(x - expand(top, axes)), axes=axes)) + top
+
+
+def _log_softmax(x, *, axes):
+    if 0 in x.shape:
+        return x
+    shifted = x - expand(_shift(x, axes), axes)
+    return shifted - expand(log(_sum(exp(shifted), axes=axes)), axes)
+
+
+def _norm(x, *, axes):
+    if 0 in (x.shape[a] for a in axes):
+        return sqrt(_sum(square(x), axes=axes))
+    top = _max(absolute(x), axes=axes)
+    scale = where((top > 0) & isfinite(top), top, 1)
+    return sqrt(_sum(square(x / expand(scale, axes)), axes=axes)) * scale
+
+
+COMPOSITIONS = {"logsumexp": _logsumexp, "log_softmax": _log_softmax, "norm": _norm}
+
+
+def written_out(step):
+    """The graph that a step stands for, or None."""
+    rule = COMPOSITIONS.get(step.row.name)
+    if rule is None or any(isinstance(x, Constant) or x.aval.dtype.kind != "f" for x in step.inputs):
+        return None
+    return trace(lambda *xs: rule(*xs, **step.params), [x.aval for x in step.inputs], step.row.name).graph
+
+
+# --- the pass ------------------------------------------------------------------------------------------------------------
+
+
+class Simplifier:
+    """Rewrites a graph step by step into a new one."""
+
+    def __init__(self, graph: Graph, write_out: bool):
+        self.graph, self.write_out = graph, write_out
+        self.steps: list[Step] = []
+        self.new: dict[int, Operand] = {}  # id of an old variable -> what it has become
+        self.makers: dict[int, Step] = {}
+        self.seen: dict = {}
+        ids = [v.id for s in graph.steps for v in s.outputs] + [i.var.id for i in graph.inputs]
+        self.count = max(ids, default=0) + 1
+        self.guards_at: dict = {}
+
+    def run(self) -> Graph:
+        graph = self.graph
+        guards = [[] for _ in range(len(graph.steps) + 1)]
+        for g in graph.guards:
+            guards[min(g.before, len(graph.steps))].append(g)
+        kept_guards = []
+
+        def take_guards(n):
+            kept_guards.extend(replace(g, var=self.operand(g.var), before=len(self.steps)) for g in guards[n])
+
+        for n, step in enumerate(graph.steps):
+            take_guards(n)
+            self.add(step, self.new)
+        take_guards(len(graph.steps))
+        updates = [Update(u.label, u.tensor, self.operand(u.value)) for u in graph.updates]
+        outputs = [self.operand(o) for o in graph.outputs]
+        out = replace(graph, steps=self.steps, guards=kept_guards, outputs=outputs, updates=updates, derived={})
+        return without_dead_code(out)
+
+    def operand(self, x: Operand, names=None) -> Operand:
+        if isinstance(x, Var):
+            return (self.new if names is None else names).get(x.id, x)
+        return x
+
+    def fresh(self, aval):
+        self.count += 1
+        return Var(self.count - 1, aval)
+
+    def add(self, step, names):
+        """Take over a step of which `names` tells what its inputs have become."""
+        inputs = tuple(plain(self.operand(x, names)) for x in step.inputs)
+        step = replace(step, inputs=inputs)
+        found = self.shorter(step)
+        if found is not None:
+            for v, x in zip(step.outputs, found, strict=True):
+                names[v.id] = x
+            return
+        inner = written_out(step) if self.write_out else None
+        if inner is not None:
+            own = {i.var.id: x for i, x in zip(inner.inputs, inputs, strict=True)}
+            for s in inner.steps:
+                # Outputs get new names: the same composition may be written out again.
+                made = tuple(self.fresh(v.aval) for v in s.outputs)
+                renamed = {v.id: m for v, m in zip(s.outputs, made, strict=True)}
+                s = replace(s, outputs=made, source=step.source, phase=step.phase)
+                scope = dict(own)
+                self.add(s, scope)
+                for old, m in renamed.items():
+                    own[old] = scope.get(m.id, m)
+            for v, o in zip(step.outputs, inner.outputs, strict=True):
+                names[v.id] = own[o.id] if isinstance(o, Var) else o
+            return
+        key = self.key(step)
+        if key is not None:
+            before = self.seen.get(key)
+            if before is not None:
+                for v, x in zip(step.outputs, before.outputs, strict=True):
+                    names[v.id] = x
+                return
+            self.seen[key] = step
+        self.steps.append(step)
+        for v in step.outputs:
+            self.makers[v.id] = step
+
+    def key(self, step):
+        if step.row.name in _EFFECTS:
+            return None
+        inputs = tuple(x.id if isinstance(x, Var) else constant_key(x.value) for x in step.inputs)
+        if None in inputs:
+            return None
+        return step.row.name, inputs, repr(sorted(step.params.items(), key=lambda kv: kv[0]))
+
+    # --- rules --------------------------------------------------------------------------------------------------------------
+
+    def maker(self, x):
+        return self.makers.get(x.id) if isinstance(x, Var) else None
+
+    def shorter(self, step):
+        """Operands that the outputs of a step are equal to without computing it; None if there are none."""
+        if all(isinstance(x, Constant) for x in step.inputs) and step.inputs and step.row.name not in _EFFECTS:
+            return self.computed(step)
+        rule = getattr(self, f"_{step.row.name}", None)
+        found = rule(step) if rule is not None else None
+        return None if found is None else (found,)
+
+    @staticmethod
+    def computed(step):
+        if sum(math.prod(v.aval.shape) for v in step.outputs) > LARGEST_CONSTANT or not step.row.args:
+            return None
+        if any(hasattr(p, "steps") for p in step.params.values()):
+            return None
+        with np.errstate(all="ignore"):
+            out = step.row.evaluate(*(x.value for x in step.inputs), **step.params)
+        return tuple(plain(Constant(o)) for o in (out if isinstance(out, tuple) else (out,)))
+
+    def _constant(self, step):
+        return step.inputs[0]
+
+    def _transpose(self, step):
+        (x,), perm = step.inputs, step.params["perm"]
+        if perm == tuple(range(len(perm))):
+            return x
+        inner = self.maker(x)
+        if inner is not None and inner.row.name == "transpose":
+            joint = tuple(inner.params["perm"][p] for p in perm)
+            if joint == tuple(range(len(joint))):
+                return inner.inputs[0]
+        return None
+
+    def _reshape(self, step):
+        (x,), shape = step.inputs, step.params["shape"]
+        inner = self.maker(x)
+        if isinstance(x, Var) and x.aval.shape == shape:
+            return x
+        if inner is not None and inner.row.name == "reshape":
+            first = inner.inputs[0]
+            if isinstance(first, Var) and first.aval.shape == shape:
+                return first
+        return None
+
+    def _broadcast_to(self, step):
+        (x,) = step.inputs
+        return x if isinstance(x, Var) and x.aval.shape == step.params["shape"] else None
+
+    def _astype(self, step):
+        (x,) = step.inputs
+        return x if isinstance(x, Var) and x.aval.dtype == step.params["dtype"] else None
+
+    def _multiply(self, step):
+        x, y = step.inputs
+        out = step.outputs[0].aval
+        for a, b in ((x, y), (y, x)):
+            if is_number(b, 1) and isinstance(a, Var) and (a.aval.shape, a.aval.dtype) == (out.shape, out.dtype):
+                return a
+        return None
+
+    def _masked_multiply(self, step):
+        g, p = step.inputs
+        out = step.outputs[0].aval
+        if isinstance(g, Constant):
+            value = one_number(g.value)
+            if value is not None and value != 0:
+                if value == 1 and isinstance(p, Var) and (p.aval.shape, p.aval.dtype) == (out.shape, out.dtype):
+                    return p
+                return self.replaced(step, ROWS["multiply"])
+        if self.finite(p):
+            return self.replaced(step, ROWS["multiply"])
+        return None
+
+    def replaced(self, step, row):
+        """The result of another row on the same operands."""
+        self.add(Step(row, step.inputs, {}, step.outputs, step.source, step.phase), self.new)
+        (v,) = step.outputs
+        return self.new.get(v.id, v)
+
+    def finite(self, x):
+        """Whether the numbers of `x` are finite in any case: truth values and what is made of few of them."""
+        if isinstance(x, Constant):
+            return bool(np.all(np.isfinite(x.value)))
+        step = self.maker(x)
+        if step is None:
+            return False
+        if step.row.name == "astype":
+            (y,) = step.inputs
+            return isinstance(y, Var) and y.aval.dtype.kind == "b"
+        if step.row.name in ("add", "subtract", "multiply", "negative", "reshape", "broadcast_to", "transpose"):
+            return all(self.finite(y) for y in step.inputs)
+        if step.row.name == "where":
+            return all(self.finite(y) for y in step.inputs[1:])
+        return False
+
+
+def is_number(x, value):
+    return isinstance(x, Constant) and one_number(x.value) == value
+
+
+def one_number(value):
+    """The number that a constant is or repeats; None if it is neither."""
+    if isinstance(value, np.ndarray):
+        if value.size == 0 or any(value.strides[a] for a in range(value.ndim) if value.shape[a] != 1):
+            return None
+        return value[(0,) * value.ndim]
+    return value
+
+
+def plain(x: Operand) -> Operand:
+    """A constant in its smallest form: an array of equal numbers as one number repeated."""
+    if isinstance(x, Constant) and isinstance(x.value, np.ndarray) and x.value.size > 1 and any(x.value.strides):
+        value = x.value
+        first = value[(0,) * value.ndim]
+        if value.dtype.kind in "biuf" and (value.tobytes() == first.tobytes() * value.size):
+            return Constant(np.broadcast_to(first, value.shape))
+    return x
+
+
+def constant_key(value):
+    """What equal constants have in common; None for those not worth comparing."""
+    if isinstance(value, np.ndarray):
+        if value.size > 4096:
+            return ("object", id(value))
+        return value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes()
+    return type(value).__name__, repr(value)
+
+
+def without_dead_code(graph: Graph) -> Graph:
+    """The graph without steps whose results nobody uses."""
+    used = {o.id for o in (*graph.outputs, *(u.value for u in graph.updates), *(g.var for g in graph.guards)) if isinstance(o, Var)}
+    keep = []
+    for step in reversed(graph.steps):
+        if any(v.id in used for v in step.outputs):
+            keep.append(step)
+            used.update(x.id for x in step.inputs if isinstance(x, Var))
+    kept = {id(s) for s in keep}
+    place, n = [], 0
+    for s in graph.steps:
+        place.append(n)
+        n += id(s) in kept
+    place.append(n)
+    guards = [replace(g, before=place[min(g.before, len(graph.steps))]) for g in graph.guards]
+    return replace(graph, steps=keep[::-1], guards=guards, derived={})
+
+
+def simplify(graph: Graph, write_out=True) -> Graph:
+    """A graph that computes the same with less work.
+
+    Parameters
+    ----------
+    graph : Graph; it is left as it is
+    write_out : replace rows that are compositions by their parts, so that these can be fused
+    """
+    return Simplifier(graph, write_out).run()

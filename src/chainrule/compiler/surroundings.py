@@ -1,0 +1,224 @@
+"""What a function can see besides its arguments, and whether it is still what it was.
+
+Tensors and arrays are read where they stand; everything else that a function sees is part of its compiled program: numbers,
+flags such as `module.training`, which function a name stands for. A change makes another variant of the program.
+"""
+
+import functools
+import io
+import random
+import types
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.changes import changes
+from ..core.value import Value
+from ..errors import CompileError, explain
+
+PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range)
+_DEPTH, _MOST = 8, 20_000
+_OURS = __name__.partition(".")[0]
+_UNTRACKED = (np.random.Generator, np.random.RandomState, random.Random, types.GeneratorType, io.IOBase, map, filter, zip)
+
+
+class Place(NamedTuple):
+    """Where something stands: in `holder` under `key`. `versioned` holders tell when they change."""
+
+    path: str
+    holder: Any
+    key: Any
+    value: Any
+    versioned: bool
+
+
+def read(holder, key):
+    """What stands there now."""
+    if isinstance(holder, dict):
+        return holder.get(key, _GONE)
+    if isinstance(holder, types.CellType):
+        try:
+            return holder.cell_contents
+        except ValueError:
+            return _GONE
+    if key is _LENGTH:
+        return len(holder)
+    try:
+        return holder[key]
+    except IndexError:
+        return _GONE
+
+
+_GONE, _LENGTH = object(), object()
+
+
+def same(a, b):
+    """Whether two things stand for the same in a program."""
+    if a is b:
+        return True
+    return type(a) is type(b) and isinstance(a, PLAIN) and (a == b or (a != a and b != b))
+
+
+class Surroundings:
+    """The places that a function's program hangs on, as they were when this was made.
+
+    Parameters
+    ----------
+    f : function
+    extra : further things that it can see, by the name the user would write: its arguments, those that are no arrays
+    """
+
+    def __init__(self, f, extra=()):
+        self.f = f
+        self.places: list[Place] = []
+        self.seen: dict = {}
+        self.function(f, "")
+        for name, thing in extra:
+            self.walk(thing, name, 0)
+        self.version = changes.count
+        self.unversioned = [p for p in self.places if not p.versioned]
+        self.seen.clear()
+
+    def valid(self):
+        """Whether everything is as it was."""
+        places = self.places if changes.count != self.version else self.unversioned
+        for p in places:
+            now = read(p.holder, p.key)
+            if now is not p.value and not same(now, p.value):
+                return False
+        self.version = changes.count
+        return True
+
+    def changed(self):
+        """The first place that has changed, or None."""
+        return next((p for p in self.places if not same(read(p.holder, p.key), p.value)), None)
+
+    def key(self):
+        """What has to be equal for the same program to hold."""
+        return tuple((p.path, (type(p.value), repr(p.value)) if isinstance(p.value, PLAIN) else id(p.value)) for p in self.places)
+
+    # --- walking ----------------------------------------------------------------------------------------------------------
+
+    def function(self, f, path, depth=0):
+        while isinstance(f, functools.partial):
+            for i, a in enumerate(f.args):
+                self.walk(a, f"{path}args[{i}]", depth)
+            for k, a in f.keywords.items():
+                self.walk(a, f"{path}{k}", depth)
+            f = f.func
+        owner = getattr(f, "__self__", None)
+        if owner is not None and not isinstance(owner, (types.ModuleType, type)):
+            self.walk(owner, "self", depth)
+        f = getattr(f, "__func__", f)
+        wrapped = getattr(f, "__wrapped__", None)
+        if wrapped is not None and wrapped is not f:
+            self.function(wrapped, path, depth)
+        code = getattr(f, "__code__", None)
+        if code is None:
+            if not isinstance(f, (types.BuiltinFunctionType, type, np.ufunc)) and hasattr(f, "__dict__"):
+                self.walk(f, path or "self", depth)
+            return
+        if self.foreign(f.__globals__.get("__name__", "")):
+            return
+        names = set(_names(code))
+        for name in sorted(names):
+            if name in f.__globals__:
+                self.place(f.__globals__, name, name, depth, False)
+                self.check_module(f.__globals__[name], names, name)
+        for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
+            self.place(cell, None, name, depth, False)
+        for i, value in enumerate(f.__defaults__ or ()):
+            self.walk(value, f"default {i}", depth)
+        for name, value in (f.__kwdefaults__ or {}).items():
+            self.walk(value, name, depth)
+
+    @staticmethod
+    def foreign(module):
+        """Whether a function of this module is not the user's: such functions do not change."""
+        first = module.partition(".")[0]
+        return (first == _OURS and not module.startswith(f"{_OURS}.demos")) or first in ("numpy", "scipy", "functools", "math")
+
+    def check_module(self, thing, names, name):
+        module = thing.__name__ if isinstance(thing, types.ModuleType) else None
+        if module == "random" or module == "numpy.random" or (module == "numpy" and "random" in names):
+            raise CompileError(
+                explain(
+                    f"compile: {self.name} draws random numbers that the compiler cannot follow: {name}.{'random' if module == 'numpy' else '...'}",
+                    f"in {self.where}",
+                    help="use cr.random, cr.rand or cr.randn: they are drawn anew at each call",
+                )
+            )
+
+    @property
+    def name(self):
+        return getattr(self.f, "__name__", type(self.f).__name__)
+
+    @property
+    def where(self):
+        code = getattr(self.f, "__code__", None)
+        return f"{code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}" if code else self.name
+
+    def place(self, holder, key, path, depth, versioned):
+        value = read(holder, key)
+        if value is _GONE:
+            return
+        if len(self.places) < _MOST:
+            self.places.append(Place(path, holder, key, value, versioned))
+        self.walk(value, path, depth + 1)
+
+    def walk(self, thing, path, depth):
+        if isinstance(thing, PLAIN) or depth > _DEPTH or id(thing) in self.seen:
+            return
+        self.seen[id(thing)] = thing
+        if isinstance(thing, _UNTRACKED) or (hasattr(thing, "__next__") and not isinstance(thing, Value)):
+            raise CompileError(
+                explain(
+                    f"compile: {self.name} uses {path}, a {type(thing).__name__}, whose state the compiler cannot follow",
+                    f"in {self.where}",
+                    help="pass what it gives as an argument; for random numbers use cr.random",
+                )
+            )
+        if isinstance(thing, (Value, np.ndarray, types.ModuleType, type)):
+            return
+        if isinstance(thing, (types.FunctionType, types.MethodType, functools.partial)):
+            self.function(thing, f"{path}.", depth)
+            return
+        watched = getattr(thing, "_watched", None)  # objects that tell of changes say what of them matters
+        if watched is not None:
+            for holder, key, name in watched():
+                self.place(holder, key, f"{path}{name}", depth, True)
+            return
+        if isinstance(thing, dict):
+            self.length(thing, path)
+            for k in list(thing):
+                self.place(thing, k, f"{path}[{k!r}]" if isinstance(k, PLAIN) else f"{path}[...]", depth, False)
+        elif isinstance(thing, (list, tuple)):
+            if isinstance(thing, list):
+                self.length(thing, path)
+            for i in range(len(thing)):
+                self.place(thing, i, f"{path}[{i}]", depth, False)
+        elif isinstance(thing, (set, frozenset)):
+            self.length(thing, path)
+        elif not self.foreign(type(thing).__module__) and type(thing).__module__ != "builtins":
+            for k in list(getattr(thing, "__dict__", {})):
+                self.place(thing.__dict__, k, f"{path}.{k}", depth, False)
+
+    def length(self, thing, path):
+        self.places.append(Place(f"len({path})", _Length(thing), _LENGTH, len(thing), False))
+
+
+class _Length:
+    """Stands for a container whose length matters."""
+
+    def __init__(self, thing):
+        self.thing = thing
+
+    def __len__(self):
+        return len(self.thing)
+
+
+def _names(code):
+    yield from code.co_names
+    for c in code.co_consts:
+        if isinstance(c, types.CodeType):
+            yield from _names(c)
