@@ -79,6 +79,19 @@ def test_statistics_run_on_under_transforms_and_hold_no_derivative():
     np.testing.assert_allclose(numbers[0], 0.1 * x.mean(0), rtol=1e-12)
 
 
+@pytest.mark.parametrize("momentum", [0.2, None])
+def test_recorded_training_moves_the_statistics_too(momentum):
+    xs = normal(4, 6, 2)
+    eager, recorded = (nn.BatchNorm1d(2, momentum=momentum, dtype=float) for _ in range(2))
+    for x in xs:
+        eager(x)
+    graph = cr.graph(lambda x: recorded(x).sum())(xs[0])
+    for x in xs[1:]:
+        graph(x)
+    for key, value in eager.state_dict().items():
+        np.testing.assert_allclose(recorded.state_dict()[key], value, rtol=1e-12, err_msg=key)
+
+
 def test_vmap_asks_for_eval():
     layer, x = nn.BatchNorm1d(2, dtype=float), normal(5, 6, 2)
     with pytest.raises(UnsupportedError, match=r"under vmap would differ(.|\n)*help: use model.eval\(\)"):

@@ -81,6 +81,20 @@ def test_vmap_and_modules_as_trees(name):
         np.testing.assert_allclose(g.detach(), p.grad, rtol=1e-10, atol=1e-12, err_msg=key)
 
 
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_recorded_is_eager(name):
+    layer, xs = getattr(nn, name)(3, 4, num_layers=2, bidirectional=True, dtype=float), normal(5, 2, 3)
+
+    def gradient(x):
+        layer.zero_grad()
+        (layer(x)[0] ** 2).sum().backward()
+        return layer.weight_hh_l0.grad
+
+    graph = cr.graph(gradient)(xs)
+    assert any(s.row.name == "scan" for s in graph.steps)
+    np.testing.assert_allclose(np.asarray(graph(2 * xs)), gradient(2 * xs).detach(), rtol=1e-9)
+
+
 def test_first_values_and_mistakes():
     layer = nn.LSTM(3, 16, num_layers=2)
     for p in layer.parameters():
@@ -95,6 +109,8 @@ def test_first_values_and_mistakes():
         ShapeError, match=r"initial state c does not fit(.|\n)*expected: \(2, 5, 16\)    found: float32 \(2, 4, 16\)"
     ):
         layer(np.ones((7, 5, 3)), (np.zeros((2, 5, 16)), np.zeros((2, 4, 16))))
+    with pytest.raises(ArgumentError, match=r"the initial state is a pair \(h, c\)"):
+        layer(np.ones((7, 5, 3)), np.zeros((1, 5, 16)))
     with pytest.raises(ArgumentError, match="unknown nonlinearity"):
         nn.RNN(2, 3, nonlinearity="sin")
     with pytest.raises(ArgumentError, match="dropout must be a probability"):

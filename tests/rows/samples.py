@@ -376,7 +376,25 @@ def graph_samples():
 
         return {"body": body, "pull": vjp_graph(body, moving, given).graph, "moving": moving, **params}
 
+    def with_rules(**rules):
+        from chainrule.transforms.custom import custom_jvp, custom_vjp
+
+        f = (custom_jvp if "jvp" in rules else custom_vjp)(lambda x, y: np.sin(x) * y)
+        (f.defjvp if "jvp" in rules else f.defvjp)(*rules.values())
+        (step,) = written_down(f, (2, 3), (3,)).steps
+        return step.params
+
+    def push(xs, ts):
+        return np.sin(xs[0]) * xs[1], np.cos(xs[0]) * xs[1] * ts[0] + np.sin(xs[0]) * ts[1]
+
+    def pull(kept, g):
+        return np.cos(kept[0]) * kept[1] * g, (np.sin(kept[0]) * g).sum(0)
+
     return {
+        "custom": [
+            Sample(*args, **with_rules(jvp=push)),
+            Sample(*args, **with_rules(fwd=lambda x, y: (np.sin(x) * y, (x, y)), bwd=pull)),
+        ],
         "program": [Sample(*args, graph=two), Sample(normal(3), graph=fixed)],
         "cond": [
             Sample(np.array(True), *args, branches=branches),

@@ -127,7 +127,7 @@ def test_unused_steps_are_dropped():
     assert names(graph) == ["multiply"]
 
     def loops(x):
-        carry, ys = cr.scan(lambda c, u: ((c[0] * u, c[1] + cr.sin(c[1])), (cr.cos(u), u)), (1.0, 0.5), x[0])
+        carry, _ = cr.scan(lambda c, u: ((c[0] * u, c[1] + cr.sin(c[1])), (cr.cos(u), u)), (1.0, 0.5), x[0])
         last = cr.while_loop(lambda c: c[0] < 3.0, lambda c: (c[0] * 2, c[0] * c[1], c[2] + 1), (carry[0], x[0, 0], 0))
         return last[1]
 
@@ -179,7 +179,7 @@ def test_transformed_graphs(moving):
     expected = [p for p, m in zip(cr.vjp(f, *args)[1]([*gs, None]), moving, strict=True) if m]
     for found, right in zip(pull.apply(*args, *gs), expected, strict=True):
         close(found, right)
-    one, flows = vjp_graph(graph, moving, (False, True, False))
+    _, flows = vjp_graph(graph, moving, (False, True, False))
     assert flows == ((False, True) if all(moving) else (moving[1],))
 
     batch, flags = batch_graph(graph, moving, 2)

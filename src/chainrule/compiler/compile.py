@@ -5,10 +5,11 @@ import sys
 import threading
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from ..core.dispatch import state
+from ..core.dispatch import attention, state
 from ..core.graph import Constant, Graph, Var
 from ..core.value import Value
 from ..errors import CompileError, LostDerivativeError, explain
@@ -21,6 +22,7 @@ from ..transforms.record import WRITTEN, record
 from ..transforms.reverse import ROOT
 from ..transforms.scope import is_grad_enabled
 from ..trees import flatten, unflatten
+from .enter import ARRAY, ARRAY_ARGUMENT, GRADIENT, RECORD, SAME_ARGUMENT, TENSOR, TENSOR_ARGUMENT, door, record_of
 from .native import execute, prepare
 from .program import DONE, FAILED_CALL, FIRST_GUARD, OUT_OF_BOUNDS
 from .runtime import ShapeChanged
@@ -158,14 +160,9 @@ class Variant:
                 self.outputs.append(("constant", x))
         self.graph = simplify(graph)
         self.guards = [(g.value, g.source) for g in self.graph.guards]
-        input_of = {id(i.tensor): i.var.id for i in graph.inputs if i.tensor is not None}
-        self.in_place: list = []  # (id of new value, input number) for updates that may take over memory
-        for g_new, g_old in zip(self.graph.updates, graph.updates, strict=True):
-            if id(g_old.tensor) in input_of and isinstance(g_new.value, Var):
-                self.in_place.append((g_new.value.id, input_of[id(g_old.tensor)]))
         self.rename = dict(zip(map(_name, _operands(graph)), _operands(self.graph), strict=True))
         self.precise = precise
-        self.run = None
+        self.door: Any = None
         self.pure: Graph | None = None
         if self.differentiable:
             self._make_pure()
@@ -179,13 +176,38 @@ class Variant:
     # --- running as one program with effects ---------------------------------------------------------------------------------
 
     def _make_direct(self):
-        self.run = prepare(self.graph, self.in_place, self.precise)
-        self.alias = {new: k for new, k in self.run.program.alias.items()}
-        self.taken = {k for k in self.alias.values()}
+        """Build the program. Tensors that it reads and updates keep their arrays; other new values get arrays from us."""
         self.results = [(kind, self.new(x) if kind in ("tensor", "array", "number") else x) for kind, x in self.outputs]
-        self.after = [(where, self.new(x)) for where, x in self.updates]
         self.gradients = [(where, None if x is None else self.new(x)) for where, x in self.grads]
+        inputs = {i.var.id for i in self.graph.inputs}
+        number = {id(i.tensor): k for k, i in enumerate(self.graph.inputs) if i.tensor is not None}
+        pairs, self.after = {}, []
+        taken = set()
+        for old, u in zip(self.recorded.updates, self.graph.updates, strict=True):
+            k = number.get(id(old.tensor))
+            if k is not None and isinstance(u.value, Var) and u.value.id not in inputs and u.value.id not in pairs:
+                pairs[u.value.id] = self.graph.inputs[k].var.id
+                taken.add(k)
+        gradients = {x.id for _, x in self.gradients if isinstance(x, Var)}
+        for where, x in self.updates:
+            x = self.new(x)
+            k = number.get(id(where[1])) if where[0] == "tensor" else next((k for k, (kind, i, *_) in enumerate(self.sources) if kind == "argument" and i == where[1]), None)
+            if k not in taken or not isinstance(x, Var) or pairs.get(x.id) != self.graph.inputs[k].var.id:
+                self.after.append((where, x))
+        del gradients
+        self.taken = taken
+        self.run = prepare(self.graph, pairs.items(), self.precise)
         self.by_input = {i.var.id: k for k, i in enumerate(self.graph.inputs)}
+        self.gradient_of = {}  # id of a variable -> where the leaf is whose gradient it becomes
+        self.quick = not self.after and not self.guards_in_python()
+        for where, x in self.gradients:
+            if isinstance(x, Var) and x.id not in self.by_input and x.id not in self.gradient_of:
+                self.gradient_of[x.id] = where
+            else:
+                self.quick = False
+
+    def guards_in_python(self):
+        return any(kernel.kind == "call" for kernel in self.run.program.kernels)
 
     def _make_pure(self):
         """The graph without effects: what it leaves behind are further outputs."""
@@ -225,8 +247,8 @@ class Variant:
         if self.pure is not None:
             return self.call_pure(leaves)
         run = self.run
-        if run.busy:  # another thread, or a callback: with an arena of its own
-            run = prepare(self.graph, self.in_place, self.precise)
+        if run.busy:  # a callback, or another thread during one: it runs on memory of its own
+            run = run.twin()
         run.busy = True
         try:
             return self._call(run, leaves)
@@ -236,11 +258,13 @@ class Variant:
     def _call(self, run, leaves):
         inputs = []
         for k, i in enumerate(self.graph.inputs):
-            x = self.owner(k, leaves)
-            t = x
+            t = x = self.owner(k, leaves)
             if isinstance(x, Value):
                 x = x.value
-            x = np.asarray(x)
+            if type(x) is not np.ndarray:
+                x = np.asarray(x)
+                if isinstance(t, Value):  # an array from now on, whose address does not change
+                    t.value = x
             if x.shape != i.var.aval.shape or x.dtype != i.var.aval.dtype:
                 raise Miss
             if k in self.taken:
@@ -252,35 +276,41 @@ class Variant:
             inputs.append(x)
         made = {}
         for _, v in run.output_slots:
-            k = self.alias.get(v.id)
-            made[v.id] = inputs[k] if k is not None else np.empty(v.aval.shape, v.aval.dtype)
+            where = self.gradient_of.get(v.id)
+            grad = None if where is None else self._leaf(where, leaves).grad
+            if (
+                grad is not None and sys.getrefcount(grad) <= 3 and type(grad.value) is np.ndarray and exclusive(grad.value)
+                and grad.value.shape == v.aval.shape and grad.value.dtype == v.aval.dtype and grad.owner is ROOT
+            ):  # fmt: skip
+                made[v.id] = grad.value
+            else:
+                made[v.id] = np.empty(v.aval.shape, v.aval.dtype)
+            del grad
         status = run.run(inputs, made)
         if status != DONE:
-            self.failed(run, status, leaves)
+            self.failed(run, status)
 
         def value(operand):
             if isinstance(operand, Constant):
                 return np.array(operand.value)
-            if operand.id in made:
-                return made[operand.id]
-            return inputs[self.by_input[operand.id]]
+            return made[operand.id] if operand.id in made else np.array(inputs[self.by_input[operand.id]])
 
-        values: dict = {}
-        for where, x in self.after:
-            t = where[1] if where[0] == "tensor" else leaves[where[1]]
-            array = value(x)
-            values[id(t)] = t, array if isinstance(x, Var) and x.id in made else np.array(array)
-        for t, array in values.values():
+        new_values = [(where[1] if where[0] == "tensor" else leaves[where[1]], value(x)) for where, x in self.after]
+        for t, array in new_values:
             t.value = array
+        handed = {id(array) for _, array in new_values}
         for where, x in self.gradients:
             leaf = self._leaf(where, leaves)
             if x is None:
                 leaf.grad = None
-            else:
-                array = value(x)
-                leaf.grad = Tensor(array if isinstance(x, Var) and x.id in made else np.array(array), ROOT)
+                continue
+            array = value(x)
+            if id(array) in handed:
+                array = array.copy()
+            handed.add(id(array))
+            if leaf.grad is None or leaf.grad.value is not array:
+                leaf.grad = Tensor(array, ROOT)
         out = []
-        handed = {id(a) for _, a in values.values()} | {id(leaf.grad.value) for leaf in (self._leaf(w, leaves) for w, x in self.gradients if x is not None)}
         for kind, x in self.results:
             if kind == "argument":
                 out.append(leaves[x])
@@ -288,26 +318,85 @@ class Variant:
                 out.append(x)
             else:
                 array = value(x)
-                if id(array) in handed or (isinstance(x, Var) and x.id not in made and kind == "tensor"):
+                if id(array) in handed:
                     array = array.copy()
                 handed.add(id(array))
-                if kind == "tensor":
-                    out.append(Tensor(array, ROOT))
-                else:
-                    out.append(array[()] if kind == "number" else array)
+                out.append(Tensor(array, ROOT) if kind == "tensor" else array[()] if kind == "number" else array)
         return unflatten(self.structure, out)
 
-    def failed(self, run, status, leaves):
+    def failed(self, run, status):
         if status >= FIRST_GUARD:
             raise Miss(status - FIRST_GUARD)
         if status == FAILED_CALL:
             error, run.error = run.error, None
             if isinstance(error, ShapeChanged):
                 raise Miss
-            raise error if error is not None else CompileError(explain("a call back into NumPy failed", help="run the function uncompiled"))
+            if error is None:
+                error = CompileError(explain("a call back into NumPy failed", help="run the function uncompiled"))
+            raise error
         if status == OUT_OF_BOUNDS:
             raise OutOfBounds
         raise AssertionError(status)
+
+    # --- the way without Python ---------------------------------------------------------------------------------------------
+
+    def open_door(self, args, leaves, structure):
+        """A function (arguments) -> (whether it ran, result) that leaves all checks to native code; None if there is none."""
+        if not self.quick or structure.children[1].children:
+            return None
+        kept: list = [leaves]
+        records, place, at = [], {}, 0
+        for n, child in enumerate(structure.children[0].children):
+            if child.kind is None and (is_array(leaves[at]) and isinstance(leaves[at], np.ndarray) or isinstance(leaves[at], Tensor)):
+                place[at] = n
+            else:
+                kept.append(args[n])
+                records.append([SAME_ARGUMENT, n, id(args[n]), *[0] * (RECORD - 3)])
+                if any(is_array(x) for x in leaves[at : at + child.size]):
+                    return None
+            at += child.size
+        slots = {what: slot for slot, what in self.run.input_slots}
+        used = {slots[k]: k for k in range(len(self.sources))}
+        for slot, k in used.items():
+            kind, *rest = self.sources[k]
+            x = self.owner(k, leaves)
+            exclusive_use = k in self.taken
+            array = x.value if isinstance(x, Value) else x
+            if type(array) is not np.ndarray:
+                return None
+            if kind == "argument" and rest[0] in place:
+                if isinstance(x, Tensor):
+                    if type(x.note) is Leaf:
+                        return None
+                    r = record_of(TENSOR_ARGUMENT, place[rest[0]], array, slot, kept, exclusive_use, x.note, type(x))
+                else:
+                    r = record_of(ARRAY_ARGUMENT, place[rest[0]], array, slot, kept, False, None, np.ndarray)
+            elif kind in ("argument", "tensor"):
+                r = record_of(TENSOR, x, array, slot, kept, exclusive_use, x.note, type(x))
+            elif kind == "array":
+                r = record_of(ARRAY, x, array, slot, kept, False, None, np.ndarray)
+            else:
+                leaf = self._leaf(rest, leaves)
+                if rest[0] != "leaf":
+                    return None
+                r = record_of(GRADIENT, leaf, array, slot, kept, exclusive_use, x.note, type(x))
+            records.append(r)
+        fresh = []
+        for slot, v in self.run.output_slots:
+            where = self.gradient_of.get(v.id)
+            if where is None:
+                fresh.append((slot, v))
+                continue
+            leaf = self._leaf(where, leaves)
+            grad = leaf.grad
+            records.append(record_of(GRADIENT, leaf, grad.value, slot, kept, True, None, Tensor))
+        if any(where[0] != "leaf" for where, none in self.preconditions) or any(none for _, none in self.preconditions):
+            return None
+        run = door(self.run, records, len(args), [slot for slot, _ in fresh], kept)
+        if run is None:
+            return None
+        self.kept = kept
+        return quick_call(run, fresh, self.results, self.structure, leaves, len(args))
 
     # --- running as one operation that can be differentiated ------------------------------------------------------------------
 
@@ -337,6 +426,51 @@ class Variant:
             else:
                 out.append(y.value if isinstance(y, Value) else y)
         return unflatten(self.structure, out)
+
+
+def quick_call(run, fresh, results, structure, leaves, count):
+    """The function that calls a native door: new arrays in, results out."""
+    empty, misfit = np.empty, (False, None)
+    shapes = [(v.aval.shape, v.aval.dtype) for _, v in fresh]
+    number = {v.id: n for n, (_, v) in enumerate(fresh)}
+    plans = []
+    for kind, x in results:
+        if kind in ("tensor", "array", "number"):
+            if not isinstance(x, Var) or x.id not in number or number[x.id] in [p[1] for p in plans]:
+                return None
+            plans.append((kind, number[x.id]))
+        elif kind == "constant" or kind == "same":
+            plans.append((kind, x))
+        else:
+            return None
+    single = plans[0][0] if len(plans) == 1 and len(fresh) == 1 and structure.kind is None else None
+
+    if single in ("tensor", "array", "number"):
+        (shape, dtype), = shapes
+
+        def call(args):
+            out = empty(shape, dtype)
+            if run(*args, out) != 0:
+                return misfit
+            return True, Tensor(out, ROOT) if single == "tensor" else out if single == "array" else out[()]
+
+        return call
+
+    def call(args):
+        outs = [empty(*s) for s in shapes]
+        if run(*args, *outs) != 0:
+            return misfit
+        made = []
+        for kind, x in plans:
+            if kind == "tensor":
+                made.append(Tensor(outs[x], ROOT))
+            elif kind in ("same", "constant"):
+                made.append(x)
+            else:
+                made.append(outs[x] if kind == "array" else outs[x][()])
+        return True, unflatten(structure, made)
+
+    return call
 
 
 class OutOfBounds(Exception):
@@ -371,6 +505,7 @@ class Compiled:
         self.around: Surroundings | None = None
         self.around_key: tuple = ()
         self.traces: dict = {}
+        self.quick: Any = None  # the last program's way without Python
         self.warned = False
         self.calls: list = []  # (key, labels) of every variant, to say what varies
 
@@ -396,6 +531,10 @@ class Compiled:
         return ", ".join(" ".join(map(str, k)) for k in key[1])
 
     def __call__(self, *args, **kwargs):
+        if self.quick is not None and not attention and not kwargs and self.around.valid():
+            done, result = self.quick(args)
+            if done:
+                return result
         if state.recorder is not None or state.abstract:
             return self.f(*args, **kwargs)  # part of the program that is being written down
         leaves, structure = flatten((args, kwargs))
@@ -404,6 +543,7 @@ class Compiled:
                 return self.traced(args, kwargs, leaves, structure)
         with self.lock:
             if self.check:
+                self.quick = None
                 return self.checked(args, kwargs, leaves, structure)
             return self.direct(args, kwargs, leaves, structure)
 
@@ -441,6 +581,9 @@ class Compiled:
             if variants[0] is not v:
                 variants.remove(v)
                 variants.insert(0, v)
+            if v.door is None and not kwargs:
+                v.door = v.open_door(args, leaves, structure) or False
+            self.quick = v.door or None
             return result
         return self.record(args, kwargs, leaves, structure, key, variants)
 

@@ -271,7 +271,7 @@ class _Windows:
             self.more = self.blocks
         # Vectors beside each other, in rows or in columns, whichever leaves fewer alone.
         self.steps = len(windows.phases[1])
-        self.across = -(-(-(-windows.width // self.steps)) // self.lanes)
+        self.across = -(-windows.width // (self.steps * self.lanes))
         down = -(-windows.height // len(windows.phases[0]))
         most = min(4, machine.width(self.high))
         cost = [-(-self.across // most) * down, self.across * -(-down // most)]
@@ -307,7 +307,7 @@ class _Windows:
             if not count:
                 continue
             list_taps(
-                f, self.t, f.offset(self.table, at, "i32"), channels=s.inputs, plane=image.plane,
+                f, f.offset(self.table, at, "i32"), channels=s.inputs, plane=image.plane,
                 rows=(rows.count, rows.at, rows.at_add), row=image.row,
                 columns=(columns.count, columns.at, columns.at_add), step=image.step, phase=image.phase,
             )  # fmt: skip
@@ -536,7 +536,7 @@ def weight_grad(
     image = plan.image
     f.clear(scratch, image_size)
     list_taps(
-        f, t, table, channels=c.group_inputs, plane=image.plane, rows=(c.rows, 0, c.dilation[0]), row=image.row,
+        f, table, channels=c.group_inputs, plane=image.plane, rows=(c.rows, 0, c.dilation[0]), row=image.row,
         columns=(c.columns, 0, c.dilation[1]), step=image.step, phase=image.phase,
     )  # fmt: skip
     whole = c.height * c.width

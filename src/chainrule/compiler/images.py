@@ -91,7 +91,7 @@ def _place_columns(f, t, n, step):
     return name
 
 
-def list_taps(f, t, table, *, channels, plane, rows, row, columns, column, step, phase):
+def list_taps(f, table, *, channels, plane, rows, row, columns, step, phase):
     """Write where, from its first pixel, a window finds each of its numbers: i32, over channels, rows and columns.
 
     `rows` and `columns` are (how many, the first, what to add); `row` and `phase` are the sizes of a row and of its phases.

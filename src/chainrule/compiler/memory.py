@@ -69,7 +69,7 @@ class Arena:
         self.free = joined
 
 
-def plan(kernels, outside, scratch):
+def plan(kernels, outside, scratch, to_the_end=frozenset()):
     """Place all variables that kernels leave in memory.
 
     Parameters
@@ -77,6 +77,7 @@ def plan(kernels, outside, scratch):
     kernels : list of Kernel, in the order in which they run
     outside : ids of variables whose memory the caller gives
     scratch : bytes that each kernel needs for itself
+    to_the_end : ids of variables that are read again when all kernels have run
 
     Returns
     -------
@@ -89,6 +90,8 @@ def plan(kernels, outside, scratch):
     for k, kernel in enumerate(kernels):
         for v in kernel.vars:
             last.setdefault(v.id, k)
+    for v in to_the_end:
+        last[v] = len(kernels)
     ends: dict = {}
     for v, k in last.items():
         ends.setdefault(k, []).append(v)

@@ -15,7 +15,7 @@ from .expressions import shape_of
 from .fuse import PIECES, VIEWS, Fuser, Kernel, NotAffine
 from .llvm import Function, Module
 from .loops import Emitter, memory_type, nodes_under
-from .memory import Plan, plan
+from .memory import Plan, plan, size_of
 from .runtime import ARENA, FIXED, STATUS
 from .scalars import NoLowering, Number, Scalars, lower
 
@@ -108,7 +108,7 @@ class Program:
     slots : what stands in the pointer table from FIXED on: ('input', k), ('constant', array), ('output', variable),
         ('call', kernel number)
     arena : bytes
-    alias : id of an updated variable -> number of the input whose memory it takes over
+    alias : id of an updated variable -> number of the input whose memory it takes over; others are copied there in the end
     """
 
     graph: Graph
@@ -150,13 +150,15 @@ class Assembler:
         fuser = Fuser(graph, native, products.special)
         kernels = fuser.run()
         self.inputs = {i.var.id: k for k, i in enumerate(graph.inputs)}
-        wanted = [o for o in (*graph.outputs, *(u.value for u in graph.updates)) if isinstance(o, Var)]
-        outside = {v.id for v in wanted} | set(self.inputs)
-        alias = self.aliases(kernels, fuser)
-        self.plan, scratch = plan(kernels, outside, [products.scratch(k) for k in kernels])
-        for k, _ in enumerate(graph.inputs):
-            self.slot(graph.inputs[k].var.id, ("input", k))
-        for v in wanted:
+        given = [o for o in (*graph.outputs, *(u.value for u in graph.updates if u.value.id not in self.updates)) if isinstance(o, Var)]
+        alias = self.aliases(kernels, {v.id for v in given})
+        outside = {v.id for v in given} | set(self.inputs) | set(alias)
+        self.plan, scratch = plan(kernels, outside, [products.scratch(k) for k in kernels], set(self.updates))
+        for k, i in enumerate(graph.inputs):
+            self.slot(i.var.id, ("input", k))
+        for new, k in alias.items():
+            self.slot_of[new] = self.slot_of[graph.inputs[k].var.id]
+        for v in given:
             if v.id not in self.inputs:
                 self.slot(v.id, ("output", v))
         self.entry(kernels, scratch, name)
@@ -172,12 +174,12 @@ class Assembler:
 
     # --- memory -----------------------------------------------------------------------------------------------------------
 
-    def aliases(self, kernels, fuser):
+    def aliases(self, kernels, kept):
         """Updated variables that can take over the memory of what they replace: nobody needs the old value any more."""
         out = {}
         guarded = {g.var.id for g in self.graph.guards if isinstance(g.var, Var)}
         last_guard = max((k for k, kernel in enumerate(kernels) if any(v.id in guarded for v in kernel.vars)), default=-1)
-        kept = {o.id for o in self.graph.outputs if isinstance(o, Var)}
+        kept = kept | {o.id for o in self.graph.outputs if isinstance(o, Var)}
         values = [u.value.id for u in self.graph.updates if isinstance(u.value, Var)]
         for new, old in self.updates.items():
             where = next((k for k, kernel in enumerate(kernels) if any(v.id == new for v in kernel.vars)), None)
@@ -247,6 +249,10 @@ class Assembler:
             ready |= {v.id for v in kernel.vars}
             check_guards()
         assert checked == len(guards), "a guard is never decided"
+        sizes = {v.id: size_of(v.aval) for kernel in kernels for v in kernel.vars}
+        for new, old in self.updates.items():
+            if self.slot_of.get(new) != self.slot_of[old]:
+                f.copy(pointer(old), pointer(new), sizes[new])
         f.give(f.constant("i64", DONE))
 
     def guard(self, f, guard, number, pointer):

@@ -26,6 +26,12 @@ def _ready():
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
+def add_symbol(name, function):
+    """Let machine code call a C function."""
+    _ready()
+    llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
+
+
 def machine(opt=2):
     """The LLVM target machine of this processor."""
     cpu, features = _ready()
@@ -91,7 +97,7 @@ class Runner:
     """
 
     def __init__(self, program, address):
-        self.program = program
+        self.program, self.address = program, address
         self.entry = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
         self.arena = aligned_empty(program.arena)
         self.status = np.zeros(1, np.int64)
@@ -120,6 +126,10 @@ class Runner:
                 self.kept.append(call)
                 self.table[slot] = id(call)
         self.input_number = {i.var.id: k for k, i in enumerate(program.graph.inputs)}
+
+    def twin(self):
+        """Another Runner of the same program."""
+        return Runner(self.program, self.address)
 
     def array(self, operand):
         """The array of an operand, while the program runs."""

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from . import vector_math
-from .llvm import Function, Value, element, is_float, lanes, vector
+from .floats import format_of, lane_by_lane
+from .llvm import Function, Value, lanes, vector
 
 TYPES = {
     np.dtype(name): t
@@ -168,7 +169,7 @@ class Scalars:
 
     def _compute(self, name, *values):
         if self.precise:
-            return vector_math.lane_by_lane(self.f, C_NAMES.get(name, name), *values)
+            return lane_by_lane(self.f, C_NAMES.get(name, name), *values)
         return getattr(vector_math, name)(self.f, *values)
 
     def _operation(self, op, x, y):
@@ -177,7 +178,7 @@ class Scalars:
     # --- arithmetic ---------------------------------------------------------------------------------------------------
 
     def add(self, x, y):
-        (a, b), ins, out = self._operands(np.add, x, y)
+        (a, b), _, out = self._operands(np.add, x, y)
         return Number(a | b if out == BOOL else a + b, out)
 
     def subtract(self, x, y):
@@ -301,7 +302,7 @@ class Scalars:
         easy = (ratio < 2.0**22) & (b < math.inf)
         return f.choose(
             f.any(~easy),
-            lambda: [vector_math.lane_by_lane(f, "fmod", x, y)],
+            lambda: [lane_by_lane(f, "fmod", x, y)],
             lambda: [f.binary("copysign", r, x)],
         )[0]
 
@@ -401,7 +402,7 @@ class Scalars:
         if isinstance(x, Number) and x.dtype.kind != "f":
             return Number(x.value < 0, BOOL) if x.dtype.kind == "i" else self.constant(False, BOOL)
         (a,), _, out = self._operands(np.signbit, x)
-        bits = self.f.cast("bitcast", a, vector(vector_math.format_of(a).integer, lanes(a.type)))
+        bits = self.f.cast("bitcast", a, vector(format_of(a).integer, lanes(a.type)))
         return Number(bits < 0, out)
 
     def copysign(self, x, y):

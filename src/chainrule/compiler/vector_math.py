@@ -6,187 +6,31 @@ place, of float / double: tests/compiler/test_vector_math.py measures them.
 """
 
 import math
-import struct
-from typing import NamedTuple
 
 from .coefficients import ASIN, ATAN, ATANH_TAIL, CBRT, COS, ERF_FAR, ERF_NEAR, ERFC, EXP, EXP2_SHORT, LOG, LOG2_SHORT, SIN
-from .llvm import Function, Value, element, lanes, suffix, vector
-
-
-class Format(NamedTuple):
-    """How a floating-point type is laid out, and constants in two parts: the nearest number, and what it lacks."""
-
-    integer: str
-    width: int
-    mantissa: int
-    bias: int
-    tiny: float  # smallest normal number
-    magic: float  # adding it rounds to a whole number, which then stands in the low bits
-    ln2: tuple
-    log2_e: tuple
-    log10_e: tuple
-    log10_2: tuple
-    half_pi: tuple  # in three parts
-
-    @property
-    def magic_bits(self):
-        wide = self.width == 64
-        return struct.unpack("<q" if wide else "<i", struct.pack("<d" if wide else "<f", self.magic))[0]
-
-
-FORMATS = {
-    "float": Format(
-        integer="i32",
-        width=32,
-        mantissa=23,
-        bias=127,
-        tiny=2.0**-126,
-        magic=1.5 * 2.0**23,
-        ln2=(0.6931471824645996, -1.9046542121259336e-09),
-        log2_e=(1.4426950216293335, 1.925963033500011e-08),
-        log10_e=(0.4342944920063019, -1.0103049952192578e-08),
-        log10_2=(0.3010300099849701, -1.432098883924482e-08),
-        half_pi=(1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15),
-    ),
-    "double": Format(
-        integer="i64",
-        width=64,
-        mantissa=52,
-        bias=1023,
-        tiny=2.0**-1022,
-        magic=1.5 * 2.0**52,
-        ln2=(0.6931471805599453, 2.3190468138462996e-17),
-        log2_e=(1.4426950408889634, 2.0355273740931033e-17),
-        log10_e=(0.4342944819032518, 1.098319650216765e-17),
-        log10_2=(0.3010299956639812, -2.8037281277851704e-18),
-        half_pi=(1.5707963267948966, 6.123233995736766e-17, -1.4973849048591815e-33),
-    ),
-}
-
-
-def format_of(x: Value) -> Format:
-    return FORMATS[element(x.type)]
-
-
-def _wide(x):
-    return element(x.type) == "double"
-
-
-# --- parts ----------------------------------------------------------------------------------------------------------
-
-
-def polynomial(f: Function, x, coefficients):
-    """The polynomial with these coefficients, lowest first, by fused multiply-adds of few dependent steps (Estrin)."""
-    terms = [f.constant(x.type, c) for c in coefficients]
-    power = x
-    while len(terms) > 1:
-        odd = [terms[-1]] if len(terms) % 2 else []
-        terms = [f.fma(power, terms[i + 1], terms[i]) for i in range(0, len(terms) - 1, 2)] + odd
-        if len(terms) > 1:
-            power = power * power
-    return terms[0]
-
-
-def _exactly(f, op, x, y):
-    """fadd, fsub or fmul that may not be fused with its neighbours: for formulas that recover rounding errors."""
-    x, y = f.alike(x, y)
-    return f.emit(x.type, f"{op} {x.type} {x.text}, {y.text}")
-
-
-def _plus(f, x, y):
-    return _exactly(f, "fadd", x, y)
-
-
-def _minus(f, x, y):
-    return _exactly(f, "fsub", x, y)
-
-
-def _times(f, x, y):
-    return _exactly(f, "fmul", x, y)
-
-
-def _bits(f, x):
-    return f.cast("bitcast", x, vector(format_of(x).integer, lanes(x.type)))
-
-
-def _from_bits(f, bits):
-    return f.cast("bitcast", bits, vector("double" if element(bits.type) == "i64" else "float", lanes(bits.type)))
-
-
-def _exponent_to_float(f, biased, t, offset):
-    """A small non-negative integer plus a constant `offset` (or a value), as a number of type `t`."""
-    k = FORMATS[element(t)]
-    return _minus(f, _from_bits(f, biased + k.magic_bits), offset)
-
-
-def _scaled(f, y, n):
-    """y * 2**n in two steps, so that results below the normal range are rounded once and those above are infinite."""
-    k = format_of(y)
-    n = n + 2 * k.bias
-    half = n.lshr(1)
-    return _times(f, _times(f, y, _from_bits(f, half << k.mantissa)), _from_bits(f, (n - half) << k.mantissa))
-
-
-def _power_of_two(f, n, t):
-    k = FORMATS[element(t)]
-    return _from_bits(f, (n + k.bias) << k.mantissa)
-
-
-def _at_most(f, x, limit):
-    """The smaller of x and a constant; NaN stays."""
-    return f.select(x > limit, limit, x)
-
-
-def _at_least(f, x, limit):
-    return f.select(x < limit, limit, x)
-
-
-def absolute(f, x):
-    return f.unary("fabs", x)
-
-
-def copysign(f, x, y):
-    return f.binary("copysign", x, y)
-
-
-def _once(f, name, build, *args):
-    """A call of a helper that a module holds once, since its code is long; `build(f, *args)` writes it."""
-    full = f"chainrule.{name}.{suffix(args[0].type)}"
-    t = args[0].type
-    if not any(g.name == full for g in f.module.functions):
-        names = [f"x{i}" for i in range(len(args))]
-        pairs = [(a.type, n) for a, n in zip(args, names, strict=True)]
-        g = Function(f.module, full, pairs, t, "internal", "nounwind noinline memory(none)")
-        g.give(build(g, *(Value(g, a.type, f"%{n}") for a, n in zip(args, names, strict=True))))
-    return f.call(full, t, *args)
-
-
-def lane_by_lane(f, name, *args):
-    """The C library's function of this name (that for double; float's has an f more), called for each lane."""
-    t = args[0].type
-    symbol = name if _wide(args[0]) else name + "f"
-
-    def one(f, *xs):
-        return f.call(symbol, xs[0].type, *xs, attributes="nounwind memory(none)")
-
-    if not lanes(t):
-        return one(f, *args)
-
-    def every(f, *xs):
-        out = f.constant(t, 0.0)
-        for i in range(lanes(t)):
-            out = f.insert(out, one(f, *(f.lane(x, i) for x in xs)), i)
-        return out
-
-    return _once(f, f"each.{name}", every, *args)
-
-
-def _widened(f, build, *args):
-    """A function of float computed in double."""
-    n = lanes(args[0].type)
-    out = build(f, *(f.cast("fpext", x, vector("double", n)) for x in args))
-    return f.cast("fptrunc", out, vector("float", n))
-
+from .floats import (
+    absolute,
+    at_least,
+    at_most,
+    bits_of,
+    copysign,
+    exponent_to_float,
+    format_of,
+    from_bits,
+    is_wide,
+    lane_by_lane,
+    minus,
+    once,
+    plus,
+    polynomial,
+    power_of_two,
+    product,
+    scaled,
+    times,
+    total,
+    widened,
+)
+from .llvm import element
 
 # --- exponentials -----------------------------------------------------------------------------------------------------
 
@@ -202,67 +46,67 @@ def _split(f, x):
     """x = n ln(2) + r with whole n and small r: the integer n and r."""
     k = format_of(x)
     shifted = f.fma(x, k.log2_e[0], k.magic)
-    n = _minus(f, shifted, k.magic)
+    n = minus(f, shifted, k.magic)
     r = f.fma(n, -k.ln2[1], f.fma(n, -k.ln2[0], x))
-    return _bits(f, shifted) - k.magic_bits, r
+    return bits_of(f, shifted) - k.magic_bits, r
 
 
 def _exp_parts(f, x):
     """e**x = y * 2**n."""
     n, r = _split(f, x)
-    return _plus(f, _near_zero(f, r), 1.0), n
+    return plus(f, _near_zero(f, r), 1.0), n
 
 
 def exp(f, x):
     """e to the power x. 1.0 / 1.0 ulp."""
     lo, hi = _EXP_RANGE[element(x.type)]
-    return _scaled(f, *_exp_parts(f, _at_least(f, _at_most(f, x, hi), lo)))
+    return scaled(f, *_exp_parts(f, at_least(f, at_most(f, x, hi), lo)))
 
 
 def exp2(f, x):
     """2 to the power x."""
     k = format_of(x)
-    lo, hi = (-1076.0, 1025.0) if _wide(x) else (-151.0, 129.0)
-    x = _at_least(f, _at_most(f, x, hi), lo)
-    shifted = _plus(f, x, k.magic)
-    r = _minus(f, x, _minus(f, shifted, k.magic)) * k.ln2[0]
-    return _scaled(f, _plus(f, _near_zero(f, r), 1.0), _bits(f, shifted) - k.magic_bits)
+    lo, hi = (-1076.0, 1025.0) if is_wide(x) else (-151.0, 129.0)
+    x = at_least(f, at_most(f, x, hi), lo)
+    shifted = plus(f, x, k.magic)
+    r = minus(f, x, minus(f, shifted, k.magic)) * k.ln2[0]
+    return scaled(f, plus(f, _near_zero(f, r), 1.0), bits_of(f, shifted) - k.magic_bits)
 
 
 def _half_expm1(f, x, divisor=2.0):
     """(e**x - 1) / divisor, a power of two, for x in the range of exp (a factor of 2 more for 4) and above -40."""
     n, r = _split(f, x)
-    scale = _power_of_two(f, n - (1 if divisor == 2.0 else 2), x.type)
-    return f.fma(_near_zero(f, r), scale, _minus(f, scale, 1 / divisor))
+    scale = power_of_two(f, n - (1 if divisor == 2.0 else 2), x.type)
+    return f.fma(_near_zero(f, r), scale, minus(f, scale, 1 / divisor))
 
 
 def expm1(f, x):
     """e**x - 1, accurate near 0."""
     _, hi = _EXP_RANGE[element(x.type)]
-    half = _half_expm1(f, _at_least(f, _at_most(f, x, hi), -40.0))
+    half = _half_expm1(f, at_least(f, at_most(f, x, hi), -40.0))
     return f.select(absolute(f, x) < 2.0 ** (-format_of(x).mantissa - 2), x, half * 2.0)
 
 
 def tanh(f, x):
     """Hyperbolic tangent."""
-    n, r = _split(f, _at_most(f, absolute(f, x), 20.0 if _wide(x) else 10.0) * 2.0)
-    scale = _power_of_two(f, n, x.type)
-    e = f.fma(_near_zero(f, r), scale, _minus(f, scale, 1.0))
+    n, r = _split(f, at_most(f, absolute(f, x), 20.0 if is_wide(x) else 10.0) * 2.0)
+    scale = power_of_two(f, n, x.type)
+    e = f.fma(_near_zero(f, r), scale, minus(f, scale, 1.0))
     return copysign(f, e / (e + 2.0), x)
 
 
 def sinh(f, x):
     """Hyperbolic sine."""
     a = absolute(f, x)
-    quarter = _half_expm1(f, _at_most(f, a, _EXP_RANGE[element(x.type)][1] + 0.8), 4.0)
-    y = _plus(f, quarter, quarter / f.fma(quarter, 4.0, 1.0)) * 2.0
+    quarter = _half_expm1(f, at_most(f, a, _EXP_RANGE[element(x.type)][1] + 0.8), 4.0)
+    y = plus(f, quarter, quarter / f.fma(quarter, 4.0, 1.0)) * 2.0
     return copysign(f, f.select(a < 2.0 ** (-format_of(x).mantissa / 2 - 1), a, y), x)
 
 
 def cosh(f, x):
     """Hyperbolic cosine."""
-    y, n = _exp_parts(f, _at_most(f, absolute(f, x), _EXP_RANGE[element(x.type)][1] + 0.8))
-    half = _scaled(f, y, n - 1)
+    y, n = _exp_parts(f, at_most(f, absolute(f, x), _EXP_RANGE[element(x.type)][1] + 0.8))
+    half = scaled(f, y, n - 1)
     return half + 0.25 / half
 
 
@@ -278,7 +122,7 @@ def sigmoid(f, x):
 def _log_tail(f, g):
     """log(1 + g) - (g - g**2 / 2) for 1 + g between sqrt(1/2) and sqrt(2)."""
     z = g * g
-    if not _wide(g):
+    if not is_wide(g):
         return polynomial(f, g, LOG["float"]) * (g * z)
     s = g / (g + 2.0)
     t = s * s
@@ -290,14 +134,14 @@ def _log_split(f, x):
     k = format_of(x)
     low = x < k.tiny
     shift = 2.0 ** (k.mantissa + 2)
-    bits = _bits(f, f.select(low, _times(f, x, shift), x))
-    root = 0x3FE6A09E667F3BCD if _wide(x) else 0x3F3504F3
+    bits = bits_of(f, f.select(low, times(f, x, shift), x))
+    root = 0x3FE6A09E667F3BCD if is_wide(x) else 0x3F3504F3
     moved = bits - (root - (k.bias << k.mantissa))
     biased = moved.lshr(k.mantissa)
-    m = _from_bits(f, (moved & ((1 << k.mantissa) - 1)) + root)
+    m = from_bits(f, (moved & ((1 << k.mantissa) - 1)) + root)
     base = k.magic + k.bias
     offset = f.select(low, f.constant(x.type, base + k.mantissa + 2), base)
-    return m, _exponent_to_float(f, biased, x.type, offset), biased
+    return m, exponent_to_float(f, biased, x.type, offset), biased
 
 
 def _log_edges(f, x, y):
@@ -311,31 +155,31 @@ def _log_sum(f, e, g):
     """e * ln(2) + log(1 + g)."""
     k = format_of(g)
     y = f.fma(e, k.ln2[1], _log_tail(f, g))
-    return f.fma(e, k.ln2[0], _plus(f, g, f.fma(g * g, -0.5, y)))
+    return f.fma(e, k.ln2[0], plus(f, g, f.fma(g * g, -0.5, y)))
 
 
 def log(f, x):
     """Natural logarithm."""
     m, e, _ = _log_split(f, x)
-    return _log_edges(f, x, _log_sum(f, e, _minus(f, m, 1.0)))
+    return _log_edges(f, x, _log_sum(f, e, minus(f, m, 1.0)))
 
 
 def _log_scaled(f, x, scale, unit):
     """A logarithm to another base: log(m) in two parts times `scale`, plus e times `unit` (None for 1)."""
     m, e, _ = _log_split(f, x)
-    g = _minus(f, m, 1.0)
+    g = minus(f, m, 1.0)
     half = g * -0.5
     hi = f.fma(half, g, g)
-    lo = f.fma(half, g, _minus(f, g, hi)) + _log_tail(f, g)
-    p = _times(f, hi, scale[0])
+    lo = f.fma(half, g, minus(f, g, hi)) + _log_tail(f, g)
+    p = times(f, hi, scale[0])
     rest = f.fma(hi, scale[1], f.fma(lo, scale[0], f.fma(hi, scale[0], -p)))
     if unit is None:
         q = e
     else:
-        q = _times(f, e, unit[0])
+        q = times(f, e, unit[0])
         rest = f.fma(e, unit[1], f.fma(e, unit[0], -q)) + rest
-    total = _plus(f, q, p)
-    return _log_edges(f, x, total + (_plus(f, _minus(f, q, total), p) + rest))
+    total = plus(f, q, p)
+    return _log_edges(f, x, total + (plus(f, minus(f, q, total), p) + rest))
 
 
 def log2(f, x):
@@ -351,30 +195,30 @@ def log10(f, x):
 def _log1p_finite(f, x):
     """log(1 + x) for finite x > -1."""
     k = format_of(x)
-    u = _plus(f, x, 1.0)
-    big = _minus(f, u, 1.0)
-    lost = _plus(f, _minus(f, x, big), _minus(f, 1.0, _minus(f, u, big)))  # 1 + x = u + lost
+    u = plus(f, x, 1.0)
+    big = minus(f, u, 1.0)
+    lost = plus(f, minus(f, x, big), minus(f, 1.0, minus(f, u, big)))  # 1 + x = u + lost
     m, e, biased = _log_split(f, u)
-    back = _from_bits(f, (2 * k.bias + 1 - biased) << k.mantissa)  # 2**(1 - e)
-    return _log_sum(f, e, f.fma(lost * 0.5, back, _minus(f, m, 1.0)))
+    back = from_bits(f, (2 * k.bias + 1 - biased) << k.mantissa)  # 2**(1 - e)
+    return _log_sum(f, e, f.fma(lost * 0.5, back, minus(f, m, 1.0)))
 
 
 def log1p(f, x):
     """log(1 + x), accurate near 0."""
-    y = _log_edges(f, _plus(f, x, 1.0), _log1p_finite(f, x))
+    y = _log_edges(f, plus(f, x, 1.0), _log1p_finite(f, x))
     return f.select(absolute(f, x) < 2.0 ** (-format_of(x).mantissa - 2), x, y)
 
 
 def _add_in_logarithms(f, x, y, power, logarithm, two):
     """log(b**x + b**y) for a base b, by the larger and what the difference adds: `two` is log(2)."""
-    d = _minus(f, x, y)
-    out = _plus(f, f.select(x > y, x, y), logarithm(power(f, -absolute(f, d))))
+    d = minus(f, x, y)
+    out = plus(f, f.select(x > y, x, y), logarithm(power(f, -absolute(f, d))))
     # Two equal infinities have no difference.
     return f.select(x.equals(y), x + two, f.select(d.is_nan(), d, out))
 
 
 def _exp_of_negative(f, x):
-    return _scaled(f, *_exp_parts(f, _at_least(f, x, _EXP_RANGE[element(x.type)][0])))
+    return scaled(f, *_exp_parts(f, at_least(f, x, _EXP_RANGE[element(x.type)][0])))
 
 
 def logaddexp(f, x, y):
@@ -389,7 +233,7 @@ def logaddexp2(f, x, y):
 
 def softplus(f, x):
     """log(1 + e**x) without overflow."""
-    return _plus(f, _at_least(f, x, 0.0), _log1p_finite(f, _exp_of_negative(f, -absolute(f, x))))
+    return plus(f, at_least(f, x, 0.0), _log1p_finite(f, _exp_of_negative(f, -absolute(f, x))))
 
 
 # --- powers and roots ---------------------------------------------------------------------------------------------------
@@ -400,77 +244,64 @@ _TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
 def _power_short(f, a, y):
     """a**y in double to the accuracy of float, for a >= 0."""
     m, e, _ = _log_split(f, a)
-    s = _minus(f, m, 1.0) / _plus(f, m, 1.0)
+    s = minus(f, m, 1.0) / plus(f, m, 1.0)
     log2_a = f.fma(polynomial(f, s * s, LOG2_SHORT), s, e)
     log2_a = f.select(a.equals(0.0), -math.inf, f.select(a < math.inf, log2_a, a))
-    t = _at_least(f, _at_most(f, log2_a * y, 300.0), -300.0)
+    t = at_least(f, at_most(f, log2_a * y, 300.0), -300.0)
     k = format_of(a)
-    shifted = _plus(f, t, k.magic)
-    r = _minus(f, t, _minus(f, shifted, k.magic))
+    shifted = plus(f, t, k.magic)
+    r = minus(f, t, minus(f, shifted, k.magic))
     out = f.fma(polynomial(f, r, EXP2_SHORT), r, 1.0)
-    return _times(f, out, _power_of_two(f, _bits(f, shifted) - k.magic_bits, a.type))
-
-
-def _product(f, x, y):
-    """x * y as a number and its rounding error."""
-    x, y = f.alike(x, y)
-    p = _times(f, x, y)
-    return p, f.fma(x, y, -p)
-
-
-def _sum(f, x, y):
-    """x + y as a number and its rounding error, for |x| >= |y| or x = 0."""
-    s = _plus(f, x, y)
-    return s, _plus(f, _minus(f, x, s), y)
+    return times(f, out, power_of_two(f, bits_of(f, shifted) - k.magic_bits, a.type))
 
 
 def _power_long(f, a, y):
     """a**y in double, for a >= 0: the logarithm is carried in two numbers, about 68 bits."""
     k = format_of(a)
     m, e, _ = _log_split(f, a)
-    n, d = _minus(f, m, 1.0), _plus(f, m, 1.0)
-    d_lost = _minus(f, m, _minus(f, d, 1.0))
+    n, d = minus(f, m, 1.0), plus(f, m, 1.0)
+    d_lost = minus(f, m, minus(f, d, 1.0))
     s = n / d
     s_lost = f.fma(-s, d_lost, f.fma(-s, d, n)) / d
     z = s * s
-    z, z_lost = _product(f, s, s)
+    z, z_lost = product(f, s, s)
     z_lost = f.fma(s + s, s_lost, z_lost)
     # log(m) = 2 s + s z (2/3 + 2 z (1/5 + ...))
-    c, c_lost = _sum(f, f.constant(a.type, _TWO_THIRDS[0]), polynomial(f, z, ATANH_TAIL) * (z + z))
+    c, c_lost = total(f, f.constant(a.type, _TWO_THIRDS[0]), polynomial(f, z, ATANH_TAIL) * (z + z))
     c_lost = c_lost + _TWO_THIRDS[1]
-    q, q_lost = _product(f, z, c)
+    q, q_lost = product(f, z, c)
     q_lost = f.fma(z, c_lost, f.fma(z_lost, c, q_lost))
-    w, w_lost = _product(f, s, q)
+    w, w_lost = product(f, s, q)
     w_lost = f.fma(s, q_lost, f.fma(s_lost, q, w_lost))
-    hi, lo = _sum(f, _times(f, s, 2.0), w)
+    hi, lo = total(f, times(f, s, 2.0), w)
     lo = lo + f.fma(s_lost, 2.0, w_lost)
     # In units of log2: times 1 / ln(2), plus e.
-    p, p_lost = _product(f, hi, k.log2_e[0])
+    p, p_lost = product(f, hi, k.log2_e[0])
     p_lost = f.fma(hi, k.log2_e[1], f.fma(lo, k.log2_e[0], p_lost))
-    hi, lo = _sum(f, e, p)
+    hi, lo = total(f, e, p)
     lo = lo + p_lost
     hi = f.select(a.equals(0.0), -math.inf, f.select(a < math.inf, hi, a))
-    t = _times(f, hi, y)
+    t = times(f, hi, y)
     t_lost = f.fma(lo, y, f.fma(hi, y, -t))
     plain = absolute(f, t) < 1100.0
     t_lost = f.select(plain, t_lost, 0.0)
-    t = _at_least(f, _at_most(f, t, 1100.0), -1100.0)
-    shifted = _plus(f, t, k.magic)
-    r = _minus(f, t, _minus(f, shifted, k.magic))
-    u, u_lost = _product(f, r, k.ln2[0])
+    t = at_least(f, at_most(f, t, 1100.0), -1100.0)
+    shifted = plus(f, t, k.magic)
+    r = minus(f, t, minus(f, shifted, k.magic))
+    u, u_lost = product(f, r, k.ln2[0])
     u_lost = f.fma(r, k.ln2[1], f.fma(t_lost, k.ln2[0], u_lost))
     grown = _near_zero(f, u)
-    out = _plus(f, _plus(f, grown, f.fma(grown, u_lost, u_lost)), 1.0)
-    return _scaled(f, out, _bits(f, shifted) - k.magic_bits)
+    out = plus(f, plus(f, grown, f.fma(grown, u_lost, u_lost)), 1.0)
+    return scaled(f, out, bits_of(f, shifted) - k.magic_bits)
 
 
 def _power(f, x, y):
     a = absolute(f, x)
-    size = _power_long(f, a, y) if _wide(x) else _widened(f, _power_short, a, y)
+    size = _power_long(f, a, y) if is_wide(x) else widened(f, _power_short, a, y)
     whole = f.unary("trunc", y)
     half = y * 0.5
     odd = y.equals(whole) & half.differs(f.unary("trunc", half))
-    negative = _bits(f, x) < 0
+    negative = bits_of(f, x) < 0
     size = f.select(odd & negative, -size, size)
     size = f.select((x < 0.0) & x.differs(-math.inf) & y.differs(whole), math.nan, size)
     minus_one = x.equals(-1.0) & absolute(f, y).equals(math.inf)
@@ -479,7 +310,7 @@ def _power(f, x, y):
 
 def power(f, x, y):
     """x to the power y."""
-    return _once(f, "power", _power, x, y)
+    return once(f, "power", _power, x, y)
 
 
 def _cbrt(f, x):
@@ -493,18 +324,18 @@ def _cbrt(f, x):
     t = polynomial(f, m, CBRT)
     cube = t * t * t
     t = t * (f.fma(m, 2.0, cube) / f.fma(cube, 2.0, m))  # Halley's step: 23 bits
-    t = _from_bits(f, _bits(f, t) & (-1 << 28))  # of which so few are kept that the square is exact
-    r = _minus(f, m / (t * t), t)
+    t = from_bits(f, bits_of(f, t) & (-1 << 28))  # of which so few are kept that the square is exact
+    r = minus(f, m / (t * t), t)
     t = f.fma(t, r / f.fma(t, 3.0, r), t)
-    n = _bits(f, _plus(f, third, k.magic)) - k.magic_bits
-    t = _times(f, t, _power_of_two(f, n, x.type))
+    n = bits_of(f, plus(f, third, k.magic)) - k.magic_bits
+    t = times(f, t, power_of_two(f, n, x.type))
     t = f.select(a.equals(0.0) | a.equals(math.inf) | a.is_nan(), a, t)
     return copysign(f, t, x)
 
 
 def cbrt(f, x):
     """Real cube root."""
-    return _once(f, "cbrt", _cbrt, x) if _wide(x) else _once(f, "cbrt", lambda f, x: _widened(f, _cbrt, x), x)
+    return once(f, "cbrt", _cbrt, x) if is_wide(x) else once(f, "cbrt", lambda f, x: widened(f, _cbrt, x), x)
 
 
 def hypot(f, x, y):
@@ -514,8 +345,8 @@ def hypot(f, x, y):
     def plain(f, a, b):
         return f.unary("sqrt", f.fma(a, a, b * b))
 
-    if not _wide(x):
-        out = _widened(f, plain, a, b)
+    if not is_wide(x):
+        out = widened(f, plain, a, b)
     else:
         larger = f.select(a > b, a, b)
         up = f.select(larger < 2.0**-500, f.constant(x.type, 2.0**600), 1.0)
@@ -539,33 +370,33 @@ def _quarter_turns(f, a, careful):
     """
     k = format_of(a)
     shifted = f.fma(a, 2 / math.pi, k.magic)
-    n = _minus(f, shifted, k.magic)
+    n = minus(f, shifted, k.magic)
     first = f.fma(n, -k.half_pi[0], a)  # exact
     if careful:
-        second, lost = _product(f, n, k.half_pi[1])
-        r = _minus(f, first, second)
-        tail = f.fma(n, -k.half_pi[2], _minus(f, _minus(f, _minus(f, first, r), second), lost))
+        second, lost = product(f, n, k.half_pi[1])
+        r = minus(f, first, second)
+        tail = f.fma(n, -k.half_pi[2], minus(f, minus(f, minus(f, first, r), second), lost))
     else:
         r = f.fma(n, -k.half_pi[2], f.fma(n, -k.half_pi[1], first))
     z = r * r
     rising, falling = (polynomial(f, z, c[element(a.type)]) for c in (SIN, COS))
     if careful:
-        sine = _plus(f, r, f.fma(z * r, rising, f.fma(tail, z * -0.5, tail)))
-        half = _times(f, z, 0.5)
-        top = _minus(f, 1.0, half)
-        lost = _minus(f, _minus(f, 1.0, top), half)
-        cosine = _plus(f, top, f.fma(z * z, falling, f.fma(-r, tail, lost)))
+        sine = plus(f, r, f.fma(z * r, rising, f.fma(tail, z * -0.5, tail)))
+        half = times(f, z, 0.5)
+        top = minus(f, 1.0, half)
+        lost = minus(f, minus(f, 1.0, top), half)
+        cosine = plus(f, top, f.fma(z * z, falling, f.fma(-r, tail, lost)))
     else:
         sine = f.fma(z * r, rising, r)
         cosine = f.fma(z * z, falling, f.fma(z, -0.5, 1.0))
-    return _bits(f, shifted), sine, cosine
+    return bits_of(f, shifted), sine, cosine
 
 
 def _sign_of(f, y, bits):
     """y with its sign turned over where bit 1 of an integer is set."""
     k = format_of(y)
     turned = (bits & 2) << (k.width - 2)
-    return _from_bits(f, _bits(f, y) ^ turned)
+    return from_bits(f, bits_of(f, y) ^ turned)
 
 
 def _with_huge(f, name, x, fast):
@@ -576,15 +407,15 @@ def _with_huge(f, name, x, fast):
 
 def sin(f, x):
     """Sine of an angle in radians."""
-    n, sine, cosine = _quarter_turns(f, absolute(f, x), careful=_wide(x))
+    n, sine, cosine = _quarter_turns(f, absolute(f, x), careful=is_wide(x))
     y = _sign_of(f, f.select((n & 1).equals(1), cosine, sine), n)
-    negative = _bits(f, x) & (-1 << (format_of(x).width - 1))
-    return _with_huge(f, "sin", x, _from_bits(f, _bits(f, y) ^ negative))
+    negative = bits_of(f, x) & (-1 << (format_of(x).width - 1))
+    return _with_huge(f, "sin", x, from_bits(f, bits_of(f, y) ^ negative))
 
 
 def cos(f, x):
     """Cosine of an angle in radians."""
-    n, sine, cosine = _quarter_turns(f, absolute(f, x), careful=_wide(x))
+    n, sine, cosine = _quarter_turns(f, absolute(f, x), careful=is_wide(x))
     return _with_huge(f, "cos", x, _sign_of(f, f.select((n & 1).equals(1), sine, cosine), n + 1))
 
 
@@ -593,8 +424,8 @@ def tan(f, x):
     n, sine, cosine = _quarter_turns(f, absolute(f, x), careful=True)
     odd = (n & 1).equals(1)
     y = f.select(odd, cosine, sine) / f.select(odd, -sine, cosine)
-    negative = _bits(f, x) & (-1 << (format_of(x).width - 1))
-    return _with_huge(f, "tan", x, _from_bits(f, _bits(f, y) ^ negative))
+    negative = bits_of(f, x) & (-1 << (format_of(x).width - 1))
+    return _with_huge(f, "tan", x, from_bits(f, bits_of(f, y) ^ negative))
 
 
 _TAN_1_8, _TAN_3_8 = math.tan(math.pi / 8), math.tan(3 * math.pi / 8)
@@ -604,8 +435,8 @@ def _angle(f, y, x):
     """The angle of the point (x, y) with x, y >= 0, as q(1 + small) and the angle that it is counted from, in two parts."""
     k = format_of(y)
     steep, middling = y > x * _TAN_3_8, y > x * _TAN_1_8
-    n = f.select(steep, -x, f.select(middling, _minus(f, y, x), y))
-    d = f.select(steep, y, f.select(middling, _plus(f, y, x), x))
+    n = f.select(steep, -x, f.select(middling, minus(f, y, x), y))
+    d = f.select(steep, y, f.select(middling, plus(f, y, x), x))
     q = n / d
     z = q * q
     near = f.fma(q * z, polynomial(f, z, ATAN[element(y.type)]), q)
@@ -620,7 +451,7 @@ def arctan(f, x):
     """Angle whose tangent is x."""
     a = absolute(f, x)
     near, (base, lost) = _angle(f, a, f.constant(x.type, 1.0))
-    return copysign(f, _plus(f, base, _plus(f, near, lost)), x)
+    return copysign(f, plus(f, base, plus(f, near, lost)), x)
 
 
 def _arctan2(f, y, x):
@@ -633,17 +464,17 @@ def _arctan2(f, y, x):
     up = f.constant(y.type, 1.0)
     a, b = f.select(both, up, a * scale), f.select(both | neither, up, b * scale)
     near, (base, lost) = _angle(f, a, b)
-    behind = _bits(f, x) < 0
+    behind = bits_of(f, x) < 0
     # Behind the y axis: pi - angle.
-    base = f.select(behind, _minus(f, 2 * k.half_pi[0], base), base)
-    lost = f.select(behind, _minus(f, 2 * k.half_pi[1], lost), lost)
+    base = f.select(behind, minus(f, 2 * k.half_pi[0], base), base)
+    lost = f.select(behind, minus(f, 2 * k.half_pi[1], lost), lost)
     near = f.select(behind, -near, near)
-    return copysign(f, _plus(f, base, _plus(f, near, lost)), y)
+    return copysign(f, plus(f, base, plus(f, near, lost)), y)
 
 
 def arctan2(f, y, x):
     """Angle of the point (x, y)."""
-    return _once(f, "arctan2", _arctan2, y, x)
+    return once(f, "arctan2", _arctan2, y, x)
 
 
 def _half_angle(f, a):
@@ -659,8 +490,8 @@ def arcsin(f, x):
     """Angle whose sine is x."""
     k = format_of(x)
     outer, s, tail = _half_angle(f, absolute(f, x))
-    wide = _plus(f, f.fma(s, -2.0, k.half_pi[0]), f.fma(tail, -2.0, k.half_pi[1]))
-    return copysign(f, f.select(outer, wide, _plus(f, s, tail)), x)
+    wide = plus(f, f.fma(s, -2.0, k.half_pi[0]), f.fma(tail, -2.0, k.half_pi[1]))
+    return copysign(f, f.select(outer, wide, plus(f, s, tail)), x)
 
 
 def arccos(f, x):
@@ -669,9 +500,9 @@ def arccos(f, x):
     outer, s, tail = _half_angle(f, absolute(f, x))
     negative = x < 0.0
     signed = f.select(negative, s, -s), f.select(negative, tail, -tail)
-    middle = _plus(f, _plus(f, signed[0], k.half_pi[0]), _plus(f, signed[1], k.half_pi[1]))
-    double = _plus(f, s, tail) * 2.0
-    far = _plus(f, f.fma(s, -2.0, 2 * k.half_pi[0]), f.fma(tail, -2.0, 2 * k.half_pi[1]))
+    middle = plus(f, plus(f, signed[0], k.half_pi[0]), plus(f, signed[1], k.half_pi[1]))
+    double = plus(f, s, tail) * 2.0
+    far = plus(f, f.fma(s, -2.0, 2 * k.half_pi[0]), f.fma(tail, -2.0, 2 * k.half_pi[1]))
     return f.select(outer, f.select(negative, far, double), middle)
 
 
@@ -690,7 +521,7 @@ def _arcsinh(f, x):
 
 def _arccosh(f, x):
     large = x > 2.0**500
-    t = _minus(f, x, 1.0)
+    t = minus(f, x, 1.0)
     small = t + f.unary("sqrt", t * (t + 2.0))
     out = _log1p_finite(f, f.select(large, x, small))
     out = f.select(large, out + math.log(2), out)
@@ -699,14 +530,14 @@ def _arccosh(f, x):
 
 def _arctanh(f, x):
     a = absolute(f, x)
-    out = _log1p_finite(f, (a + a) / _minus(f, 1.0, a)) * 0.5
+    out = _log1p_finite(f, (a + a) / minus(f, 1.0, a)) * 0.5
     out = f.select(a.equals(1.0), math.inf, f.select(a > 1.0, math.nan, out))
     return copysign(f, f.select(a > 2.0**-28, out, x), x)
 
 
 def _outlined(name, build):
     def function(f, x):
-        return _once(f, name, build if _wide(x) else lambda f, x: _widened(f, build, x), x)
+        return once(f, name, build if is_wide(x) else lambda f, x: widened(f, build, x), x)
 
     return function
 
@@ -723,32 +554,32 @@ def erf(f, x):
     """Error function."""
     t = element(x.type)
     a = absolute(f, x)
-    b = _at_most(f, a, 6.0 if _wide(x) else 4.0)
+    b = at_most(f, a, 6.0 if is_wide(x) else 4.0)
     n, r = _split(f, b * polynomial(f, b, ERF_FAR[t]))
-    scale = _power_of_two(f, n, x.type)
-    far = _minus(f, _minus(f, 1.0, scale), _near_zero(f, r) * scale)
+    scale = power_of_two(f, n, x.type)
+    far = minus(f, minus(f, 1.0, scale), _near_zero(f, r) * scale)
     z = x * x
-    near = f.fma(polynomial(f, _at_most(f, z, 1.0), ERF_NEAR[t]), x, x)
+    near = f.fma(polynomial(f, at_most(f, z, 1.0), ERF_NEAR[t]), x, x)
     return f.select(a < 1.0, near, copysign(f, far, x))
 
 
 def _erfc(f, x):
-    wide = _wide(x)
-    a = _at_most(f, absolute(f, x), 27.5 if wide else 10.2)
+    wide = is_wide(x)
+    a = at_most(f, absolute(f, x), 27.5 if wide else 10.2)
     k = 4.0 if wide else 2.0
     first, lost, *others = ERFC[element(x.type)]
     t = (a - k) / (a + k)
-    p = _plus(f, first, f.fma(polynomial(f, t, others), t, lost)) / f.fma(a, 2.0, 1.0)
-    square, lost = _product(f, a, a)
+    p = plus(f, first, f.fma(polynomial(f, t, others), t, lost)) / f.fma(a, 2.0, 1.0)
+    square, lost = product(f, a, a)
     n, r = _split(f, -square)
     grown = _near_zero(f, r)
-    grown = f.fma(-lost, grown, _minus(f, grown, lost))
-    y = _scaled(f, f.fma(grown, p, p), n)
+    grown = f.fma(-lost, grown, minus(f, grown, lost))
+    y = scaled(f, f.fma(grown, p, p), n)
     far = f.select(x < 0.0, 2.0 - y, y)
-    near = polynomial(f, _at_most(f, square, 1.0), ERF_NEAR[element(x.type)])
-    return f.select(a < 0.5, _minus(f, 1.0, f.fma(near, x, x)), far)
+    near = polynomial(f, at_most(f, square, 1.0), ERF_NEAR[element(x.type)])
+    return f.select(a < 0.5, minus(f, 1.0, f.fma(near, x, x)), far)
 
 
 def erfc(f, x):
     """1 - erf(x), accurate for large x."""
-    return _once(f, "erfc", _erfc, x)
+    return once(f, "erfc", _erfc, x)

@@ -156,7 +156,7 @@ class Graph:
             return slot_of[var.id]
 
         inputs = [define(i.var) for i in self.inputs]
-        steps = [
+        steps: list[list[Any]] = [
             [s.row.call, [slot(x) for x in s.inputs], s.params, [define(v) for v in s.outputs], s.row.several]
             for s in self.steps
         ]

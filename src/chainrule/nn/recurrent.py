@@ -59,6 +59,10 @@ def _over_time(cell, carry, xs, reverse):
 
 
 def _check_state(state, shapes, what):
+    if len(state) != len(shapes):
+        raise ArgumentError(
+            explain(f"{what}: the initial state is a pair (h, c)", f"found: {len(state)} arrays", help="leave it out for zeros")
+        )
     for name, h, shape in zip("hc", state, shapes, strict=False):
         if shape_of(h) != shape:
             raise ShapeError(

@@ -57,22 +57,30 @@ def _blocks(n, per_image):
     return [slice(a, min(a + step, n)) for a in range(0, n, step)]
 
 
+def _padded(x, padding):
+    """x (n, groups, per, *sizes) with its zeros around it."""
+    if not any(map(any, padding)):
+        return x
+    sizes = [n + lo + hi for n, (lo, hi) in zip(x.shape[3:], padding, strict=True)]
+    out = np.zeros((*x.shape[:3], *sizes), x.dtype)
+    inside: tuple = tuple(slice(lo, lo + n) for n, (lo, _) in zip(x.shape[3:], padding, strict=True))
+    out[(..., *inside)] = x
+    return out
+
+
 def _unrolled(x, out, kernel, geometry):
     """Of x (n, groups, per, *sizes) the windows as columns: (groups, per * kernel elements, n * output positions)."""
-    n, groups, per = x.shape[:3]
-    sizes, spatial = x.shape[3:], tuple(range(3, x.ndim))
     stride, padding, dilation = geometry
-    if all(r == 1 for r in kernel) and out == sizes and all(s == 1 for s in stride) and not any(map(any, padding)):
-        columns = x
+    x = _padded(x, padding)
+    n, groups, per = x.shape[:3]
+    moved = x.transpose(1, 2, 0, *range(3, x.ndim))
+    if all(r == 1 for r in kernel) and out == x.shape[3:]:
+        columns = np.ascontiguousarray(moved)
     else:
         columns = np.empty((groups, per, *kernel, n, *out), x.dtype)
-        if any(map(any, padding)):
-            columns.fill(0)
-        moved = x.transpose(1, 2, 0, *spatial)
-        for at, to, source in shifts(sizes, out, kernel, stride, padding, dilation):
-            columns[(slice(None), slice(None), *at, slice(None), *to)] = moved[(..., *source)]
-        return columns.reshape(groups, per * math.prod(kernel), n * math.prod(out))
-    return np.ascontiguousarray(columns.transpose(1, 2, 0, *spatial)).reshape(groups, per, n * math.prod(out))
+        for at, _, source in shifts(x.shape[3:], out, kernel, stride, ((0, 0),) * len(out), dilation):
+            columns[(slice(None), slice(None), *at)] = moved[(..., *source)]
+    return columns.reshape(groups, per * math.prod(kernel), n * math.prod(out))
 
 
 def _grouped(x, axis, groups):

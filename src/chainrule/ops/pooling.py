@@ -63,16 +63,29 @@ def _maximum(x, window, stride, padding, dilation):
     return x
 
 
-def _hits(x, y, window, stride, padding, dilation):
-    """For each offset in the window: (part of the output, part of the input, where these hold a maximum)."""
+def _firsts(x, window, stride, padding, dilation):
+    """For each offset in the window: (part of the output, part of the input, where this is the first maximum)."""
+    y = _maximum(x, window, stride, padding, dilation)
     sizes, out = _split(x.shape, window)[1], _split(y.shape, window)[1]
     nan = x.dtype.kind == "f" and np.isnan(y).any()
+    left = np.ones(y.shape, bool)
     for _, to, source in shifts(sizes, out, window, stride, padding, dilation):
-        v, top = x[(..., *source)], y[(..., *to)]
-        hit = v == top
+        to, source = (..., *to), (..., *source)
+        v = x[source]
+        hit = v == y[to]
         if nan:
             hit |= np.isnan(v)
-        yield (..., *to), (..., *source), hit
+        hit &= left[to]
+        left[to] ^= hit
+        yield to, source, hit
+
+
+def _kept(x, hit):
+    """`x` where `hit`, 0 elsewhere. On hits at random places a mask of bits is several times faster than a branch."""
+    if x.dtype.itemsize > 8:
+        return np.where(hit, x, 0)
+    bits = np.dtype(f"u{x.dtype.itemsize}")
+    return (x.view(bits) & np.negative(hit.astype(bits))).view(x.dtype)
 
 
 def _together(args, batched):
@@ -119,10 +132,9 @@ def max_pool(x, *, window, stride, padding, dilation):
 )
 def max_pool_select(t, x, *, window, stride, padding, dilation):
     """From t, of the shape of x, what stands where x has the first maximum of each window."""
-    y = _maximum(x, window, stride, padding, dilation)
-    out = np.zeros(y.shape, t.dtype)
-    for to, source, hit in reversed(list(_hits(x, y, window, stride, padding, dilation))):  # so the first is written last
-        np.copyto(out[to], t[source], where=hit)
+    out = np.zeros(_places(x.shape, window, stride, padding, dilation), t.dtype)
+    for to, source, hit in _firsts(x, window, stride, padding, dilation):
+        out[to] += _kept(t[source], hit)
     return out
 
 
@@ -141,16 +153,9 @@ def max_pool_select(t, x, *, window, stride, padding, dilation):
 )
 def max_pool_scatter(y, x, *, window, stride, padding, dilation):
     """Transpose of `max_pool_select`: each number of y (..., *places) added where x has the first maximum of its window."""
-    top = _maximum(x, window, stride, padding, dilation)
-    out, left = np.zeros(x.shape, y.dtype), np.ones(y.shape, bool)
-    apart = all(s > d * (r - 1) for r, s, d in zip(window, stride, dilation, strict=True))  # each element is in one window
-    for to, source, hit in _hits(x, top, window, stride, padding, dilation):
-        hit &= left[to]
-        left[to] ^= hit
-        if apart:
-            np.copyto(out[source], y[to], where=hit)
-        else:
-            np.add(out[source], y[to], out=out[source], where=hit)
+    out = np.zeros(x.shape, y.dtype)
+    for to, source, hit in _firsts(x, window, stride, padding, dilation):
+        out[source] += _kept(y[to], hit)
     return out
 
 

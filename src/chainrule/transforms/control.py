@@ -5,6 +5,7 @@ program is being recorded, and under vmap where entries decide differently, the 
 """
 
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from .batch import Batch
 from .checkpoint import REPLAYED
 from .programs import _cond
 from .scans import run_scan
+from .split import fresh_id
 from .whiles import _while_loop
 
 _NUMBERS = (bool, int, float, complex)
@@ -133,7 +135,7 @@ def _aligned(traced: list[Traced], counts):
     for t, n in zip(traced, counts, strict=True):
         inputs = t.graph.inputs
         own = {id(x): i for x, i in zip(t.captured, inputs[n:], strict=True)}
-        fresh = 1 + max((v.id for v in [*(i.var for i in inputs), *(v for s in t.graph.steps for v in s.outputs)]), default=0)
+        fresh = fresh_id(t.graph)
         first = [own.get(id(x)) or Input(Var(fresh + k, aval_like(x)), f"captured{k}") for k, x in enumerate(captured)]
         graphs.append(Graph(t.graph.name, [*first, *inputs[:n]], t.graph.steps, outputs=t.graph.outputs))
     return graphs, captured
@@ -210,7 +212,7 @@ class _Flat:
 
     def __init__(self, f, structures, asked):
         self.f, self.structures, self.asked = f, structures, asked
-        self.structure = None
+        self.structure: Any = None
 
     def __call__(self, *leaves):
         rest = iter(leaves)
@@ -425,7 +427,8 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     length = _length(leaves, paths(structure, "xs"), length)
     if _written_down() or length == 0:
         return _scan_row(f, carry, leaves, structure, length, bool(reverse))
-    ys, t, y_structure = [], 0, None
+    ys, t = [], 0
+    y_structure: Any = None
     while t < length:
         i = length - 1 - t if reverse else t
         out = f(carry.tree(carry.leaves), unflatten(structure, [x[i] for x in leaves]))
@@ -483,7 +486,7 @@ def _length(leaves, names, length):
 
 def _scan_row(f, carry, leaves, structure, length, reverse):
     x_avals = [type(a)(a.shape[1:], a.dtype) for a in map(aval_like, leaves)]
-    kept: dict = {}
+    kept: dict[str, Any] = {}
     n = len(carry.leaves)
 
     def flat(*operands):

@@ -13,7 +13,7 @@ from ..ops.elementwise import add
 from ..ops.shaping import as_value, moveaxis
 from .abstract import active_outputs, batch_graph, input_avals, jvp_graph, output_avals, remember, repeated, vjp_graph, zeros_of
 from .programs import chosen, either, inexact, interleaved, narrowed, or_zeros, parts, settle, size_of_batch, spread
-from .split import Sums, cut, graph_of, hoist, inputs_read, only, unique, variables
+from .split import Sums, cut, fresh_id, graph_of, hoist, inputs_read, only, unique, variables
 
 
 def run_scan(consts, carries, xs, *, body, length, reverse):
@@ -96,6 +96,18 @@ def _once(outputs, more, first):
     return outputs, {v: where[v] for v in more}
 
 
+def _adders(graph, summands):
+    """Totals before, steps that add to them, and totals after one step of a loop."""
+    fresh = fresh_id(graph)
+    before = [Var(fresh + 2 * n, v.aval) for n, v in enumerate(summands)]
+    after = [Var(fresh + 2 * n + 1, v.aval) for n, v in enumerate(summands)]
+    steps = [
+        Step(add.row, (total, v), {}, (new,), "sum over steps", "backward")
+        for total, v, new in zip(before, summands, after, strict=True)
+    ]
+    return before, steps, after
+
+
 def _scan_plan(params, active):
     body, nk, nc = params["body"], params["consts"], params["carries"]
     (mk, mc, mx), my = _scan_moving(active, params)
@@ -108,7 +120,7 @@ def _scan_plan(params, active):
         k, c, x, late = parts(inputs, nk + extra, nc, len(mx))
         gc, gy = parts(late, sum(mc))
         results, ck, cc, cx = parts(joint.outputs, len(body.outputs), sum(mk), sum(mc))
-        totals = [v if f and isinstance(v, Var) else None for v, f in zip(ck, flows, strict=False)]
+        totals: list[Operand | None] = [v if f and isinstance(v, Var) else None for v, f in zip(ck, flows, strict=False)]
         sums = Sums(joint, k, variables(totals))
         targets = unique([*variables([*cc, *cx]), *sums.stacked, *sums.added])
         residuals, steps = cut(joint, late, [*k, *x], targets)
@@ -120,24 +132,16 @@ def _scan_plan(params, active):
         forward = graph_of(f"{body.name}, forward", [*k, *c, *x], joint.steps, outputs)
         have = {*kept, *x, *gy}  # stacked already
         ys, stacks = _once([*cx], [v for v in sums.stacked if v not in have], 0)
-        names = [k[i] for i in fixed], [x[i] for i in each]
-
-        fresh = 1 + max((v.id for v in [*inputs, *(v for s in joint.steps for v in s.outputs)]), default=0)
-        more = []
-        adders = []
-        for n, v in enumerate(sums.added):
-            total, new = Var(fresh + 2 * n, v.aval), Var(fresh + 2 * n + 1, v.aval)
-            adders.append(Step(add.row, (total, v), {}, (new,), "sum over steps", "backward"))
-            more.append((total, new))
+        names = [*(x[i] for i in each), *kept, *gy]
+        totals_now, adders, totals_next = _adders(joint, sums.added)
         backward = graph_of(
             f"{body.name}, backward",
-            [*names[0], *gc, *(t for t, _ in more), *names[1], *kept, *gy],
+            [*(k[i] for i in fixed), *gc, *totals_now, *names],
             [*steps, *adders],
-            [*cc, *(n for _, n in more), *ys],
+            [*cc, *totals_next, *ys],
         )
-        names = [*names[1], *kept, *gy]
-        places = list(places.values())
-        return _ScanPlan(before, forward, backward, fixed, each, places, sums, stacks, totals, names, (mk, mc, mx, my))
+        flags = mk, mc, mx, my
+        return _ScanPlan(before, forward, backward, fixed, each, list(places.values()), sums, stacks, totals, names, flags)
 
     return remember(body, ("scan", nk, nc, *mk, *mc, *mx), make)
 

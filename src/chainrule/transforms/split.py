@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 
 from ..core.derivative import Linear
-from ..core.graph import Graph, Input, Operand, Step, Var
+from ..core.graph import Graph, Input, Step, Var
 from ..core.lowering import Map, View
 from ..ops.elementwise import add
 from .abstract import dead_code, remember
@@ -25,6 +25,12 @@ def unique(xs):
 def makers(graph) -> dict[Var, Step]:
     """The step that makes each value."""
     return {v: step for step in graph.steps for v in step.outputs}
+
+
+def fresh_id(graph):
+    """The first number that no value of the graph has."""
+    ids = [i.var.id for i in graph.inputs] + [v.id for s in graph.steps for v in s.outputs]
+    return 1 + max(ids, default=-1)
 
 
 def graph_of(name, inputs, steps, outputs):
@@ -190,7 +196,8 @@ class Sums:
         self.stacked, self.added = unique(self.stacked), unique(self.added)
 
     def _contracts(self, step):
-        return step.row.summed is not None and all(isinstance(x, Var) and x in self.varying for x in step.inputs)
+        """The row's way to add up results of this step, if both operands change from step to step."""
+        return step.row.summed if all(isinstance(x, Var) and x in self.varying for x in step.inputs) else None
 
     def _linear_base(self, v):
         while v in self.made_by and is_linear(self.made_by[v]) and isinstance(self.made_by[v].inputs[0], Var):
@@ -223,7 +230,7 @@ class Sums:
         if self._contracts(step):
             self.stacked += map(self._unviewed, step.inputs)
         elif step.row is add.row:
-            for x in step.inputs:
+            for x in variables(step.inputs):
                 if not self._plan(x):
                     self.added.append(x)
         else:
@@ -237,13 +244,14 @@ class Sums:
         if v in stacks:
             return stacks[v].sum(0)
         step = self.made_by[v]
-        if self._contracts(step):
-            return step.row.summed(*(self.stack(x, stacks) for x in step.inputs), **step.params)
+        summed = self._contracts(step)
+        if summed is not None:
+            return summed(*(self.stack(x, stacks) for x in step.inputs), **step.params)
         if step.row is add.row and self._splits(step):
             return add(*(self.total(x, stacks, sums) for x in step.inputs))
         return step.row.call(self.total(step.inputs[0], stacks, sums), **step.params)
 
-    def stack(self, v: Operand, stacks):
+    def stack(self, v, stacks):
         """`v` of every step, along a new first axis."""
         if v in stacks:
             return stacks[v]

@@ -44,7 +44,7 @@ from .programs import (
     spread,
     zeros_like,
 )
-from .split import graph_of, inputs_read, only
+from .split import fresh_id, graph_of, inputs_read, only
 
 INDEX = Aval((), np.dtype(np.int64))
 
@@ -75,7 +75,7 @@ def _with_more_inputs(graph, consts, mk, mc):
 
     def make():
         inputs = [i.var for i in graph.inputs]
-        fresh = 1 + max((v.id for v in inputs + [v for s in graph.steps for v in s.outputs]), default=0)
+        fresh = fresh_id(graph)
         extra = [Var(fresh + i, v.aval) for i, v in enumerate(chosen(inputs, (*mk, *mc)))]
         ordered = [*inputs[:consts], *extra[: sum(mk)], *inputs[consts:], *extra[sum(mk) :]]
         return graph_of(graph.name, ordered, graph.steps, graph.outputs)

@@ -1,0 +1,202 @@
+"""From a Python call to a running program without Python in between.
+
+One native function checks that arguments and captured Tensors are what the program was made for, reads the addresses of their
+arrays out of the objects, and runs the program. It knows how CPython and NumPy lay out their objects; `usable` tests
+that on real ones, and where it does not hold, calls take the way through Python.
+"""
+
+import ctypes
+import functools
+import hashlib
+import sys
+
+import numpy as np
+
+from ..core.value import Value
+from ..tensor import Tensor
+from ..transforms.backward import Leaf
+from ..transforms.reverse import ROOT
+from . import cache
+from .llvm import Function, Module
+from .runtime import add_symbol, assemble, identity, load
+
+# Offsets in a PyArrayObject, and its flags.
+DATA, NDIM, DIMENSIONS, BASE, DESCR, FLAGS = 16, 24, 32, 48, 56, 64
+CONTIGUOUS, ALIGNED, WRITEABLE = 0x1, 0x100, 0x400
+
+# The block that describes a program: a head, then a record for each array.
+TABLE, ENTRY, STATUS, ARGUMENTS, RECORDS, OUTPUTS, ROOT_OWNER, ARRAY_TYPE, HEAD = range(9)
+SOURCE, OBJECT, KIND, NOTE, DTYPE, AXES, LENGTHS, SLOT, FLAGS_WANTED, EXCLUSIVE, RECORD = range(11)
+# Sources of arrays.
+ARRAY_ARGUMENT, TENSOR_ARGUMENT, TENSOR, ARRAY, GRADIENT, SAME_ARGUMENT = range(6)
+
+DOES_NOT_FIT = -3
+
+
+def slot_offset(descriptor):
+    """Where in an object an attribute of `__slots__` stands."""
+    member = ctypes.c_void_p.from_address(id(descriptor) + 40).value
+    return ctypes.c_ssize_t.from_address(member + 16).value
+
+
+@functools.cache
+def usable():
+    """Whether objects are laid out in memory as this module takes for granted."""
+    if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8 or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return False
+    try:
+        a = np.zeros((3, 5), np.float32)
+        t = Tensor(a, a, None)  # a stands for an owner
+        leaf = Leaf()
+        leaf.grad = t
+
+        def word(x, offset):
+            return ctypes.c_void_p.from_address(id(x) + offset).value
+
+        dims = word(a, DIMENSIONS)
+        good = word(a, DATA) == a.ctypes.data and ctypes.c_int32.from_address(id(a) + NDIM).value == 2
+        good &= [ctypes.c_int64.from_address(dims + 8 * i).value for i in range(2)] == [3, 5]
+        good &= word(a, BASE) is None and word(a, DESCR) == id(a.dtype) and word(a, 8) == id(np.ndarray)
+        good &= ctypes.c_int32.from_address(id(a) + FLAGS).value & 0x501 == 0x501
+        good &= ctypes.c_int32.from_address(id(a[:, 1:]) + FLAGS).value & 1 == 0
+        good &= word(t, slot_offset(Value.value)) == id(a) and word(t, slot_offset(Value.owner)) == id(a)
+        good &= word(t, slot_offset(Value.note)) == id(None) and word(leaf, slot_offset(Leaf.grad)) == id(t)
+        good &= ctypes.c_int32.from_address(id(leaf)).value == sys.getrefcount(leaf) - 1
+        return bool(good)
+    except Exception:
+        return False
+
+
+def _text():
+    """LLVM IR of the function: (block as an int object, arguments, their number) -> status as an int object."""
+    module = Module()
+    f = Function(module, "chainrule_enter", [("ptr", "self"), ("ptr", "args"), ("i64", "count")], "ptr")
+    me, args, count = f.arguments.values()
+    value, owner, note = (slot_offset(d) for d in (Value.value, Value.owner, Value.note))
+    block = f.call("PyLong_AsVoidPtr", "ptr", me)
+    found = f.stack("ptr")
+
+    def word(i):
+        return f.load("i64", block, i)
+
+    def at(base, offset):
+        return f.load("ptr", f.offset(base, offset))
+
+    def number(p):
+        return f.emit("i64", f"ptrtoint {p} to i64")
+
+    def address(i):
+        return f.emit("ptr", f"inttoptr {i} to ptr")
+
+    def require(condition):
+        tag = f.fresh("fits")
+        f.line(f"br i1 {condition.text}, label %{tag}, label %misfit")
+        f.label(tag)
+
+    user, outputs = word(ARGUMENTS), word(OUTPUTS)
+    require(count.equals(user + outputs))
+    table, root, array_type = address(word(TABLE)), word(ROOT_OWNER), word(ARRAY_TYPE)
+    records = f.offset(block, 8 * HEAD)
+    with f.loop(0, word(RECORDS)) as turn:
+        record = f.offset(records, turn.index * (8 * RECORD))
+        item = [f.load("i64", record, k) for k in range(RECORD)]
+        source = item[SOURCE]
+        is_argument = (source < TENSOR) | source.equals(SAME_ARGUMENT)
+        with f.when(is_argument):
+            f.store(f.load("ptr", args, item[OBJECT]), found)
+        with f.when(~is_argument):
+            f.store(address(item[OBJECT]), found)
+        with f.when(source.equals(GRADIENT)):
+            tensor = at(f.load("ptr", found), slot_offset(Leaf.grad))
+            f.store(tensor, found)
+            require(f.load("i32", tensor).equals(1))
+        same = source.equals(SAME_ARGUMENT)
+        with f.when(same):
+            require(number(f.load("ptr", found)).equals(item[KIND]))
+        with f.when(~same):
+            require(number(at(f.load("ptr", found), 8)).equals(item[KIND]))
+            with f.when(source.equals(TENSOR_ARGUMENT) | source.equals(TENSOR) | source.equals(GRADIENT)):
+                tensor = f.load("ptr", found)
+                require(number(at(tensor, owner)).equals(root))
+                require(number(at(tensor, note)).equals(item[NOTE]))
+                array = at(tensor, value)
+                f.store(array, found)
+                require(number(at(array, 8)).equals(array_type))
+            a = f.load("ptr", found)
+            require(number(at(a, DESCR)).equals(item[DTYPE]))
+            require(f.cast("sext", f.load("i32", f.offset(a, NDIM)), "i64").equals(item[AXES]))
+            lengths, wanted = at(a, DIMENSIONS), address(item[LENGTHS])
+            with f.loop(0, item[AXES]) as axis:
+                require(f.load("i64", lengths, axis.index).equals(f.load("i64", wanted, axis.index)))
+            flags = f.cast("sext", f.load("i32", f.offset(a, FLAGS)), "i64")
+            require((flags & item[FLAGS_WANTED]).equals(item[FLAGS_WANTED]))
+            with f.when(item[EXCLUSIVE].differs(0)):
+                require(f.load("i32", a).equals(1))
+                require(number(at(a, BASE)).equals(0))
+            f.store(at(a, DATA), table, item[SLOT])
+    slots = f.offset(records, word(RECORDS) * (8 * RECORD))
+    with f.loop(0, outputs) as turn:
+        array = f.load("ptr", args, turn.index + user)
+        f.store(at(array, DATA), table, f.load("i64", slots, turn.index))
+    f.store(f.constant("i64", 0), address(word(STATUS)))
+    code = f.emit("i64", f"call i64 {address(word(ENTRY)).text}({table}, i64 0, i64 1)")
+    module.declare("PyLong_FromLong", "ptr", ["i64"])
+    f.give(f.emit("ptr", f"call ptr @PyLong_FromLong({code})"))
+    f.label("misfit")
+    f.give(f.emit("ptr", f"call ptr @PyLong_FromLong(i64 {DOES_NOT_FIT})"))
+    return module.text()
+
+
+class _Method(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
+
+
+METH_FASTCALL = 0x80
+
+
+@functools.cache
+def _method():
+    """The definition of the native function, for Python to make callables from."""
+    for name in ("PyLong_AsVoidPtr", "PyLong_FromLong"):
+        add_symbol(name, getattr(ctypes.pythonapi, name))
+    text = _text()
+    key = hashlib.blake2b(f"{identity()}\n{text}".encode(), digest_size=20).hexdigest()
+    code = cache.load(key)
+    if code is None:
+        code = assemble(text)
+        cache.store(key, code)
+    return _Method(b"run", load(code, "chainrule_enter"), METH_FASTCALL, None)
+
+
+def door(runner, records, arguments, outputs, kept):
+    """A callable (arguments, new arrays for results) -> status that checks all and runs the program; None if unusable.
+
+    Parameters
+    ----------
+    runner : Runner
+    records : for each array that is read or written: a list of RECORD numbers
+    arguments : number of arguments
+    outputs : slots of the results, in the order in which their arrays are given
+    kept : objects that the records refer to
+    """
+    if not usable():
+        return None
+    head = [runner.table_at, runner.address, runner.status.ctypes.data, arguments, len(records), len(outputs), id(ROOT), id(np.ndarray)]
+    block = np.array([*head, *(n for r in records for n in r), *outputs], np.int64)
+    make = ctypes.pythonapi.PyCMethod_New
+    make.restype = ctypes.py_object
+    make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object, ctypes.c_void_p]
+    function = make(ctypes.addressof(_method()), block.ctypes.data, None, None)
+    kept.extend((block, runner))
+    return function
+
+
+def record_of(source, what, x, slot, kept, exclusive=False, note=None, kind=None):
+    """The record of one array: where it comes from, and what it must look like. `x` is one that fits."""
+    lengths = np.array(x.shape, np.int64)
+    kept.extend((lengths, x.dtype, note, kind, what))
+    wanted = CONTIGUOUS | ALIGNED | (WRITEABLE if exclusive else 0)
+    where = what if isinstance(what, int) else id(what)
+    return [
+        source, where, id(kind), id(note), id(x.dtype), x.ndim, lengths.ctypes.data, slot, wanted, int(exclusive),
+    ]  # fmt: skip
