@@ -127,6 +127,12 @@ CASES = {
     "groups": Convolution(2, 6, 10, 10, 9, 3, 3, padding=same(3), groups=3),
     "each channel alone": Convolution(2, 5, 16, 16, 5, 3, 3, padding=same(3), groups=5),
     "each channel alone, stride": Convolution(5, 6, 14, 33, 12, 3, 3, (2, 2), same(3), groups=6),
+    "half a vector": Convolution(2, 5, 4, 4, 8, 3, 3, padding=same(3)),
+    "half a vector, odd": Convolution(2, 5, 5, 4, 8, 3, 3, padding=((1, 1), (1, 1))),
+    "half a vector of doubles": Convolution(2, 3, 6, 2, 5, 3, 3, padding=same(3)),
+    "one output": Convolution(3, 9, 9, 11, 1, 3, 3, padding=same(3)),
+    "two outputs": Convolution(8, 4, 5, 5, 2, 5, 5, padding=same(5)),
+    "more weights than fit": Convolution(1, 180, 5, 9, 80, 3, 3, padding=same(3)),
     "pointwise": Convolution(3, 20, 9, 9, 13, 1, 1),
     "pointwise groups": Convolution(5, 8, 4, 5, 12, 1, 1, groups=4),
     "many weights": Convolution(2, 40, 6, 6, 50, 3, 3, padding=same(3)),
@@ -141,7 +147,8 @@ def test_numbers(case, t):
 
 @pytest.mark.parametrize("parts", [2, 3])
 @pytest.mark.parametrize("case", ["first layer", "stride", "groups", "pointwise", "pointwise groups", "each channel alone",
-                                  "window of the whole image", "each channel alone, stride", "many weights"])  # fmt: skip
+                                  "window of the whole image", "one output",
+                                  "two outputs", "half a vector", "more weights than fit", "each channel alone, stride", "many weights"])  # fmt: skip
 def test_threads_share_the_work(case, parts):
     check(CASES[case], parts=parts)
 
@@ -151,6 +158,28 @@ def test_threads_share_the_work(case, parts):
 def test_other_machines(case, machine):
     check(CASES[case], "float", machine=machine)
     check(CASES[case], "double", machine=machine)
+
+
+@pytest.mark.parametrize("case", ["pointwise", "half a vector"])
+@pytest.mark.parametrize("rows", [True, False])
+def test_vectors_run_over_rows_only_if_allowed(case, rows):
+    c, over = CASES[case], []
+    for write, x, size in ((forward, 0, forward_scratch), (input_grad, 2, input_grad_scratch)):
+        wide = c.out_width if write is forward else c.width
+        high = c.out_height if write is forward else c.height
+
+        def body(f, x, w, out, scratch, write=write, wide=wide, high=high):
+            def finish(n, k, y, x, v, valid):
+                over.append(valid > wide)
+                storing(f, "float", out, lambda n, k, y, x: ((n * 13 + k) * high + y) * wide + x)(n, k, y, x, v, valid)
+
+            write(f, Machine(), "float", c, x, w, finish, scratch, rows=rows)
+
+        data = [guarded(v) for v in arrays(c, "float")]
+        Native(body, ["x", "w", "out", "scratch"])(
+            data[x], data[1], np.zeros(c.batch * 40 * 100, np.float32), workspace(size(Machine(), "float", c))
+        )
+    assert (not any(over)) if rows or case == "pointwise" else all(over)
 
 
 def test_runs_agree_to_the_last_bit():

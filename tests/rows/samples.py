@@ -476,7 +476,7 @@ SAMPLES = {
         Sample(np.array([2, 0]), normal(2), normal(2)),
     ],
     "clip": [
-        Sample(spread((2, 3), -2, 2), np.array(-1.03), np.array(0.93)),
+        Sample(spread((2, 3), -2, 2), np.array(-1.33), np.array(0.67)),  # between the places of spread
         Sample(spread((3,), -2, 2, F32), -1.0, 1.0),
         Sample(spread((2, 3), -2, 2), spread((3,), -1, -0.5), spread((2, 1), 0.5, 1)),
         Sample(spread((0, 3), -2, 2), spread((3,), -1, -0.5), 2.0),

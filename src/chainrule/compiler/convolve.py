@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .blocking import Blocks, Machine, Panels, Strided, aligned, heights
+from .blocking import Blocks, Machine, Panels, Strided, aligned, heights, least
 from .contract import product, scratch_size
-from .images import fill_windows, list_taps, pack_taps, place, tap_kernel
+from .images import dot_kernel, fill_windows, list_taps, pack_taps, place, tap_kernel
+from .kernels import sums
 from .llvm import SIZES, Function, Value, vector
+
+
+# Bytes of weights that are gone through for each few pixels: within the second cache (512 KiB), beside an image.
+WEIGHTS = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -217,46 +222,48 @@ Share = Callable[[int], tuple[Value, Value]] | None
 
 def forward_scratch(machine: Machine, t: str, c: Convolution):
     """Bytes of scratch that each thread needs for `forward`."""
-    if c.pointwise:
-        return _pointwise_scratch(machine, t, c, c.group_outputs, c.group_inputs)
-    return sum(_forward_windows(c).pieces(machine, t))
+    flat = _pointwise_scratch(machine, t, c, c.group_outputs, c.group_inputs) if c.pointwise else 0
+    return max(flat, sum(_forward_windows(c).pieces(machine, t)))
 
 
 def input_grad_scratch(machine: Machine, t: str, c: Convolution):
     """Bytes of scratch that each thread needs for `input_grad`."""
-    if c.pointwise:
-        return _pointwise_scratch(machine, t, c, c.group_inputs, c.group_outputs)
-    return sum(_input_windows(c).pieces(machine, t))
+    flat = _pointwise_scratch(machine, t, c, c.group_inputs, c.group_outputs) if c.pointwise else 0
+    return max(flat, sum(_input_windows(c).pieces(machine, t)))
 
 
-def forward(f: Function, machine: Machine, t: str, c: Convolution, x, w, finish: Finish, scratch, share: Share = None):
+def forward(
+    f: Function, machine: Machine, t: str, c: Convolution, x, w, finish: Finish, scratch, share: Share = None, rows=False
+):
     """Write the convolution of images `x` with weights `w`.
 
     `finish(n, k, y, x, vector, valid)` gets each finished vector once: the first `valid` lanes are output k of image n from
-    pixel (y, x) on, as they stand in memory (they may run on into following rows where c.pointwise). It is written twice at
-    most. `share(count)` gives this thread's part of the images, or where they are few, of the output channels.
-    `scratch` points to `forward_scratch(...)` bytes of this thread alone, aligned to 64.
+    pixel (y, x) on, as they stand in memory: they may run on into the rows below, unless `rows` asks for vectors that end
+    where rows do. It is written twice at most. `share(count)` gives this thread's part of the images, or where they are
+    few, of the output channels. `scratch` points to `forward_scratch(...)` bytes of this thread alone, aligned to 64.
     """
-    if c.pointwise:
+    if c.pointwise and not rows:
         weights = c.group_inputs, 1
         _pointwise(f, machine, t, c, x, w, c.group_outputs, c.group_inputs, weights, finish, scratch, share)
     else:
-        _Windows(f, machine, t, _forward_windows(c), x, w, finish, scratch, share).write()
+        _Windows(f, machine, t, _forward_windows(c), x, w, finish, scratch, share, rows).write()
 
 
-def input_grad(f: Function, machine: Machine, t: str, c: Convolution, g, w, finish: Finish, scratch, share: Share = None):
+def input_grad(
+    f: Function, machine: Machine, t: str, c: Convolution, g, w, finish: Finish, scratch, share: Share = None, rows=False
+):
     """Write the gradient by the input, from the gradient `g` by the output; as `forward`, but `finish` gets inputs."""
-    if c.pointwise:
+    if c.pointwise and not rows:
         weights = 1, c.group_inputs
         _pointwise(f, machine, t, c, g, w, c.group_inputs, c.group_outputs, weights, finish, scratch, share)
     else:
-        _Windows(f, machine, t, _input_windows(c), g, w, finish, scratch, share).write()
+        _Windows(f, machine, t, _input_windows(c), g, w, finish, scratch, share, rows).write()
 
 
 class _Windows:
     """Sums over windows while they are being written."""
 
-    def __init__(self, f, machine, t, windows, source, w, finish, scratch, share):
+    def __init__(self, f, machine, t, windows, source, w, finish, scratch, share, rows):
         self.f, self.machine, self.t, self.windows = f, machine, t, windows
         self.source, self.w, self.finish, self.share = source, w, finish, share
         self.lanes = machine.lanes(t)
@@ -269,16 +276,25 @@ class _Windows:
         self.blocks = self.more + sum(count for _, count in rest)
         if not rest:
             self.more = self.blocks
-        # Vectors beside each other, in rows or in columns, whichever leaves fewer alone.
         self.steps = len(windows.phases[1])
-        self.across = -(-windows.width // (self.steps * self.lanes))
-        down = -(-windows.height // len(windows.phases[0]))
+        self.width, self.height, self.move = windows.width, windows.height, windows.move
+        # Rows half as long as a vector: two of them make one.
+        alone = self.steps == len(windows.phases[0]) == 1
+        self.paired = alone and not rows and 2 * self.width == self.lanes >= 4 and self.height % 2 == 0
+        if self.paired:
+            self.width, self.height, self.move = self.lanes, self.height // 2, 2 * self.move
+        # Vectors beside each other, in rows or in columns, whichever leaves fewer alone.
+        self.across = -(-self.width // (self.steps * self.lanes))
+        down = -(-self.height // len(windows.phases[0]))
         most = min(4, machine.width(self.high))
         cost = [-(-self.across // most) * down, self.across * -(-down // most)]
-        self.down = cost[1] < cost[0]
+        self.down = cost[1] < cost[0] or self.paired
         along = down if self.down else self.across
         self.wide = -(-along // -(-along // most))
         self.sums = f.stack(t, self.steps * machine.registers * self.lanes)
+        # So many blocks of outputs at a time that their weights stay in the second cache.
+        weights = sum(windows.taps(0, j) for j in range(self.steps)) * self.high * SIZES[t]
+        self.chunk = max(1, WEIGHTS // max(weights, 1))
 
     def write(self):
         f, s, lanes = self.f, self.windows, self.lanes
@@ -294,8 +310,12 @@ class _Windows:
         size = s.image.channels * s.image.height * s.image.width
         with f.loop(*images) as image:
             s.image.write(f, self.t, lanes, f.offset(self.source, image.index * size, self.t), self.image)
-            with f.loop(*groups) as group, f.loop(0, len(s.phases[0])) as phase:
-                self.phase(image.index, group.index, phase.index, blocks)
+            with f.loop(*groups) as group, f.loop(blocks[0], blocks[1], self.chunk) as chunk:
+                few = chunk.index, least(f, chunk.index + self.chunk, blocks[1])
+                if self.chunk >= self.blocks:
+                    few = blocks
+                with f.loop(0, len(s.phases[0])) as phase:
+                    self.phase(image.index, group.index, phase.index, few)
 
     def prepare(self):
         """Tables of taps and weights, once for all images."""
@@ -338,8 +358,7 @@ class _Windows:
         """The rows of the output of one phase."""
         f, s = self.f, self.windows
         phases = len(s.phases[0])
-        rows: Any = s.height if phases == 1 else (phase * -1 + (s.height + phases - 1)) // phases
-        columns = -(-s.width // self.steps)
+        rows: Any = self.height if phases == 1 else (phase * -1 + (self.height + phases - 1)) // phases
         if self.down:
             whole = rows - rows % self.wide
             with f.loop(0, self.across) as c:
@@ -356,17 +375,16 @@ class _Windows:
             if self.across % self.wide:
                 x = f.index(whole * self.wide * self.lanes)
                 self.tile(n, group, phase, turn.index, x, self.across % self.wide, blocks)
-        assert columns <= self.across * self.lanes
 
     def tile(self, n, group, phase, y, x, wide, blocks):
         """All outputs at a few vectors of pixels."""
         f, s, t = self.f, self.windows, self.t
         tables, _ = s.tables()
-        image = f.offset(self.image, group * (s.inputs * s.image.plane) + y * (s.move * s.image.row) + x, t)
+        image = f.offset(self.image, group * (s.inputs * s.image.plane) + y * (self.move * s.image.row) + x, t)
         between = s.move * s.image.row if self.down else self.lanes
-        kernels = [tap_kernel(f, t, self.lanes, self.high, wide)]
+        kernels = [tap_kernel(f, t, self.lanes, self.high, wide, self.paired)]
         if self.more < self.blocks:
-            kernels.append(tap_kernel(f, t, self.lanes, self.high - 1, wide))
+            kernels.append(tap_kernel(f, t, self.lanes, self.high - 1, wide, self.paired))
         each = range(len(s.phases[0]))
         calls = []
         for j in range(self.steps):
@@ -394,7 +412,8 @@ class _Windows:
                 k = group * s.outputs + first + row.index
                 at = f.offset(self.sums, (row.index * wide + v.index) * self.lanes, t)
                 down, right = (v.index, f.index(0)) if self.down else (f.index(0), v.index * self.lanes)
-                self.hand_over(n, k, (y + down) * len(s.phases[0]) + phase, x + right, at)
+                y_out = (y + down) * (2 if self.paired else len(s.phases[0])) + phase
+                self.hand_over(n, k, y_out, x + right, at)
 
     def hand_over(self, n, k, y, x, at):
         """Give finished sums away; those of the phases of a row are woven together before."""
@@ -418,7 +437,7 @@ class _Windows:
 
     def give(self, n, k, y, x, v):
         """Hand over a vector, or what of it is inside the row."""
-        f, lanes, width = self.f, self.lanes, self.windows.width
+        f, lanes, width = self.f, self.lanes, self.width
         rest = width % lanes
         if width == lanes or (not rest and self.steps == 1):
             with f.when(x < width) if self.steps > 1 else contextlib.nullcontext():
@@ -505,7 +524,22 @@ class _Weights:
             self.machine, self.t, c.group_outputs, self.taps, c.batch * c.pixels, Strided(None, c.pixels, 1),
             Panels(lambda *_: None), self.blocks(),
         )  # fmt: skip
+        if self.few:
+            times, size = self.chunks
+            of_product = self.c.group_outputs * (times * size + self.machine.lanes(self.t)) * self.machine.float_lanes * 4
         return self.together * self.distance * SIZES[self.t], aligned(self.taps * 4), of_product
+
+    @property
+    def few(self):
+        """Whether outputs are too few for a block of a product: then dot products over pixels, a few taps at a time."""
+        return self.c.group_outputs <= 2
+
+    @cached_property
+    def chunks(self):
+        """Taps whose sums fit in registers: how many times, how many."""
+        most, lanes = self.machine.registers - 4, self.machine.lanes(self.t)
+        size = self.taps if self.taps <= most else most // lanes * lanes
+        return -(-self.taps // size), size
 
 
 def weight_grad_scratch(machine: Machine, t: str, c: Convolution):
@@ -529,43 +563,97 @@ def weight_grad(
     `finish(k, j, vector, valid)` gets each finished vector once: the first `valid` lanes belong to output k, from place j
     on of its weights as they stand in memory. Threads share outputs or weights, never images, so no sums are left to do.
     """
-    plan = _Weights(machine, t, c)
-    lanes = machine.lanes(t)
-    image_size, table_size, _ = plan.pieces()
-    table, rest = f.offset(scratch, image_size), f.offset(scratch, image_size + table_size)
-    image = plan.image
-    f.clear(scratch, image_size)
-    list_taps(
-        f, table, channels=c.group_inputs, plane=image.plane, rows=(c.rows, 0, c.dilation[0]), row=image.row,
-        columns=(c.columns, 0, c.dilation[1]), step=image.step, phase=image.phase,
-    )  # fmt: skip
-    whole = c.height * c.width
-    groups, within = (0, c.groups), share
-    if share and c.groups >= 4:
-        groups, within = share(c.groups), None
-    with f.loop(*groups) as turn:
-        group = turn.index
+    _WeightGrad(f, machine, t, c, x, g, finish, scratch, share).write()
 
-        def prepare(block):
-            with f.loop(0, plan.together) as i:
-                n = block * plan.together + i.index
-                source = f.offset(x, (n * c.inputs + group * c.group_inputs) * whole, t)
-                image.write(f, t, lanes, source, f.offset(scratch, i.index * plan.distance, t))
+
+class _WeightGrad:
+    """The gradient by the weights while it is being written."""
+
+    def __init__(self, f, machine, t, c, x, g, finish, scratch, share):
+        self.f, self.machine, self.t, self.c = f, machine, t, c
+        self.x, self.g, self.finish, self.share = x, g, finish, share
+        self.plan = _Weights(machine, t, c)
+        self.lanes = machine.lanes(t)
+        images, table, _ = self.plan.pieces()
+        self.images, self.images_size = scratch, images
+        self.table = f.offset(scratch, images)
+        self.rest = f.offset(scratch, images + table)
+
+    def write(self):
+        f, c, image = self.f, self.c, self.plan.image
+        f.clear(self.images, self.images_size)
+        list_taps(
+            f, self.table, channels=c.group_inputs, plane=image.plane, rows=(c.rows, 0, c.dilation[0]), row=image.row,
+            columns=(c.columns, 0, c.dilation[1]), step=image.step, phase=image.phase,
+        )  # fmt: skip
+        groups: Any = (0, c.groups)
+        within = self.share
+        if self.share and c.groups >= 4:
+            groups, within = self.share(c.groups), None
+        with f.loop(*groups) as turn:
+            write = self.dots if self.plan.few else self.product
+            write(turn.index, within)
+
+    def prepare(self, group, block):
+        """Place the images of a block."""
+        f, c, plan = self.f, self.c, self.plan
+        with f.loop(0, plan.together) as i:
+            channel = (block * plan.together + i.index) * c.inputs + group * c.group_inputs
+            source = f.offset(self.x, channel * (c.height * c.width), self.t)
+            plan.image.write(f, self.t, self.lanes, source, f.offset(self.images, i.index * plan.distance, self.t))
+
+    def product(self, group, share):
+        """A product over pixels: gradients of outputs times transposed windows, which are packed as they stand."""
+        f, t, c, plan = self.f, self.t, self.c, self.plan
 
         def fill(_, j, valid, target):
             with f.loop(0, plan.together) as i:
-                at = f.offset(target, i.index * (c.pixels * len(valid) * lanes), t)
-                placed = f.offset(scratch, i.index * plan.distance, t)
                 fill_windows(
-                    f, t, lanes, placed, table, at, first=j, taps=plan.taps, vectors=len(valid), rows=c.out_height,
-                    width=c.out_width, row=image.row * c.stride[0],
+                    f, t, self.lanes, f.offset(self.images, i.index * plan.distance, t), self.table,
+                    f.offset(target, i.index * (c.pixels * len(valid) * self.lanes), t),
+                    first=j, taps=plan.taps, vectors=len(valid), rows=c.out_height, width=c.out_width,
+                    row=plan.image.row * c.stride[0],
                 )  # fmt: skip
 
         def give(i, j, v, valid):
-            finish(group * c.group_outputs + i, j, v, valid)
+            self.finish(group * c.group_outputs + i, j, v, valid)
 
+        a = Strided(f.offset(self.g, group * (c.group_outputs * c.pixels), t), c.pixels, 1)
         product(
-            f, machine, t, c.group_outputs, plan.taps, c.batch * c.pixels,
-            Strided(f.offset(g, group * (c.group_outputs * c.pixels), t), c.pixels, 1), Panels(fill), give, rest,
-            share=within, split="columns" if plan.taps >= 8 * lanes else None, long_finish=True, blocks=plan.blocks(prepare),
+            f, self.machine, t, c.group_outputs, plan.taps, c.batch * c.pixels, a, Panels(fill), give, self.rest,
+            share=share, split="columns" if plan.taps >= 8 * self.lanes else None, long_finish=True,
+            blocks=plan.blocks(lambda block: self.prepare(group, block)),
         )  # fmt: skip
+
+    def dots(self, group, share):
+        """Dot products over pixels, a few taps at a time."""
+        f, t, c, plan, lanes = self.f, self.t, self.c, self.plan, self.lanes
+        times, size = plan.chunks
+        low, high = share(times) if share else (0, times)
+        kernel = dot_kernel(f, t, lanes, size)
+        f.clear(self.rest, plan.pieces()[2])
+        with f.loop(0, c.batch // plan.together) as block:
+            self.prepare(group, block.index)
+            with f.loop(0, plan.together) as i, f.loop(0, c.group_outputs) as k, f.loop(low, high) as chunk:
+                image = f.offset(self.images, i.index * plan.distance, t)
+                n = block.index * plan.together + i.index
+                g = f.offset(self.g, ((n * c.groups + group) * c.group_outputs + k.index) * c.pixels, t)
+                at = f.offset(self.rest, (k.index * times + chunk.index) * (size * lanes), t)
+                numbers = [c.out_height, c.out_width, c.out_width, plan.image.row * c.stride[0]]
+                first = [chunk.index * size, f.index(plan.taps), *map(f.index, numbers)]
+                f.call(kernel, "void", g, image, self.table, at, *first)
+        vt = vector(t, lanes)
+        full = plan.taps // lanes * lanes
+
+        def give(k, j, valid):
+            at = f.offset(self.rest, (k * (times * size) + j) * lanes, t)
+            found = [f.load(vt, f.offset(at, i * lanes, t)) for i in range(lanes)]
+            self.finish(group * c.group_outputs + k, j, sums(f, found), valid)
+
+        with f.loop(0, c.group_outputs) as k:
+            with f.loop(low * size, least(f, high * size, full), lanes) as j:
+                give(k.index, j.index, lanes)
+            if full < plan.taps:
+                # The last weights belong to the last chunk.
+                with f.when(f.select(f.index(low) < high, f.index(high), f.index(0)).equals(times)):
+                    give(k.index, f.index(full), plan.taps - full)

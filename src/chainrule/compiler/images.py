@@ -137,22 +137,31 @@ def pack_taps(f, t, w, target, *, outputs, high, more, to_output, channels, to_c
     _call(f, name, w, target, outputs, high, more, to_output, channels, to_channel, *rows, *columns)
 
 
-def tap_kernel(f, t, n, high, width):
-    """A function that sums windows times weights: `high` outputs at `width` vectors of pixels, so far `between`."""
-    name = f"taps_{t}_{high}x{width}x{n}"
+def tap_kernel(f, t, n, high, width, paired=False):
+    """A function that sums windows times weights: `high` outputs at `width` vectors of pixels, so far `between`.
+
+    With `paired`, each half of a vector is that of a row of its own, `between` apart too.
+    """
+    name = f"taps_{t}_{high}x{width}x{n}{'_paired' if paired else ''}"
     g, args = _function(f, name, ["image", "table", "weights", "sums"], ["count", "between"])
     if g is None:
         return name
     image, table, weights, at, count, between = args
     vt, size = vector(t, n), high * width
-    images = [g.offset(image, between * v, t) for v in range(width)]
+    images = [g.offset(image, between * v, t) for v in range(2 * width if paired else width)]
     sets = 2 if size <= 7 else 1
+
+    def read(where):
+        if not paired:
+            return [g.load(vt, g.offset(p, where, t)) for p in images]
+        halves = [g.load(vector(t, n // 2), g.offset(p, where, t)) for p in images]
+        return [g.shuffle(x, y, range(n)) for x, y in zip(halves[::2], halves[1::2], strict=True)]
 
     def body(k, several, sums):
         sums = list(sums)
         for d in range(several):
             where = g.cast("sext", g.load("i32", table, k + d), "i64")
-            ys = [g.load(vt, g.offset(p, where, t)) for p in images]
+            ys = read(where)
             p = g.offset(weights, (k + d) * high, t)
             for r in range(high):
                 x = g.splat(g.load(t, p, r), n)
@@ -198,3 +207,36 @@ def fill_windows(f, t, n, image, table, target, *, first, taps, vectors, rows, w
                     g.store(found, g.offset(q, step * d, t))
         g.give()
     _call(f, name, image, table, target, first, taps, vectors, rows, width, row)
+
+
+def dot_kernel(f, t, n, taps):
+    """A function that adds to the sums of `taps` taps the products of an image's pixels with those of a gradient."""
+    name = f"dots_{t}_{taps}x{n}"
+    names = ["first", "most", "rows", "width", "row", "image_row"]
+    g, args = _function(f, name, ["gradient", "image", "table", "sums"], names)
+    if g is None:
+        return name
+    gradient, image, table, at, first, most, rows, width, row, image_row = args
+    vt = vector(t, n)
+    starts = []
+    for k in range(taps):
+        where = g.load("i32", table, g.binary("smin", first + k, most - 1))
+        starts.append(g.offset(image, g.cast("sext", where, "i64"), t))
+    rest = width % n
+    mask = g.mask(n, rest)
+    with g.loop(g.index(0), rows, 1, [g.load(vt, at, k) for k in range(taps)]) as y:
+        here, there = g.offset(gradient, y.index * row, t), y.index * image_row
+        with g.loop(g.index(0), width - rest, n, y.carried) as x:
+            v = g.load(vt, g.offset(here, x.index, t))
+            xs = [g.load(vt, g.offset(p, there + x.index, t)) for p in starts]
+            x.carried = [g.fma(v, u, s) for u, s in zip(xs, x.carried, strict=True)]
+        with g.loop(width - rest, width, n, x.carried) as x:
+            v = g.load_some(vt, g.offset(here, x.index, t), mask)
+            # What stands beyond the row may be infinite, so zero times it is not zero.
+            xs = [g.load_some(vt, g.offset(p, there + x.index, t), mask) for p in starts]
+            x.carried = [g.fma(v, u, s) for u, s in zip(xs, x.carried, strict=True)]
+        y.carried = x.carried
+    for k, s in enumerate(y.carried):
+        g.store(s, at, k)
+    g.give()
+    return name

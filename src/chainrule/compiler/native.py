@@ -37,7 +37,9 @@ def prepare(graph, updates=(), precise=False):
     precise : use the C library's functions instead of polynomials
     """
     with _lock:
-        program = Assembler(graph, updates=updates, precise=precise).build()
+        assembler = Assembler(graph, updates=updates, precise=precise)
+        program = assembler.build()
+        program.text = assembler.module.text()
         key = code_key(program)
         address = _loaded.get(key)
         if address is None:

@@ -1,13 +1,9 @@
 """How each kind of kernel is written."""
 
-import math
-
 from ..core.graph import Constant, Var
-from . import contract
+from . import contract, nested
 from .contract import Machine, Strided
-from .expressions import ZERO
 from .fuse import Fuser, NotAffine
-from .llvm import SIZES
 from .loops import Emitter, Level, memory_type, tops
 from .runtime import registers
 from .scalars import NoLowering, Number
@@ -21,7 +17,7 @@ def machine():
 
 def special(step):
     """The kind of kernel for a step with an emitter of its own; None for the others."""
-    return None
+    return "nested" if step.row.name in nested.KINDS else None
 
 
 def pieces_work(step):
@@ -42,6 +38,8 @@ def pieces_work(step):
 
 def scratch(kernel):
     """Bytes of memory that a kernel needs for itself."""
+    if kernel.kind == "nested":
+        return nested.scratch(kernel)
     if kernel.kind == "product":
         detail = kernel.detail
         m, n, a, b = shape_of_product(detail, lambda operand: None)
@@ -129,6 +127,3 @@ def emit_product(kernel, emitter, scratch):
         contract.product(f, machine(), t, m, n, detail.k, a, b, finish, scratch, long_finish=weight >= LONG)
 
     batches([a for a in detail.batch if a.size > 1], outer)
-
-
-__all__ = ["SIZES", "ZERO", "emit", "math", "scratch", "special"]

@@ -1,18 +1,15 @@
 """A graph as one native program: kernels become functions of one module, called in turn by its entry function."""
 
 import functools
-import hashlib
-import itertools
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ..core.graph import Constant, Graph, Var
-from ..core.lowering import Map, Reduce
-from . import products
+from ..core.lowering import Loop, Map, Reduce
+from . import nested, products
 from .expressions import shape_of
-from .fuse import PIECES, VIEWS, Fuser, Kernel, NotAffine
+from .fuse import PIECES, VIEWS, Fuser
 from .llvm import Function, Module
 from .loops import Emitter, memory_type, nodes_under
 from .memory import Plan, plan, size_of
@@ -81,6 +78,8 @@ def native(step):
         return _cast_works(*(x.aval.dtype if isinstance(x, Var) else np.asarray(x.value).dtype for x in step.inputs), avals[0].dtype)
     if row.name in PIECES:
         return products.pieces_work(step)
+    if isinstance(row.lower, Loop):
+        return row.name in nested.KINDS
     return row.name in VIEWS or row.name in ("matmul", "contract")
 
 
@@ -97,6 +96,24 @@ def _cast_works(source, target):
 # --- programs -----------------------------------------------------------------------------------------------------------
 
 
+class Callback:
+    """A step that NumPy runs, and where its operands stand: in the pointer table, or in the arena."""
+
+    def __init__(self, step, places):
+        self.step, self.places = step, places
+        self.table = 0  # where the table of its program stands in the arena of the whole, if `inner`
+        self.inner = False
+
+    def moved(self, offset):
+        """Its program is part of another one, whose memory begins so much earlier."""
+        self.table += offset
+        self.inner = True
+
+
+def _variables(step):
+    return [x for x in (*step.inputs, *step.outputs) if isinstance(x, Var)]
+
+
 @dataclass
 class Program:
     """Code of a graph, and what its caller must provide.
@@ -106,7 +123,7 @@ class Program:
     text : LLVM IR of the module; None if its object code came from the cache
     kernels : list of Kernel
     slots : what stands in the pointer table from FIXED on: ('input', k), ('constant', array), ('output', variable),
-        ('call', kernel number)
+        ('call', Callback)
     arena : bytes
     alias : id of an updated variable -> number of the input whose memory it takes over; others are copied there in the end
     """
@@ -121,18 +138,14 @@ class Program:
     plan: Plan
     names: list = field(default_factory=list)
 
-    @property
-    def key(self):
-        return hashlib.blake2b(self.text.encode(), digest_size=20).hexdigest()
-
 
 class Assembler:
     """Builds the module of a program."""
 
-    def __init__(self, graph: Graph, *, updates=(), precise=False, threads=True):
+    def __init__(self, graph: Graph, *, updates=(), precise=False, parent=None):
         self.graph, self.precise = graph, precise
-        self.module = Module()
-        self.bodies: dict = {}
+        self.module = parent.module if parent else Module()
+        self.bodies: dict = parent.bodies if parent else {}  # name of a function by its text: equal ones are written once
         self.slots: list = []
         self.slot_of: dict = {}
         self.updates = dict(updates)  # id of a new value -> id of the input variable that it replaces
@@ -146,9 +159,12 @@ class Assembler:
         return self.slot_of[key]
 
     def build(self, name="program") -> Program:
+        """The whole program."""
         graph = self.graph
-        fuser = Fuser(graph, native, products.special)
-        kernels = fuser.run()
+        kernels = self.kernels = Fuser(graph, native, products.special).run()
+        for kernel in kernels:
+            if kernel.kind == "nested":
+                kernel.detail = nested.parts(kernel.step, self)
         self.inputs = {i.var.id: k for k, i in enumerate(graph.inputs)}
         given = [o for o in (*graph.outputs, *(u.value for u in graph.updates if u.value.id not in self.updates)) if isinstance(o, Var)]
         alias = self.aliases(kernels, {v.id for v in given})
@@ -161,9 +177,9 @@ class Assembler:
         for v in given:
             if v.id not in self.inputs:
                 self.slot(v.id, ("output", v))
-        self.entry(kernels, scratch, name)
+        name = self.entry(kernels, scratch, name)
         return Program(
-            graph, name, self.module.text(), kernels, self.slots, self.plan.size, alias, self.plan,
+            graph, name, "", kernels, self.slots, self.plan.size, alias, self.plan,
             [self.describe(k) for k in kernels],
         )  # fmt: skip
 
@@ -212,7 +228,8 @@ class Assembler:
 
     def entry(self, kernels, scratch, name):
         """The function that runs the kernels: (pointer table, thread, threads) -> status."""
-        f = Function(self.module, name, [("ptr", "table"), ("i64", "thread"), ("i64", "threads")], "i64")
+        args = [("ptr", "table"), ("i64", "thread"), ("i64", "threads")]
+        f = Function(self.module, "KERNEL", args, "i64", linkage="" if name else "internal")
         table, thread, threads = f.arguments.values()
         arena = f.load("ptr", table, ARENA)
         status = f.load("ptr", table, STATUS)
@@ -239,11 +256,10 @@ class Assembler:
                 self.guard(f, g, checked, pointer)
                 checked += 1
 
-        f.entry.append("")
         check_guards()
         for k, kernel in enumerate(kernels):
             if kernel.kind == "call":
-                self.call_python(f, kernel, k, table, loaded)
+                self.call_python(f, kernel, pointer)
             else:
                 self.call_kernel(f, kernel, pointer, arena, scratch[k], status, thread, threads)
             ready |= {v.id for v in kernel.vars}
@@ -254,6 +270,7 @@ class Assembler:
             if self.slot_of.get(new) != self.slot_of[old]:
                 f.copy(pointer(old), pointer(new), sizes[new])
         f.give(f.constant("i64", DONE))
+        return self.known(f, name)
 
     def guard(self, f, guard, number, pointer):
         """Leave with the guard's number unless the decision is the recorded one."""
@@ -273,45 +290,57 @@ class Assembler:
         f.give(f.constant("i64", FIRST_GUARD + number))
         f.label(f"{tag}.holds")
 
-    def call_python(self, f, kernel, k, table, loaded):
+    def call_python(self, f, kernel, pointer):
         """Run a step by its NumPy evaluation."""
-        slot = self.slot(("call", k), ("call", k))
-        loaded.setdefault(slot, None)
-        function = f.load("ptr", table, slot)
+        call = Callback(kernel.step, {v.id: self.place(v) for v in _variables(kernel.step)})
+        function = pointer(call, ("call", call))
         self.module.declare("PyObject_CallNoArgs", "ptr", ["ptr"])
         self.module.declare("Py_DecRef", "void", ["ptr"])
         result = f.emit("ptr", f"call ptr @PyObject_CallNoArgs({function})")
-        bad = f.emit("i1", f"icmp eq ptr {result.text}, null")
-        tag = f.fresh("called")
-        f.line(f"br i1 {bad.text}, label %{tag}.failed, label %{tag}.well")
-        f.label(f"{tag}.failed")
-        f.give(f.constant("i64", FAILED_CALL))
-        f.label(f"{tag}.well")
+        self.leave_if(f, f.emit("i1", f"icmp eq ptr {result.text}, null"), FAILED_CALL)
         f.line(f"call void @Py_DecRef({result})")
+
+    def place(self, v):
+        """Where a variable stands: ('slot', of the table) or ('arena', offset)."""
+        offset = self.plan.offsets.get(v.id)
+        return ("slot", self.slot_of[v.id]) if offset is None else ("arena", offset)
+
+    @staticmethod
+    def leave_if(f, condition, status):
+        """Return a status, a number or a value, if the condition holds."""
+        tag = f.fresh("left")
+        f.line(f"br i1 {condition.text}, label %{tag}, label %{tag}.not")
+        f.label(tag)
+        f.give(f.constant("i64", status) if isinstance(status, int) else status)
+        f.label(f"{tag}.not")
 
     def call_kernel(self, f, kernel, pointer, arena, scratch, status, thread, threads):
         """Write the kernel as a function of the pointers that it uses, and call it."""
         operands = self.operands(kernel)
         args = [("i64", "thread"), ("i64", "threads"), ("ptr", "failed"), ("ptr", "scratch")]
         args += [("ptr", f"p{i}") for i in range(len(operands))]
-        k = Function(self.module, "KERNEL", args, linkage="internal")
+        inside = kernel.kind == "nested"
+        k = Function(self.module, "KERNEL", args, "i64" if inside else "void", linkage="internal")
         share = None
         pointers = {key: k.arguments[f"p{i}"] for i, (key, _) in enumerate(operands)}
+        values = [thread, threads, status, f.offset(arena, scratch)]
+        values += [pointer(key, what) for key, what in operands]
+        if inside:
+            for _, what in operands:
+                if what[0] == "call":
+                    what[1].moved(scratch)
+            nested.emit(kernel, k, pointers)
+            name = self.known(k)
+            code = f.emit("i64", f"call i64 @{name}({', '.join(map(repr, values))})")
+            self.leave_if(f, code.differs(DONE), code)
+            return
         emitter = Emitter(k, pointers, share, k.arguments["failed"], self.precise)
         products.emit(kernel, emitter, k.arguments["scratch"])
         k.give()
         name = self.known(k)
-        values = [thread, threads, status, f.offset(arena, scratch)]
-        values += [pointer(key, what) for key, what in operands]
         f.line(f"call void @{name}({', '.join(map(repr, values))})")
         if any(n.kind == "bounded" for r in kernel.roots for n in nodes_under([r.node, *r.found])):
-            bad = f.load("i64", status)
-            tag = f.fresh("bounds")
-            fits = bad.equals(0)
-            f.line(f"br i1 {fits.text}, label %{tag}.hold, label %{tag}.broken")
-            f.label(f"{tag}.broken")
-            f.give(f.constant("i64", OUT_OF_BOUNDS))
-            f.label(f"{tag}.hold")
+            self.leave_if(f, f.load("i64", status).differs(0), OUT_OF_BOUNDS)
 
     def operands(self, kernel):
         """(key, what it is) of every array that a kernel reads or writes."""
@@ -324,6 +353,13 @@ class Assembler:
                     self.note(n.data[0], found)
         for x in products.extra_operands(kernel):
             self.note(x, found)
+        if kernel.kind == "nested":
+            for x in kernel.step.inputs:
+                self.note(x, found)
+            for part in kernel.detail:
+                for kind, what in part.slots:
+                    if kind in ("constant", "call"):
+                        found.setdefault(id(what) if kind == "constant" else what, (kind, what))
         return list(found.items())
 
     @staticmethod
@@ -333,12 +369,12 @@ class Assembler:
         else:
             found.setdefault(id(x), ("constant", x))
 
-    def known(self, function):
+    def known(self, function, wanted=None):
         """The name of this function; that of an equal one, if there is one."""
         text = function.text()
         name = self.bodies.get(text)
-        if name is None:
-            name = self.bodies[text] = f"kernel{len(self.bodies)}"
+        if name is None or wanted:
+            name = self.bodies[text] = wanted or f"kernel{len(self.bodies)}"
             function.head = function.head.replace("@KERNEL(", f"@{name}(")
             function.name = name
         else:
@@ -351,6 +387,3 @@ def _row(node):
         row = node.data[0]
         return row if isinstance(row, str) else row.name
     return node.kind
-
-
-__all__ = ["Any", "Assembler", "Kernel", "NotAffine", "Program", "itertools"]

@@ -105,11 +105,8 @@ class Runner:
         self.table_at = self.table.ctypes.data
         self.table[:FIXED] = self.arena.ctypes.data, self.status.ctypes.data
         self.kept: list = []  # what the table points to
-        self.inputs: list = [None] * len(program.graph.inputs)
-        self.outputs: dict = {}
         self.input_slots: list = []
         self.output_slots: list = []
-        self.places: dict = {}  # id of a variable -> its array in the arena
         self.error: BaseException | None = None
         self.busy = False
         for slot, (kind, what) in enumerate(program.slots, FIXED):
@@ -122,52 +119,51 @@ class Runner:
                 self.kept.append(array)
                 self.table[slot] = array.ctypes.data
             else:
-                call = self.callback(program.kernels[what])
+                call = self.callback(what)
                 self.kept.append(call)
                 self.table[slot] = id(call)
-        self.input_number = {i.var.id: k for k, i in enumerate(program.graph.inputs)}
 
     def twin(self):
         """Another Runner of the same program."""
         return Runner(self.program, self.address)
 
-    def array(self, operand):
-        """The array of an operand, while the program runs."""
-        if isinstance(operand, Constant):
-            return operand.value
-        k = self.input_number.get(operand.id)
-        if k is not None:
-            return self.inputs[k]
-        if operand.id in self.outputs:
-            return self.outputs[operand.id]
-        found = self.places.get(operand.id)
-        if found is None:
-            aval, start = operand.aval, self.program.plan.offsets[operand.id]
-            n = math.prod(aval.shape) * aval.dtype.itemsize
-            found = self.places[operand.id] = self.arena[start : start + n].view(aval.dtype).reshape(aval.shape)
-        return found
-
-    def callback(self, kernel):
+    def callback(self, call):
         """A function without arguments that runs a step by its NumPy evaluation, into the places of its results."""
-        step = kernel.step
+        step = call.step
+        base = self.arena.ctypes.data + call.table if call.inner else 0
 
-        def call():
+        def array(operand):
+            if isinstance(operand, Constant):
+                return operand.value
+            table = base or self.table_at
+            kind, where = call.places[operand.id]
+            if kind == "slot":
+                address = ctypes.c_uint64.from_address(table + 8 * where).value
+            else:
+                address = ctypes.c_uint64.from_address(table + 8 * ARENA).value + where
+            aval = operand.aval
+            n = math.prod(aval.shape) * aval.dtype.itemsize
+            memory = (ctypes.c_char * n).from_address(address)
+            return np.frombuffer(memory, aval.dtype).reshape(aval.shape)
+
+        def run():
             try:
-                out = step.row.evaluate(*(self.array(x) for x in step.inputs), **step.params)
+                inputs = [array(x) for x in step.inputs]
+                inputs = [x[()] if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in inputs]
+                out = step.row.evaluate(*inputs, **step.params)
                 outs = out if isinstance(out, tuple) else (out,)
                 for v, o in zip(step.outputs, outs, strict=True):
                     if np.shape(o) != v.aval.shape:
                         raise ShapeChanged(step, np.shape(o))
-                    self.array(v)[...] = o
+                    array(v)[...] = o
             except BaseException as e:
                 self.error = e
                 raise
 
-        return call
+        return run
 
     def run(self, inputs, outputs):
         """Run the program on arrays that fit; `outputs` holds an array by id of each output variable. Gives the status."""
-        self.inputs, self.outputs = inputs, outputs
         for slot, k in self.input_slots:
             self.table[slot] = inputs[k].ctypes.data
         for slot, v in self.output_slots:
@@ -176,8 +172,10 @@ class Runner:
         self.error = None
         try:
             return self.entry(self.table_at, 0, 1)
-        finally:
-            self.inputs, self.outputs = (), {}
+        except BaseException:
+            if self.error is None:
+                raise
+            return -1
 
 
 class ShapeChanged(Exception):

@@ -2,7 +2,7 @@
 
 Every function takes a `compiler.llvm.Function` and values of type float or double, or vectors of them, and follows C99
 at infinities, NaN, zeros and subnormal numbers. Every docstring ends with the largest error found, in units in the last
-place, of float / double: tests/compiler/test_vector_math.py measures them.
+place, of float / double: tests/compiler/test_vector_math.py holds them to it.
 """
 
 import math
@@ -32,6 +32,12 @@ from .floats import (
 )
 from .llvm import element
 
+
+def _outlined(f, name, build, x):
+    """A long function, written once per module; of float by way of double."""
+    return once(f, name, build if is_wide(x) else lambda f, x: widened(f, build, x), x)
+
+
 # --- exponentials -----------------------------------------------------------------------------------------------------
 
 _EXP_RANGE = {"float": (-103.98, 88.73), "double": (-745.2, 709.79)}  # outside, the result is 0 or infinite
@@ -58,13 +64,13 @@ def _exp_parts(f, x):
 
 
 def exp(f, x):
-    """e to the power x. 1.0 / 1.0 ulp."""
+    """e to the power x. 1.1 / 1.1 ulp."""
     lo, hi = _EXP_RANGE[element(x.type)]
     return scaled(f, *_exp_parts(f, at_least(f, at_most(f, x, hi), lo)))
 
 
 def exp2(f, x):
-    """2 to the power x."""
+    """2 to the power x. 1.1 / 1.1 ulp."""
     k = format_of(x)
     lo, hi = (-1076.0, 1025.0) if is_wide(x) else (-151.0, 129.0)
     x = at_least(f, at_most(f, x, hi), lo)
@@ -81,14 +87,14 @@ def _half_expm1(f, x, divisor=2.0):
 
 
 def expm1(f, x):
-    """e**x - 1, accurate near 0."""
+    """e**x - 1, accurate near 0. 1.5 / 1.9 ulp."""
     _, hi = _EXP_RANGE[element(x.type)]
     half = _half_expm1(f, at_least(f, at_most(f, x, hi), -40.0))
     return f.select(absolute(f, x) < 2.0 ** (-format_of(x).mantissa - 2), x, half * 2.0)
 
 
 def tanh(f, x):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent. 2.5 / 2.5 ulp."""
     n, r = _split(f, at_most(f, absolute(f, x), 20.0 if is_wide(x) else 10.0) * 2.0)
     scale = power_of_two(f, n, x.type)
     e = f.fma(_near_zero(f, r), scale, minus(f, scale, 1.0))
@@ -96,22 +102,23 @@ def tanh(f, x):
 
 
 def sinh(f, x):
-    """Hyperbolic sine."""
+    """Hyperbolic sine. 2.3 / 2.4 ulp."""
     a = absolute(f, x)
+    # Divided by 4, because it may exceed the largest number where its half does not.
     quarter = _half_expm1(f, at_most(f, a, _EXP_RANGE[element(x.type)][1] + 0.8), 4.0)
     y = plus(f, quarter, quarter / f.fma(quarter, 4.0, 1.0)) * 2.0
     return copysign(f, f.select(a < 2.0 ** (-format_of(x).mantissa / 2 - 1), a, y), x)
 
 
 def cosh(f, x):
-    """Hyperbolic cosine."""
+    """Hyperbolic cosine. 1.5 / 1.5 ulp."""
     y, n = _exp_parts(f, at_most(f, absolute(f, x), _EXP_RANGE[element(x.type)][1] + 0.8))
     half = scaled(f, y, n - 1)
     return half + 0.25 / half
 
 
 def sigmoid(f, x):
-    """1 / (1 + e**-x), also where that is subnormal."""
+    """1 / (1 + e**-x), also where that is subnormal. 2.4 / 2.3 ulp."""
     e = _exp_of_negative(f, -absolute(f, x))
     return f.select(x < 0.0, e, 1.0) / (e + 1.0)
 
@@ -159,7 +166,7 @@ def _log_sum(f, e, g):
 
 
 def log(f, x):
-    """Natural logarithm."""
+    """Natural logarithm. 0.9 / 0.9 ulp."""
     m, e, _ = _log_split(f, x)
     return _log_edges(f, x, _log_sum(f, e, minus(f, m, 1.0)))
 
@@ -178,17 +185,17 @@ def _log_scaled(f, x, scale, unit):
     else:
         q = times(f, e, unit[0])
         rest = f.fma(e, unit[1], f.fma(e, unit[0], -q)) + rest
-    total = plus(f, q, p)
-    return _log_edges(f, x, total + (plus(f, minus(f, q, total), p) + rest))
+    both = plus(f, q, p)
+    return _log_edges(f, x, both + (plus(f, minus(f, q, both), p) + rest))
 
 
 def log2(f, x):
-    """Logarithm to base 2."""
+    """Logarithm to base 2. 0.7 / 0.7 ulp."""
     return _log_scaled(f, x, format_of(x).log2_e, None)
 
 
 def log10(f, x):
-    """Logarithm to base 10."""
+    """Logarithm to base 10. 0.7 / 0.7 ulp."""
     return _log_scaled(f, x, format_of(x).log10_e, format_of(x).log10_2)
 
 
@@ -204,7 +211,7 @@ def _log1p_finite(f, x):
 
 
 def log1p(f, x):
-    """log(1 + x), accurate near 0."""
+    """log(1 + x), accurate near 0. 1.5 / 1.5 ulp."""
     y = _log_edges(f, plus(f, x, 1.0), _log1p_finite(f, x))
     return f.select(absolute(f, x) < 2.0 ** (-format_of(x).mantissa - 2), x, y)
 
@@ -222,7 +229,7 @@ def _exp_of_negative(f, x):
 
 
 def logaddexp(f, x, y):
-    """log(e**x + e**y) without overflow."""
+    """log(e**x + e**y) without overflow; the error is relative to the larger argument."""
     return _add_in_logarithms(f, x, y, _exp_of_negative, lambda e: _log1p_finite(f, e), math.log(2))
 
 
@@ -232,7 +239,7 @@ def logaddexp2(f, x, y):
 
 
 def softplus(f, x):
-    """log(1 + e**x) without overflow."""
+    """log(1 + e**x) without overflow. 1.8 / 1.8 ulp."""
     return plus(f, at_least(f, x, 0.0), _log1p_finite(f, _exp_of_negative(f, -absolute(f, x))))
 
 
@@ -263,7 +270,6 @@ def _power_long(f, a, y):
     d_lost = minus(f, m, minus(f, d, 1.0))
     s = n / d
     s_lost = f.fma(-s, d_lost, f.fma(-s, d, n)) / d
-    z = s * s
     z, z_lost = product(f, s, s)
     z_lost = f.fma(s + s, s_lost, z_lost)
     # log(m) = 2 s + s z (2/3 + 2 z (1/5 + ...))
@@ -309,7 +315,7 @@ def _power(f, x, y):
 
 
 def power(f, x, y):
-    """x to the power y."""
+    """x to the power y. 0.6 / 1.2 ulp."""
     return once(f, "power", _power, x, y)
 
 
@@ -334,12 +340,12 @@ def _cbrt(f, x):
 
 
 def cbrt(f, x):
-    """Real cube root."""
-    return once(f, "cbrt", _cbrt, x) if is_wide(x) else once(f, "cbrt", lambda f, x: widened(f, _cbrt, x), x)
+    """Real cube root. 0.6 / 0.7 ulp."""
+    return _outlined(f, "cbrt", _cbrt, x)
 
 
 def hypot(f, x, y):
-    """sqrt(x**2 + y**2) without overflow."""
+    """sqrt(x**2 + y**2) without overflow. 0.6 / 1.3 ulp."""
     a, b = absolute(f, x), absolute(f, y)
 
     def plain(f, a, b):
@@ -406,7 +412,7 @@ def _with_huge(f, name, x, fast):
 
 
 def sin(f, x):
-    """Sine of an angle in radians."""
+    """Sine of an angle in radians. 1.7 / 0.8 ulp."""
     n, sine, cosine = _quarter_turns(f, absolute(f, x), careful=is_wide(x))
     y = _sign_of(f, f.select((n & 1).equals(1), cosine, sine), n)
     negative = bits_of(f, x) & (-1 << (format_of(x).width - 1))
@@ -414,13 +420,13 @@ def sin(f, x):
 
 
 def cos(f, x):
-    """Cosine of an angle in radians."""
+    """Cosine of an angle in radians. 1.7 / 0.8 ulp."""
     n, sine, cosine = _quarter_turns(f, absolute(f, x), careful=is_wide(x))
     return _with_huge(f, "cos", x, _sign_of(f, f.select((n & 1).equals(1), sine, cosine), n + 1))
 
 
 def tan(f, x):
-    """Tangent of an angle in radians."""
+    """Tangent of an angle in radians. 2.2 / 2.2 ulp."""
     n, sine, cosine = _quarter_turns(f, absolute(f, x), careful=True)
     odd = (n & 1).equals(1)
     y = f.select(odd, cosine, sine) / f.select(odd, -sine, cosine)
@@ -448,7 +454,7 @@ def _angle(f, y, x):
 
 
 def arctan(f, x):
-    """Angle whose tangent is x."""
+    """Angle whose tangent is x. 2.2 / 2.2 ulp."""
     a = absolute(f, x)
     near, (base, lost) = _angle(f, a, f.constant(x.type, 1.0))
     return copysign(f, plus(f, base, plus(f, near, lost)), x)
@@ -473,7 +479,7 @@ def _arctan2(f, y, x):
 
 
 def arctan2(f, y, x):
-    """Angle of the point (x, y)."""
+    """Angle of the point (x, y). 2.2 / 2.3 ulp."""
     return once(f, "arctan2", _arctan2, y, x)
 
 
@@ -487,7 +493,7 @@ def _half_angle(f, a):
 
 
 def arcsin(f, x):
-    """Angle whose sine is x."""
+    """Angle whose sine is x. 2.1 / 2.1 ulp."""
     k = format_of(x)
     outer, s, tail = _half_angle(f, absolute(f, x))
     wide = plus(f, f.fma(s, -2.0, k.half_pi[0]), f.fma(tail, -2.0, k.half_pi[1]))
@@ -495,7 +501,7 @@ def arcsin(f, x):
 
 
 def arccos(f, x):
-    """Angle whose cosine is x."""
+    """Angle whose cosine is x. 1.3 / 1.3 ulp."""
     k = format_of(x)
     outer, s, tail = _half_angle(f, absolute(f, x))
     negative = x < 0.0
@@ -535,23 +541,26 @@ def _arctanh(f, x):
     return copysign(f, f.select(a > 2.0**-28, out, x), x)
 
 
-def _outlined(name, build):
-    def function(f, x):
-        return once(f, name, build if is_wide(x) else lambda f, x: widened(f, build, x), x)
-
-    return function
+def arcsinh(f, x):
+    """Number whose hyperbolic sine is x. 0.6 / 1.8 ulp."""
+    return _outlined(f, "arcsinh", _arcsinh, x)
 
 
-arcsinh = _outlined("arcsinh", _arcsinh)
-arccosh = _outlined("arccosh", _arccosh)
-arctanh = _outlined("arctanh", _arctanh)
+def arccosh(f, x):
+    """Number whose hyperbolic cosine is x. 0.6 / 2.4 ulp."""
+    return _outlined(f, "arccosh", _arccosh, x)
+
+
+def arctanh(f, x):
+    """Number whose hyperbolic tangent is x. 0.6 / 2.2 ulp."""
+    return _outlined(f, "arctanh", _arctanh, x)
 
 
 # --- error function -------------------------------------------------------------------------------------------------------
 
 
 def erf(f, x):
-    """Error function."""
+    """Error function. 1.1 / 1.5 ulp."""
     t = element(x.type)
     a = absolute(f, x)
     b = at_most(f, a, 6.0 if is_wide(x) else 4.0)
@@ -581,5 +590,5 @@ def _erfc(f, x):
 
 
 def erfc(f, x):
-    """1 - erf(x), accurate for large x."""
+    """1 - erf(x), accurate for large x. 3.2 / 2.9 ulp."""
     return once(f, "erfc", _erfc, x)

@@ -175,13 +175,6 @@ def conv(x, w, *, stride, padding, dilation, groups):
         return np.zeros(aval.shape, aval.dtype)
     n, each = x.shape[0], w.shape[0] // groups
     x = _grouped(x, 1, groups)
-    if groups > 1 and w.shape[1] == 1:  # products this thin are slower than one pass for each kernel element
-        y = np.zeros((n, groups, each, *out), aval.dtype)
-        w = w.reshape(groups, each, *kernel)
-        for at, to, source in shifts(x.shape[3:], out, kernel, *geometry):
-            part = w[(slice(None), slice(None), *at)].reshape(groups, each, *(1,) * len(out))
-            y[(..., *to)] += part * x[(..., *source)]
-        return y.reshape(aval.shape)
     w = w.reshape(groups, each, -1)
     y = np.empty((n, groups, each, math.prod(out)), aval.dtype)
     for block in _blocks(n, w.shape[2] * groups * y.shape[3]):
@@ -216,16 +209,11 @@ def conv_input_grad(y, w, *, sizes, stride, padding, dilation, groups):
     if 0 in y.shape or 0 in w.shape or 0 in shape:
         return x.reshape(shape)
     y = _grouped(y, 1, groups)
-    if groups > 1 and per == 1:
-        w = w.reshape(groups, each, *kernel)
-        for at, to, source in shifts(sizes, out, kernel, *geometry):
-            part = w[(slice(None), slice(None), *at)].reshape(groups, each, *(1,) * len(out))
-            x[(..., *source)] += (part * y[(..., *to)]).sum(2, keepdims=True)
-        return x.reshape(shape)
     w = np.moveaxis(w.reshape(groups, each, -1), 1, 2)
     for block in _blocks(n, w.shape[1] * groups * math.prod(out)):
         rows = np.ascontiguousarray(y[block].transpose(1, 2, 0, *range(3, y.ndim))).reshape(groups, each, -1)
-        columns = np.matmul(w, rows).reshape(groups, per, *kernel, -1, *out)
+        # A product over a single output is an outer one, which multiplication makes sooner.
+        columns = (w * rows if each == 1 else np.matmul(w, rows)).reshape(groups, per, *kernel, -1, *out)
         total = x[block].transpose(1, 2, 0, *range(3, x.ndim))
         for at, to, target in shifts(sizes, out, kernel, *geometry):
             total[(..., *target)] += columns[(slice(None), slice(None), *at, slice(None), *to)]
@@ -258,12 +246,6 @@ def conv_weight_grad(x, y, *, kernel, stride, padding, dilation, groups):
         return np.zeros(shape, dtype)
     n, each = x.shape[0], y.shape[1] // groups
     x, y = _grouped(x, 1, groups), _grouped(y, 1, groups)
-    if groups > 1 and x.shape[2] == 1:
-        w = np.zeros((groups, each, *kernel), dtype)
-        over = (0, *range(3, x.ndim))
-        for at, to, source in shifts(x.shape[3:], out, kernel, *geometry):
-            w[(slice(None), slice(None), *at)] += (x[(..., *source)] * y[(..., *to)]).sum(over)
-        return w.reshape(shape)
     w = np.zeros((groups, each, shape[1] * math.prod(kernel)), dtype)
     for block in _blocks(n, w.shape[2] * groups * math.prod(out)):
         columns = _unrolled(x[block], out, kernel, geometry)

@@ -1,0 +1,342 @@
+"""Loops and branches whose bodies are graphs: each body is a function of the module, called from a native loop."""
+
+from dataclasses import dataclass
+
+from ..core.graph import Constant, Var
+from .memory import rounded, size_of
+from .runtime import ARENA, FIXED, STATUS
+from .simplify import simplify
+
+KINDS = ("scan", "while_loop", "while_backward", "cond")
+
+
+@dataclass
+class Part:
+    """A graph as a function of a pointer table of its own.
+
+    Attributes
+    ----------
+    name : of the function
+    slots : what the table holds from FIXED on
+    inputs : slot of each input
+    outputs : for each output: the slot that its memory goes into, or None if it is no new value
+    table, arena : bytes
+    """
+
+    graph: object
+    name: str
+    slots: list
+    inputs: list
+    outputs: list
+    table: int
+    arena: int
+
+    @property
+    def bytes(self):
+        return self.table + self.arena
+
+
+def part(graph, assembler, kept=()):
+    """Build the function of a graph. `kept`: (output number, input number) pairs that share memory, if they can."""
+    graph = simplify(graph)
+    inputs = {i.var.id for i in graph.inputs}
+    made: dict = {}
+    updates = {}
+    for o, i in kept:
+        x = graph.outputs[o]
+        if isinstance(x, Var) and x.id not in inputs and sum(y is x or (isinstance(y, Var) and y.id == x.id) for y in graph.outputs) == 1:
+            updates[x.id] = graph.inputs[i].var.id
+    # What is kept in place is no output of its own.
+    outputs = [o for o in graph.outputs if not (isinstance(o, Var) and o.id in updates)]
+    inner = type(assembler)(_with(graph, outputs, updates), updates=updates.items(), precise=assembler.precise, parent=assembler)
+    program = inner.build(None)
+    slots = []
+    for x in graph.outputs:
+        if isinstance(x, Var) and x.id in updates:
+            slots.append(inner.slot_of[updates[x.id]])
+        elif isinstance(x, Var) and x.id not in inputs and x.id not in made:
+            slots.append(inner.slot_of[x.id])
+            made[x.id] = True
+        else:
+            slots.append(None)
+    table = rounded(8 * (FIXED + len(inner.slots)))
+    return Part(
+        graph, program.name, inner.slots, [inner.slot_of[i.var.id] for i in graph.inputs], slots, table, rounded(program.arena + 64)
+    )  # fmt: skip
+
+
+def _with(graph, outputs, updates):
+    """The graph with what is kept in place as updates, so that it is computed."""
+    from dataclasses import replace
+
+    from ..core.graph import Update
+
+    kept = [o for o in graph.outputs if isinstance(o, Var) and o.id in updates]
+    return replace(graph, outputs=outputs, updates=[Update("carry", None, o) for o in kept], derived={})
+
+
+def parts(step, assembler):
+    """The functions that a loop or branch needs."""
+    p, name = step.params, step.row.name
+    if name == "scan":
+        return [part(p["body"], assembler, [(c, p["consts"] + c) for c in range(p["carries"])])]
+    if name == "while_loop":
+        body = p["body"]
+        return [part(p["condition"], assembler), part(body, assembler, [(c, p["consts"] + c) for c in range(len(body.outputs))])]
+    if name == "cond":
+        return [part(b, assembler) for b in p["branches"]]
+    body, pull = p["body"], p["pull"]
+    return [part(body, assembler), part(pull, assembler)]
+
+
+def scratch(kernel):
+    """Bytes for the tables and arenas of the parts, and for what the loop keeps."""
+    extra = 64
+    if kernel.step.row.name == "while_backward":
+        extra += sum(2 * rounded(size_of(v.aval) + 64) for v in kernel.step.outputs)
+    return sum(p.bytes for p in kernel.detail) + extra
+
+
+class Writer:
+    """Writes a loop or branch into a function of the pointers of its operands."""
+
+    def __init__(self, kernel, f, pointers):
+        self.kernel, self.f, self.pointers = kernel, f, pointers
+        self.step = kernel.step
+        self.tables = []
+        at = 0
+        for p in kernel.detail:
+            self.tables.append(f.offset(f.arguments["scratch"], at))
+            at += p.bytes
+        self.rest = f.offset(f.arguments["scratch"], at)
+
+    def pointer(self, operand):
+        return self.pointers[id(operand) if isinstance(operand, Constant) else operand.id]
+
+    def open(self, n):
+        """Fill the entries of a part's table that stay the same."""
+        f, p, table = self.f, self.kernel.detail[n], self.tables[n]
+        f.store(f.offset(table, p.table), table, ARENA)
+        f.store(f.arguments["failed"], table, STATUS)
+        for slot, (kind, what) in enumerate(p.slots, FIXED):
+            if kind in ("constant", "call"):
+                f.store(self.pointers[id(what) if kind == "constant" else what], table, slot)
+
+    def give(self, n, slot, pointer):
+        self.f.store(pointer, self.tables[n], slot)
+
+    def run(self, n):
+        """Call a part; a status other than done is returned at once."""
+        f = self.f
+        code = f.emit("i64", f"call i64 @{self.kernel.detail[n].name}({self.tables[n]}, i64 0, i64 1)")
+        tag = f.fresh("ran")
+        f.line(f"br i1 {code.differs(0).text}, label %{tag}.not, label %{tag}")
+        f.label(f"{tag}.not")
+        f.give(code)
+        f.label(tag)
+
+    def settle(self, n, output, target):
+        """Copy an output of a part that is none of its new values to where it belongs."""
+        p, f = self.kernel.detail[n], self.f
+        if p.outputs[output] is not None:
+            return
+        x = p.graph.outputs[output]
+        if isinstance(x, Constant):
+            raise AssertionError("constant outputs are steps of their own")
+        number = {i.var.id: k for k, i in enumerate(p.graph.inputs)}
+        if x.id in number:
+            source = f.load("ptr", self.tables[n], p.inputs[number[x.id]])
+        else:
+            first = next(k for k, y in enumerate(p.graph.outputs) if isinstance(y, Var) and y.id == x.id)
+            source = f.load("ptr", self.tables[n], p.outputs[first])
+        f.copy(target, source, size_of(x.aval))
+
+
+def emit(kernel, f, pointers):
+    """Write a nested kernel; its function returns a status."""
+    writer = Writer(kernel, f, pointers)
+    {"scan": _scan, "while_loop": _while, "cond": _cond, "while_backward": _back}[kernel.step.row.name](writer)
+    f.give(f.constant("i64", 0))
+
+
+def _carry(w, n, first_input, args, outs, outputs):
+    """Let carries live in the memory of the results. Gives what must be copied after each turn: those that change places."""
+    f, p = w.f, w.kernel.detail[n]
+    for c, (x, out) in enumerate(zip(args, outs, strict=True)):
+        f.copy(w.pointer(out), w.pointer(x), size_of(out.aval))
+        w.give(n, p.inputs[first_input + c], w.pointer(out))
+    moved = []
+    at = 0
+    for c, out in enumerate(outs):
+        slot = p.outputs[outputs[c]]
+        in_place = slot == p.inputs[first_input + c]
+        x = p.graph.outputs[outputs[c]]
+        stays = isinstance(x, Var) and x.id == p.graph.inputs[first_input + c].var.id
+        if in_place or stays:
+            continue
+        target = f.stack("i8", size_of(out.aval) + 64) if size_of(out.aval) <= 4096 else None
+        assert target is not None or slot is not None, "large carries that change places"
+        if target is None:
+            target = w.rest
+        if slot is not None:
+            w.give(n, slot, target)
+        moved.append((c, outputs[c], target, w.pointer(out), size_of(out.aval)))
+        at += 1
+    return moved
+
+
+def _move(w, n, moved):
+    for _, output, target, _, _ in moved:
+        w.settle(n, output, target)
+    for _, _, target, home, size in moved:
+        w.f.copy(home, target, size)
+
+
+def _scan(w):
+    f, step = w.f, w.step
+    consts, carries, length = (step.params[k] for k in ("consts", "carries", "length"))
+    (p,) = w.kernel.detail
+    w.open(0)
+    for k, x in enumerate(step.inputs[:consts]):
+        w.give(0, p.inputs[k], w.pointer(x))
+    moved = _carry(w, 0, consts, step.inputs[consts : consts + carries], step.outputs[:carries], range(carries))
+    xs, ys = step.inputs[consts + carries :], step.outputs[carries:]
+    steps = [size_of(i.var.aval) for i in p.graph.inputs[consts + carries :]]
+    with f.loop(0, length) as turn:
+        t = f.index(length - 1) - turn.index if step.params["reverse"] else turn.index
+        for k, (x, n) in enumerate(zip(xs, steps, strict=True)):
+            w.give(0, p.inputs[consts + carries + k], f.offset(w.pointer(x), t * n))
+        places = []
+        for k, y in enumerate(ys):
+            place = f.offset(w.pointer(y), t * (size_of(y.aval) // max(length, 1)))
+            places.append(place)
+            if p.outputs[carries + k] is not None:
+                w.give(0, p.outputs[carries + k], place)
+        w.run(0)
+        for k, place in enumerate(places):
+            w.settle(0, carries + k, place)
+        _move(w, 0, moved)
+
+
+def _while(w):
+    f, step = w.f, w.step
+    consts = step.params["consts"]
+    condition, body = w.kernel.detail
+    *outs, count = step.outputs
+    for n, p in enumerate((condition, body)):
+        w.open(n)
+        for k, x in enumerate(step.inputs[:consts]):
+            w.give(n, p.inputs[k], w.pointer(x))
+    moved = _carry(w, 1, consts, step.inputs[consts:], outs, range(len(outs)))
+    for c, out in enumerate(outs):
+        w.give(0, condition.inputs[consts + c], w.pointer(out))
+    decided = f.stack("i8", 8)
+    if condition.outputs[0] is not None:
+        w.give(0, condition.outputs[0], decided)
+    f.store(f.constant("i64", 0), w.pointer(count))
+    tag = f.fresh("while")
+    f.line(f"br label %{tag}")
+    f.label(tag)
+    w.run(0)
+    w.settle(0, 0, decided)
+    f.line(f"br i1 {f.load('i8', decided).differs(0).text}, label %{tag}.turn, label %{tag}.end")
+    f.label(f"{tag}.turn")
+    w.run(1)
+    _move(w, 1, moved)
+    f.store(f.load("i64", w.pointer(count)) + 1, w.pointer(count))
+    f.line(f"br label %{tag}")
+    f.label(f"{tag}.end")
+
+
+def _cond(w):
+    f, step = w.f, w.step
+    pred, *args = step.inputs
+    decided = f.load("i8", w.pointer(pred)) if isinstance(pred, Var) else f.constant("i8", bool(pred.value))
+
+    def branch(n):
+        p = w.kernel.detail[n]
+        w.open(n)
+        for k, x in enumerate(args):
+            w.give(n, p.inputs[k], w.pointer(x))
+        for k, out in enumerate(step.outputs):
+            if p.outputs[k] is not None:
+                w.give(n, p.outputs[k], w.pointer(out))
+        w.run(n)
+        for k, out in enumerate(step.outputs):
+            w.settle(n, k, w.pointer(out))
+        return []
+
+    f.choose(decided.differs(0), lambda: branch(0), lambda: branch(1))
+
+
+def _back(w):
+    """The way is walked again and kept, then walked back."""
+    f, step = w.f, w.step
+    p = step.params
+    consts, moving = p["consts"], p["moving"]
+    carries = len(moving) - consts
+    count, *args = step.inputs
+    fixed, state, ws = args[:consts], args[consts : consts + carries], args[consts + carries :]
+    body, pull = w.kernel.detail
+    n = f.load("i64", w.pointer(count)) if isinstance(count, Var) else f.index(int(count.value))
+    sizes = [rounded(size_of(x.aval)) for x in (i.var for i in body.graph.inputs[consts:])]
+    total = sum(sizes)
+    f.module.declare("malloc", "ptr", ["i64"])
+    f.module.declare("free", "void", ["ptr"])
+    way = f.emit("ptr", f"call ptr @malloc({(n + 1) * max(total, 64)})")
+    places, at = [], 0
+    for size in sizes:
+        places.append(at)
+        at += size
+    for k in (0, 1):
+        w.open(k)
+        for c, x in enumerate(fixed):
+            w.give(k, w.kernel.detail[k].inputs[c], w.pointer(x))
+    for c, x in enumerate(state):
+        f.copy(f.offset(way, places[c]), w.pointer(x), size_of(body.graph.inputs[consts + c].var.aval))
+    with f.loop(0, n) as turn:
+        here = f.offset(way, turn.index * max(total, 64))
+        there = f.offset(here, max(total, 64))
+        for c in range(carries):
+            w.give(0, body.inputs[consts + c], f.offset(here, places[c]))
+            if body.outputs[c] is not None:
+                w.give(0, body.outputs[c], f.offset(there, places[c]))
+        w.run(0)
+        for c in range(carries):
+            w.settle(0, c, f.offset(there, places[c]))
+    # Results: sums for the consts that move, then the cotangents that are handed from turn to turn.
+    added = sum(moving[:consts])
+    room = []
+    offset = 0
+    for v in step.outputs:
+        room.append((f.offset(w.rest, offset), f.offset(w.rest, offset + rounded(size_of(v.aval) + 64))))
+        offset += 2 * rounded(size_of(v.aval) + 64)
+    for v in step.outputs[:added]:
+        f.clear(w.pointer(v), size_of(v.aval))
+    for v, x in zip(step.outputs[added:], ws, strict=True):
+        f.copy(w.pointer(v), w.pointer(x), size_of(v.aval))
+    for k, v in enumerate(step.outputs[added:]):
+        w.give(1, pull.inputs[consts + carries + k], w.pointer(v))
+    for k, _ in enumerate(step.outputs):
+        if pull.outputs[k] is not None:
+            w.give(1, pull.outputs[k], room[k][0])
+    with f.loop(0, n) as turn:
+        here = f.offset(way, (n - 1 - turn.index) * max(total, 64))
+        for c in range(carries):
+            w.give(1, pull.inputs[consts + c], f.offset(here, places[c]))
+        w.run(1)
+        for k, _ in enumerate(step.outputs):
+            w.settle(1, k, room[k][0])
+        for k, v in enumerate(step.outputs):
+            if k < added:
+                _add(f, w.pointer(v), room[k][0], v.aval)
+            else:
+                f.copy(w.pointer(v), room[k][0], size_of(v.aval))
+    f.line(f"call void @free({way})")
+
+
+def _add(f, target, source, aval):
+    """target += source, element by element."""
+    t = "float" if aval.dtype.itemsize == 4 else "double"
+    with f.loop(0, size_of(aval) // aval.dtype.itemsize) as turn:
+        f.store(f.load(t, target, turn.index) + f.load(t, source, turn.index), target, turn.index)
