@@ -1,6 +1,7 @@
 """A small harness: one elementwise kernel, compiled and called on arrays."""
 
 import ctypes
+import functools
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -10,15 +11,15 @@ from chainrule.compiler.scalars import TYPES, Number, Scalars
 
 llvm.initialize_native_target()
 llvm.initialize_native_asmprinter()
-_engines = []
 
 
-def compiled(module):
+@functools.cache
+def compiled(text):
     """The machine code of a module, after the passes that the compiler runs."""
     target = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
     )
-    code = llvm.parse_assembly(f'target triple = "{llvm.get_process_triple()}"\n{module.text()}')
+    code = llvm.parse_assembly(f'target triple = "{llvm.get_process_triple()}"\n{text}')
     code.verify()
     passes = llvm.create_new_module_pass_manager()
     passes.add_sroa_pass()
@@ -27,7 +28,6 @@ def compiled(module):
     passes.run(code, llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(2)))
     engine = llvm.create_mcjit_compiler(code, target)
     engine.finalize_object()
-    _engines.append(engine)
     return engine
 
 
@@ -65,7 +65,7 @@ def run(build, args, out_dtype, n=0, precise=False):
             value = f.cast("zext", value, "i8")
         f.store(value, f.offset(f.arguments["out"], turn.index, in_memory(out_dtype)))
     f.give()
-    address = compiled(module).get_function_address("kernel")
+    address = compiled(module.text()).get_function_address("kernel")
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (len(args) + 1), ctypes.c_int64)(address)
     result = np.empty(size + padding, out_dtype)
     call(result.ctypes.data, *(b.ctypes.data for b in buffers), size + padding)

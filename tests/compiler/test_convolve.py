@@ -145,10 +145,14 @@ def test_numbers(case, t):
     check(CASES[case], t)
 
 
+SHARED = [
+    "first layer", "stride", "groups", "pointwise", "pointwise groups", "each channel alone", "each channel alone, stride",
+    "window of the whole image", "one output", "two outputs", "half a vector", "many weights", "more weights than fit",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("parts", [2, 3])
-@pytest.mark.parametrize("case", ["first layer", "stride", "groups", "pointwise", "pointwise groups", "each channel alone",
-                                  "window of the whole image", "one output",
-                                  "two outputs", "half a vector", "more weights than fit", "each channel alone, stride", "many weights"])  # fmt: skip
+@pytest.mark.parametrize("case", SHARED)
 def test_threads_share_the_work(case, parts):
     check(CASES[case], parts=parts)
 
@@ -169,9 +173,10 @@ def test_vectors_run_over_rows_only_if_allowed(case, rows):
         high = c.out_height if write is forward else c.height
 
         def body(f, x, w, out, scratch, write=write, wide=wide, high=high):
-            def finish(n, k, y, x, v, valid):
+            def finish(n, k, y, x, vector, valid):
                 over.append(valid > wide)
-                storing(f, "float", out, lambda n, k, y, x: ((n * 13 + k) * high + y) * wide + x)(n, k, y, x, v, valid)
+                store = storing(f, "float", out, lambda n, k, y, x: ((n * 20 + k) * high + y) * wide + x)
+                store(n, k, y, x, vector, valid)
 
             write(f, Machine(), "float", c, x, w, finish, scratch, rows=rows)
 

@@ -17,6 +17,7 @@ from ..tensor import Tensor
 from ..transforms.abstract import aval_like, trace
 from ..transforms.backward import NOTHING, Call, Leaf, Output
 from ..transforms.checkpoint import REPLAYED
+from ..transforms import programs
 from ..transforms.programs import _program
 from ..transforms.record import WRITTEN, record
 from ..transforms.reverse import ROOT
@@ -29,6 +30,7 @@ from .runtime import ShapeChanged
 from .simplify import simplify
 from .surroundings import PLAIN, Surroundings
 
+programs.execute = execute  # programs that are parts of others run as machine code, too
 MANY = 16  # variants from which on a warning says what varies
 
 

@@ -16,7 +16,6 @@ from .images import dot_kernel, fill_windows, list_taps, pack_taps, place, tap_k
 from .kernels import sums
 from .llvm import SIZES, Function, Value, vector
 
-
 # Bytes of weights that are gone through for each few pixels: within the second cache (512 KiB), beside an image.
 WEIGHTS = 256 * 1024
 
@@ -182,7 +181,8 @@ class Windows:
         _, total = self.tables()
         size = SIZES[t]
         image = aligned(self.image.elements(machine.lanes(t)) * size)
-        return image, aligned(total * 4), aligned(total * self.outputs * self.groups * size)
+        more = (machine.lanes(t) + 1) * (machine.rows + 1)  # that packing may write too far
+        return image, aligned(total * 4), aligned((total * self.outputs * self.groups + more) * size)
 
 
 def _forward_windows(c: Convolution):
@@ -335,7 +335,7 @@ class _Windows:
                 target = f.offset(self.weights, group.index * (s.outputs * count) + at * s.outputs * s.groups, self.t)
                 source = f.offset(self.w, group.index * (s.outputs * s.inputs * self.window()), self.t)
                 pack_taps(
-                    f, self.t, source, target, outputs=s.outputs, high=self.high, more=self.more,
+                    f, self.t, self.lanes, source, target, outputs=s.outputs, high=self.high, more=self.more,
                     to_output=s.to_output, channels=s.inputs, to_channel=s.to_input,
                     rows=(rows.count, rows.first * s.columns, rows.add * s.columns),
                     columns=(columns.count, columns.first, columns.add),

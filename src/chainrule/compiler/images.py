@@ -3,6 +3,8 @@
 Everything about the shape of an image is an argument, so that each is compiled once, whatever the number of layers.
 """
 
+import contextlib
+
 from .kernels import transpose
 from .llvm import Function, Value, vector
 
@@ -110,31 +112,103 @@ def list_taps(f, table, *, channels, plane, rows, row, columns, step, phase):
     _call(f, name, table, channels, plane, *rows, row, *columns, step, phase)
 
 
-def pack_taps(f, t, w, target, *, outputs, high, more, to_output, channels, to_channel, rows, columns):
+def pack_taps(f, t, n, w, target, *, outputs, high, more, to_output, channels, to_channel, rows, columns):
     """Copy weights so that a block of output channels is contiguous: over blocks, channels, rows, columns, then the block.
 
     The first `more` blocks have `high` outputs, the others one less. `rows` and `columns` are (how many, place of the
-    first, what to add).
+    first, what to add). Writes up to (`n` + 1) * (`high` + 1) numbers too many.
     """
+    (count, r0, dr), (inner, s0, ds) = rows, columns
+    blocks = outputs, high, more, to_output
+    run, step = count * inner, ds if inner > 1 else dr
+    if (count == 1 or inner == 1 or dr == ds * inner) and step in (1, -1):
+        # Taps that stand side by side, whether upwards or downwards.
+        if step == 1 and to_channel == run:
+            channels, run = 1, channels * run
+        if step == 1 or run >= n:
+            first = r0 + s0 if step == 1 else r0 + s0 - run + 1
+            name = _pack_runs(f, t, n, step, -(-high // n))
+            _call(f, name, f.offset(w, first, t), target, *blocks, channels, to_channel, run)
+            return
+    _call(f, _pack_any(f, t), w, target, *blocks, channels, to_channel, *rows, *columns)
+
+
+@contextlib.contextmanager
+def _blocks(g, outputs, high, more):
+    """A loop over blocks of outputs, giving the first output and the size of each."""
+    edge = more * high
+    rest = outputs - edge
+    low = g.binary("smax", high - 1, g.index(1))
+    with g.loop(g.index(0), more + rest // low) as turn:
+        large = turn.index < more
+        first = g.select(large, turn.index * high, edge + (turn.index - more) * low)
+        yield first, g.select(large, high, low)
+
+
+def _pack_any(f, t):
     name = f"pack_taps_{t}"
     names = ["outputs", "high", "more", "output", "channels", "channel", "rows", "r0", "dr", "columns", "s0", "ds"]
     g, args = _function(f, name, ["w", "target"], names)
-    if g is not None:
-        w_, to, outputs_, high_, more_, output_, channels_, channel_, rows_, r0, dr, columns_, s0, ds = args
-        edge = more_ * high_
-        count = channels_ * rows_ * columns_
-        with g.loop(g.index(0), outputs_) as m, g.loop(g.index(0), channels_) as c:
-            k = m.index
-            low = k < edge
-            size = g.select(low, high_, high_ - 1)
-            lane = g.select(low, k, k - edge) % size
-            here = g.offset(w_, k * output_ + c.index * channel_, t)
-            there = g.offset(to, (k - lane) * count + lane + c.index * (rows_ * columns_) * size, t)
-            with g.loop(g.index(0), rows_) as i, g.loop(g.index(0), columns_) as j:
-                x = g.load(t, here, r0 + i.index * dr + s0 + j.index * ds)
-                g.store(x, there, (i.index * columns_ + j.index) * size)
-        g.give()
-    _call(f, name, w, target, outputs, high, more, to_output, channels, to_channel, *rows, *columns)
+    if g is None:
+        return name
+    w, to, outputs, high, more, output, channels, channel, rows, r0, dr, columns, s0, ds = args
+    window = rows * columns
+    with _blocks(g, outputs, high, more) as (first, size):
+        with g.loop(g.index(0), channels) as c, g.loop(g.index(0), rows) as i, g.loop(g.index(0), columns) as j:
+            here = g.offset(w, first * output + c.index * channel + (r0 + i.index * dr + s0 + j.index * ds), t)
+            k = c.index * window + i.index * columns + j.index
+            there = g.offset(to, first * (channels * window) + k * size, t)
+            with g.loop(g.index(0), size) as lane:
+                g.store(g.load(t, here, lane.index * output), there, lane.index)
+    g.give()
+    return name
+
+
+def _pack_runs(f, t, n, step, goes):
+    """Pack `run` neighbours at a time by transposing them in registers, or backwards for a `step` of -1.
+
+    A block of outputs is as high as `goes` vectors at most.
+    """
+    name = f"pack_runs_{t}_{n}x{goes}{'' if step == 1 else '_back'}"
+    g, args = _function(
+        f, name, ["w", "target"], ["outputs", "high", "more", "output", "channels", "channel", "run"]
+    )  # fmt: skip
+    if g is None:
+        return name
+    w, to, outputs, high, more, output, channels, channel, run = args
+    vt = vector(t, n)
+
+    def write(first, size, c, x, mask=None):
+        """Taps x ... x + n - 1. What is written too far is written again by those that follow, in this order."""
+        at = first * output + c * channel + (x if step == 1 else run - n - x)
+        there = g.offset(to, first * (channels * run) + (c * run + x) * size, t)
+        found = []
+        for go in range(goes):
+            read = []
+            for lane in range(go * n, go * n + n):
+                p = g.offset(w, at + g.binary("smin", g.index(lane), size - 1) * output, t)
+                read.append(g.load(vt, p) if mask is None else g.load_some(vt, p, mask))
+            found.append(transpose(g, read)[::step])
+        for d in range(n):
+            for go in range(goes):
+                g.store(found[go][d], g.offset(there, size * d + go * n, t))
+
+    with _blocks(g, outputs, high, more) as (first, size):
+        with g.loop(g.index(0), channels) as c:
+            whole = run - run % n
+            with g.loop(g.index(0), whole, n) as x:
+                write(first, size, c.index, x.index)
+            with g.when(whole < run):
+                if step == -1:
+                    write(first, size, c.index, run - n)
+                else:
+                    long = run >= n
+                    with g.when(long):
+                        write(first, size, c.index, run - n)
+                    with g.when(~long):
+                        write(first, size, c.index, g.index(0), g.mask(n, run))
+    g.give()
+    return name
 
 
 def tap_kernel(f, t, n, high, width, paired=False):
@@ -224,7 +298,7 @@ def dot_kernel(f, t, n, taps):
         starts.append(g.offset(image, g.cast("sext", where, "i64"), t))
     rest = width % n
     mask = g.mask(n, rest)
-    with g.loop(g.index(0), rows, 1, [g.load(vt, at, k) for k in range(taps)]) as y:
+    with g.loop(g.index(0), rows, 1, [g.load(vt, at, k * n) for k in range(taps)]) as y:
         here, there = g.offset(gradient, y.index * row, t), y.index * image_row
         with g.loop(g.index(0), width - rest, n, y.carried) as x:
             v = g.load(vt, g.offset(here, x.index, t))
@@ -237,6 +311,6 @@ def dot_kernel(f, t, n, taps):
             x.carried = [g.fma(v, u, s) for u, s in zip(xs, x.carried, strict=True)]
         y.carried = x.carried
     for k, s in enumerate(y.carried):
-        g.store(s, at, k)
+        g.store(s, at, k * n)
     g.give()
     return name

@@ -1,8 +1,9 @@
 """Loops and branches whose bodies are graphs: each body is a function of the module, called from a native loop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..core.graph import Constant, Var
+from ..core.aval import aval_of
+from ..core.graph import Constant, Update, Var
 from .memory import rounded, size_of
 from .runtime import ARENA, FIXED, STATUS
 from .simplify import simplify
@@ -67,10 +68,6 @@ def part(graph, assembler, kept=()):
 
 def _with(graph, outputs, updates):
     """The graph with what is kept in place as updates, so that it is computed."""
-    from dataclasses import replace
-
-    from ..core.graph import Update
-
     kept = [o for o in graph.outputs if isinstance(o, Var) and o.id in updates]
     return replace(graph, outputs=outputs, updates=[Update("carry", None, o) for o in kept], derived={})
 
@@ -87,6 +84,11 @@ def parts(step, assembler):
         return [part(b, assembler) for b in p["branches"]]
     body, pull = p["body"], p["pull"]
     return [part(body, assembler), part(pull, assembler)]
+
+
+def constants(kernel):
+    """Constants that the parts give as they are."""
+    return [x for p in kernel.detail for x in p.graph.outputs if isinstance(x, Constant)]
 
 
 def scratch(kernel):
@@ -135,21 +137,32 @@ class Writer:
         f.give(code)
         f.label(tag)
 
-    def settle(self, n, output, target):
-        """Copy an output of a part that is none of its new values to where it belongs."""
-        p, f = self.kernel.detail[n], self.f
-        if p.outputs[output] is not None:
-            return
+    def before(self, n, output, target):
+        """Copy an output of a part that is one of its inputs to where it belongs: that input may be written over."""
+        p = self.kernel.detail[n]
+        x = p.graph.outputs[output]
+        number = {i.var.id: k for k, i in enumerate(p.graph.inputs)}
+        if isinstance(x, Var) and x.id in number:
+            source = self.f.load("ptr", self.tables[n], p.inputs[number[x.id]])
+            self.f.copy(target, source, size_of(x.aval))
+
+    def after(self, n, output, target):
+        """Copy an output that is the same new value as another output, or a constant."""
+        p = self.kernel.detail[n]
         x = p.graph.outputs[output]
         if isinstance(x, Constant):
-            raise AssertionError("constant outputs are steps of their own")
-        number = {i.var.id: k for k, i in enumerate(p.graph.inputs)}
-        if x.id in number:
-            source = f.load("ptr", self.tables[n], p.inputs[number[x.id]])
-        else:
+            self.f.copy(target, self.pointers[id(x)], size_of(aval_of(x.value)))
+        elif p.outputs[output] is None and x.id not in {i.var.id for i in p.graph.inputs}:
             first = next(k for k, y in enumerate(p.graph.outputs) if isinstance(y, Var) and y.id == x.id)
-            source = f.load("ptr", self.tables[n], p.outputs[first])
-        f.copy(target, source, size_of(x.aval))
+            self.f.copy(target, self.f.load("ptr", self.tables[n], p.outputs[first]), size_of(x.aval))
+
+    def run_into(self, n, targets):
+        """Run a part whose outputs that are no new values go to these places, by number of the output."""
+        for output, target in targets.items():
+            self.before(n, output, target)
+        self.run(n)
+        for output, target in targets.items():
+            self.after(n, output, target)
 
 
 def emit(kernel, f, pointers):
@@ -185,9 +198,9 @@ def _carry(w, n, first_input, args, outs, outputs):
     return moved
 
 
-def _move(w, n, moved):
-    for _, output, target, _, _ in moved:
-        w.settle(n, output, target)
+def _turn(w, n, moved, places=()):
+    """Run a body, then put carries that change places where they are read."""
+    w.run_into(n, {**{output: target for _, output, target, _, _ in moved}, **dict(places)})
     for _, _, target, home, size in moved:
         w.f.copy(home, target, size)
 
@@ -206,16 +219,12 @@ def _scan(w):
         t = f.index(length - 1) - turn.index if step.params["reverse"] else turn.index
         for k, (x, n) in enumerate(zip(xs, steps, strict=True)):
             w.give(0, p.inputs[consts + carries + k], f.offset(w.pointer(x), t * n))
-        places = []
+        places = {}
         for k, y in enumerate(ys):
-            place = f.offset(w.pointer(y), t * (size_of(y.aval) // max(length, 1)))
-            places.append(place)
+            place = places[carries + k] = f.offset(w.pointer(y), t * (size_of(y.aval) // max(length, 1)))
             if p.outputs[carries + k] is not None:
                 w.give(0, p.outputs[carries + k], place)
-        w.run(0)
-        for k, place in enumerate(places):
-            w.settle(0, carries + k, place)
-        _move(w, 0, moved)
+        _turn(w, 0, moved, places)
 
 
 def _while(w):
@@ -237,12 +246,10 @@ def _while(w):
     tag = f.fresh("while")
     f.line(f"br label %{tag}")
     f.label(tag)
-    w.run(0)
-    w.settle(0, 0, decided)
+    w.run_into(0, {0: decided})
     f.line(f"br i1 {f.load('i8', decided).differs(0).text}, label %{tag}.turn, label %{tag}.end")
     f.label(f"{tag}.turn")
-    w.run(1)
-    _move(w, 1, moved)
+    _turn(w, 1, moved)
     f.store(f.load("i64", w.pointer(count)) + 1, w.pointer(count))
     f.line(f"br label %{tag}")
     f.label(f"{tag}.end")
@@ -261,9 +268,7 @@ def _cond(w):
         for k, out in enumerate(step.outputs):
             if p.outputs[k] is not None:
                 w.give(n, p.outputs[k], w.pointer(out))
-        w.run(n)
-        for k, out in enumerate(step.outputs):
-            w.settle(n, k, w.pointer(out))
+        w.run_into(n, {k: w.pointer(out) for k, out in enumerate(step.outputs)})
         return []
 
     f.choose(decided.differs(0), lambda: branch(0), lambda: branch(1))
@@ -301,9 +306,7 @@ def _back(w):
             w.give(0, body.inputs[consts + c], f.offset(here, places[c]))
             if body.outputs[c] is not None:
                 w.give(0, body.outputs[c], f.offset(there, places[c]))
-        w.run(0)
-        for c in range(carries):
-            w.settle(0, c, f.offset(there, places[c]))
+        w.run_into(0, {c: f.offset(there, places[c]) for c in range(carries)})
     # Results: sums for the consts that move, then the cotangents that are handed from turn to turn.
     added = sum(moving[:consts])
     room = []
@@ -324,9 +327,7 @@ def _back(w):
         here = f.offset(way, (n - 1 - turn.index) * max(total, 64))
         for c in range(carries):
             w.give(1, pull.inputs[consts + c], f.offset(here, places[c]))
-        w.run(1)
-        for k, _ in enumerate(step.outputs):
-            w.settle(1, k, room[k][0])
+        w.run_into(1, {k: place for k, (place, _) in enumerate(room)})
         for k, v in enumerate(step.outputs):
             if k < added:
                 _add(f, w.pointer(v), room[k][0], v.aval)

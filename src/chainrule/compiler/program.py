@@ -354,7 +354,7 @@ class Assembler:
         for x in products.extra_operands(kernel):
             self.note(x, found)
         if kernel.kind == "nested":
-            for x in kernel.step.inputs:
+            for x in (*kernel.step.inputs, *nested.constants(kernel)):
                 self.note(x, found)
             for part in kernel.detail:
                 for kind, what in part.slots:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.graph import Constant, Graph, Operand, Step, Update, Var
+from ..core.lowering import Loop
 from ..core.primitive import ROWS
 from ..ops.comparison import isfinite
 from ..ops.elementwise import absolute, exp, log, sqrt, square, where
@@ -53,6 +54,8 @@ COMPOSITIONS = {"logsumexp": _logsumexp, "log_softmax": _log_softmax, "norm": _n
 
 def written_out(step):
     """The graph that a step stands for, or None."""
+    if step.row.name in ("program", "custom"):
+        return step.params["graph"]
     rule = COMPOSITIONS.get(step.row.name)
     if rule is None or any(isinstance(x, Constant) or x.aval.dtype.kind != "f" for x in step.inputs):
         return None
@@ -87,7 +90,7 @@ class Simplifier:
 
         for n, step in enumerate(graph.steps):
             take_guards(n)
-            self.add(step, self.new)
+            self.new.update(zip((v.id for v in step.outputs), self.add(step, self.new), strict=True))
         take_guards(len(graph.steps))
         updates = [Update(u.label, u.tensor, self.operand(u.value)) for u in graph.updates]
         outputs = [self.operand(o) for o in graph.outputs]
@@ -104,46 +107,36 @@ class Simplifier:
         return Var(self.count - 1, aval)
 
     def add(self, step, names):
-        """Take over a step of which `names` tells what its inputs have become."""
+        """Take over a step of which `names` tells what its inputs have become; gives what its outputs have become."""
         inputs = tuple(plain(self.operand(x, names)) for x in step.inputs)
         step = replace(step, inputs=inputs)
         found = self.shorter(step)
         if found is not None:
-            for v, x in zip(step.outputs, found, strict=True):
-                names[v.id] = x
-            return
+            return found
         inner = written_out(step) if self.write_out else None
         if inner is not None:
             own = {i.var.id: x for i, x in zip(inner.inputs, inputs, strict=True)}
             for s in inner.steps:
                 # Outputs get new names: the same composition may be written out again.
-                made = tuple(self.fresh(v.aval) for v in s.outputs)
-                renamed = {v.id: m for v, m in zip(s.outputs, made, strict=True)}
-                s = replace(s, outputs=made, source=step.source, phase=step.phase)
-                scope = dict(own)
-                self.add(s, scope)
-                for old, m in renamed.items():
-                    own[old] = scope.get(m.id, m)
-            for v, o in zip(step.outputs, inner.outputs, strict=True):
-                names[v.id] = own[o.id] if isinstance(o, Var) else o
-            return
+                made = replace(s, outputs=tuple(self.fresh(v.aval) for v in s.outputs), source=step.source, phase=step.phase)
+                own.update(zip((v.id for v in s.outputs), self.add(made, own), strict=True))
+            return tuple(self.operand(o, own) for o in inner.outputs)
         key = self.key(step)
+        before = self.seen.get(key) if key is not None else None
+        if before is not None:
+            return before.outputs
         if key is not None:
-            before = self.seen.get(key)
-            if before is not None:
-                for v, x in zip(step.outputs, before.outputs, strict=True):
-                    names[v.id] = x
-                return
             self.seen[key] = step
         self.steps.append(step)
         for v in step.outputs:
             self.makers[v.id] = step
+        return step.outputs
 
     def key(self, step):
         if step.row.name in _EFFECTS:
             return None
         inputs = tuple(x.id if isinstance(x, Var) else constant_key(x.value) for x in step.inputs)
-        if None in inputs:
+        if None in inputs or isinstance(step.row.lower, Loop):
             return None
         return step.row.name, inputs, repr(sorted(step.params.items(), key=lambda kv: kv[0]))
 
@@ -164,7 +157,7 @@ class Simplifier:
     def computed(step):
         if sum(math.prod(v.aval.shape) for v in step.outputs) > LARGEST_CONSTANT or not step.row.args:
             return None
-        if any(hasattr(p, "steps") for p in step.params.values()):
+        if isinstance(step.row.lower, Loop):
             return None
         with np.errstate(all="ignore"):
             out = step.row.evaluate(*(x.value for x in step.inputs), **step.params)
@@ -226,9 +219,7 @@ class Simplifier:
 
     def replaced(self, step, row):
         """The result of another row on the same operands."""
-        self.add(Step(row, step.inputs, {}, step.outputs, step.source, step.phase), self.new)
-        (v,) = step.outputs
-        return self.new.get(v.id, v)
+        return self.add(Step(row, step.inputs, {}, step.outputs, step.source, step.phase), {})[0]
 
     def finite(self, x):
         """Whether the numbers of `x` are finite in any case: truth values and what is made of few of them."""
