@@ -18,6 +18,8 @@ from .llvm import SIZES, Function, Value, vector
 
 # Bytes of weights that are gone through for each few pixels: within the second cache (512 KiB), beside an image.
 WEIGHTS = 256 * 1024
+# Bytes of weights and pixels that are gone through for each few sums: about the first cache (32 KiB).
+PART = 1000 * 1024
 
 
 @dataclass(frozen=True)
@@ -291,10 +293,14 @@ class _Windows:
         self.down = cost[1] < cost[0] or self.paired
         along = down if self.down else self.across
         self.wide = -(-along // -(-along // most))
-        self.sums = f.stack(t, self.steps * machine.registers * self.lanes)
         # So many blocks of outputs at a time that their weights stay in the second cache.
         weights = sum(windows.taps(0, j) for j in range(self.steps)) * self.high * SIZES[t]
-        self.chunk = max(1, WEIGHTS // max(weights, 1))
+        self.chunk = min(self.blocks, max(1, WEIGHTS // max(weights, 1)))
+        # So few taps at a time that their pixels and weights stay in the first cache.
+        taps = windows.taps(0, 0) * (self.high + 2 * self.wide * self.lanes // 2) * SIZES[t]
+        self.parts = max(1, round(taps / PART))
+        self.room = self.chunk if self.parts > 1 else 1
+        self.sums = f.stack(t, self.room * self.steps * machine.registers * self.lanes)
 
     def write(self):
         f, s, lanes = self.f, self.windows, self.lanes
@@ -391,29 +397,50 @@ class _Windows:
             count = self.pick(phase, [s.taps(i, j) for i in each])
             table = self.pick(phase, [tables[i, j] for i in each])
             calls.append((f.offset(self.table, table, "i32"), count, table * (s.outputs * s.groups)))
-        with f.loop(*blocks) as block:
-            b = block.index
-            first = f.binary("smin", b, f.index(self.more)) + b * (self.high - 1) if len(kernels) > 1 else b * self.high
-            for j, (table, count, at) in enumerate(calls):
-                weights = f.offset(self.weights, at + (group * s.outputs + first) * count, t)
-                sums = f.offset(self.sums, j * self.machine.registers * self.lanes, t)
-                args = [image, table, weights, sums, count, f.index(between)]
-                if len(kernels) == 1:
-                    f.call(kernels[0], "void", *args)
-                else:
-                    with f.when(b < self.more):
-                        f.call(kernels[0], "void", *args)
-                    with f.when(b >= self.more):
-                        f.call(kernels[1], "void", *args)
-            high = f.index(self.high)
-            if len(kernels) > 1:
-                high = f.select(b < self.more, high, f.index(self.high - 1))
-            with f.loop(0, high if len(kernels) > 1 else self.high) as row, f.loop(0, wide) as v:
+
+        def at(b):
+            """First output of a block, its size, and where its sums stand."""
+            room = self.steps * self.machine.registers * self.lanes
+            sums = f.offset(self.sums, (b - blocks[0]) * room, t) if self.room > 1 else self.sums
+            if len(kernels) == 1:
+                return b * self.high, self.high, sums
+            first = f.binary("smin", b, f.index(self.more)) + b * (self.high - 1)
+            return first, f.select(b < self.more, f.index(self.high), f.index(self.high - 1)), sums
+
+        def add(b, part):
+            first, high, sums = at(b)
+            for j, (table, count, of_weights) in enumerate(calls):
+                weights = f.offset(self.weights, of_weights + (group * s.outputs + first) * count, t)
+                length, again = count, f.index(0)
+                if self.parts > 1:
+                    low, length = part * count // self.parts, (part + 1) * count // self.parts
+                    length = length - low
+                    table, weights = f.offset(table, low, "i32"), f.offset(weights, low * high, t)
+                    again = part
+                there = f.offset(sums, j * self.machine.registers * self.lanes, t)
+                args = [image, table, weights, there, length, f.index(between), again]
+                for kernel, holds in zip(kernels, (b < self.more, b >= self.more), strict=False):
+                    with f.when(holds) if len(kernels) > 1 else contextlib.nullcontext():
+                        f.call(kernel, "void", *args)
+
+        def give(b):
+            first, high, sums = at(b)
+            with f.loop(0, high) as row, f.loop(0, wide) as v:
                 k = group * s.outputs + first + row.index
-                at = f.offset(self.sums, (row.index * wide + v.index) * self.lanes, t)
+                p = f.offset(sums, (row.index * wide + v.index) * self.lanes, t)
                 down, right = (v.index, f.index(0)) if self.down else (f.index(0), v.index * self.lanes)
                 y_out = (y + down) * (2 if self.paired else len(s.phases[0])) + phase
-                self.hand_over(n, k, y_out, x + right, at)
+                self.hand_over(n, k, y_out, x + right, p)
+
+        if self.parts == 1:
+            with f.loop(*blocks) as block:
+                add(block.index, f.index(0))
+                give(block.index)
+            return
+        with f.loop(0, self.parts) as part, f.loop(*blocks) as block:
+            add(block.index, part.index)
+        with f.loop(*blocks) as block:
+            give(block.index)
 
     def hand_over(self, n, k, y, x, at):
         """Give finished sums away; those of the phases of a row are woven together before."""

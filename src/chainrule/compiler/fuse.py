@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ class Kernel:
     step: Step | None = None
     detail: Any = None
     axes: tuple = ()
+    expanded: dict = field(default_factory=dict)  # id of a variable that is computed inside -> its Node
+    origin: dict = field(default_factory=dict)  # id of a Node -> the variable that it stands for
+    given: Any = None  # of a product: the Node that stands for its result
+    operands: frozenset = frozenset()  # of a product: ids of the variables that it multiplies
 
     @property
     def work(self):
@@ -87,7 +91,7 @@ class Fuser:
         self.wanted |= {g.var.id for g in graph.guards if isinstance(g.var, Var)}
         self.stored: set = set(self.inputs)
         self.position = {v.id: n for n, s in enumerate(graph.steps) for v in s.outputs}
-        self.views: dict = {}
+        self.made: dict = {}  # kernels that were built, by what they leave in memory; None if there is no such kernel
 
     def native(self, step):
         key = id(step)
@@ -169,12 +173,12 @@ class Fuser:
                             needed = n + 1
                     runs = math.prod(a.size for a in root.axes[:needed]) if node.axes else 1
                     own = math.prod(a.size for a in node.axes)
-                    var = kernel.detail_origin.get(node.id) if hasattr(kernel, "detail_origin") else None
+                    var = kernel.origin.get(node.id)
                     if var is not None and runs > own and var.id not in self.stored:
                         more.add(var.id)
         seen: dict = {}
         for k, kernel in enumerate(kernels):
-            for var_id, node in getattr(kernel, "expanded", {}).items():
+            for var_id, node in kernel.expanded.items():
                 if node.weight >= 8 and var_id not in self.stored:
                     seen.setdefault(var_id, set()).add(k)
         several = {v for v, ks in seen.items() if len(ks) > 1}
@@ -189,29 +193,37 @@ class Fuser:
     def expressions(self, own=()):
         return Recording(self.makers, self.stored - set(own), self.native)
 
-    def loops(self, variables, given=None):
+    def remembered(self, key, make):
+        """The kernel that `make` gives. It stays the same until one of the variables inside gets a place in memory."""
+        found = self.made.get(key)
+        if found is None or any(v in self.stored for v in found.expanded):
+            found = self.made[key] = make()
+        return found
+
+    def loops(self, variables):
         """One kernel that computes all of these; raises NeedsBuffer if one reads another other than at its own place."""
+        return self.remembered(("loops", *sorted(v.id for v in variables)), lambda: self._loops(variables))
+
+    def _loops(self, variables):
         variables = sorted(variables, key=lambda v: self.position[v.id])
         own = {v.id for v in variables}
         ex = self.expressions(own)
         longest = max((sizes(v) for v in variables), key=len)
         axes = tuple(Axis(n) for n in longest)
         roots = []
-        if given is not None:
-            axes = given(ex, axes)
         for v in variables:
             index = place_of(v, axes)
             step = self.makers[v.id]
             node = ex.inside[v.id][1] if v.id in ex.inside else ex.step(step, v, index)
             ex.inside[v.id] = (index, node)
             roots.append(root_of(v, node, axes))
-        kernel = Kernel("loops", variables, reads_of(roots), roots, axes=axes)
-        kernel.expanded = ex.expanded  # type: ignore[attr-defined]
-        kernel.detail_origin = ex.origin  # type: ignore[attr-defined]
-        return kernel
+        return Kernel("loops", variables, reads_of(roots), roots, axes=axes, expanded=ex.expanded, origin=ex.origin)
 
     def pieces(self, step):
         """Parts of one array, each written where it belongs."""
+        return self.remembered(("pieces", step.outputs[0].id), lambda: self._pieces(step))
+
+    def _pieces(self, step):
         (out,) = step.outputs
         ex = self.expressions([out.id])
         shape, name = out.aval.shape, step.row.name
@@ -258,10 +270,7 @@ class Fuser:
             extra = len(shape_of(v)) - len(selected)
             part_shape = selected if extra <= 0 else selected
             part(v, part_shape, reader, "add" if name == "index_add" else "set")
-        kernel = Kernel("pieces", [out], reads_of(roots), roots, step=step)
-        kernel.expanded = ex.expanded  # type: ignore[attr-defined]
-        kernel.detail_origin = ex.origin  # type: ignore[attr-defined]
-        return kernel
+        return Kernel("pieces", [out], reads_of(roots), roots, step=step, expanded=ex.expanded, origin=ex.origin)
 
     def selected(self, step, ex, arrays):
         """(shape of x[key], its index -> index into x), for keys with index arrays."""
@@ -284,6 +293,9 @@ class Fuser:
 
     def product(self, step):
         """A matrix product whose operands stand in memory in rows and columns of even spacing."""
+        return self.remembered(("product", step.outputs[0].id), lambda: self._product(step))
+
+    def _product(self, step):
         x, y = step.inputs
         (out,) = step.outputs
         ex = self.expressions([out.id])
@@ -307,14 +319,15 @@ class Fuser:
                 (source, offset.const, terms.get(last[0], 0), terms.get(last[1], 0), tuple(terms.get(a, 0) for a in batch))
             )
         detail = Product(out, batch, m, n, k, operands[0], operands[1])
-        reads = {source.id for source, *_ in operands if isinstance(source, Var)}
-        kernel = Kernel("product", [out], reads, [], step=step, detail=detail)
-        kernel.product_reads = set(reads)  # type: ignore[attr-defined]
-        self.finish_product(kernel, [out])
-        return kernel
+        reads = frozenset(source.id for source, *_ in operands if isinstance(source, Var))
+        return self.finished(Kernel("product", [out], set(reads), step=step, detail=detail, operands=reads), [out])
 
-    def finish_product(self, kernel, variables):
-        """Let a product's kernel also compute `variables`, each where an element of the product is at hand."""
+    def finished(self, kernel, variables):
+        """A product's kernel that computes `variables`, each where an element of the product is at hand."""
+        key = ("finished", kernel.detail.var.id, *sorted(v.id for v in variables))
+        return self.remembered(key, lambda: self._finished(kernel, variables))
+
+    def _finished(self, kernel, variables):
         detail = kernel.detail
         variables = sorted(variables, key=lambda v: self.position[v.id])
         own = {v.id for v in variables}
@@ -322,7 +335,6 @@ class Fuser:
         natural = (*(a.size for a in detail.batch), detail.m, detail.n)
         others = [v for v in variables if v.id != detail.var.id]
         swapped = False
-        axes = (*detail.batch, Axis(detail.m), Axis(detail.n))
         if others:
             probe = Probe(self.makers, self.stored - own - {detail.var.id}, self.native, detail.var)
             probe_axes = tuple(Axis(n) for n in sizes(others[0]))
@@ -330,34 +342,33 @@ class Fuser:
             if len(probe.places) != 1:
                 raise NeedsBuffer(detail.var)
             (place,) = probe.places
-            kinds = orientation(place, probe_axes, natural)
-            if kinds is None:
+            kind = orientation(place, probe_axes, natural)
+            if kind is None:
                 raise NeedsBuffer(detail.var)
-            swapped = kinds == "swapped"
-        if swapped:
-            axes = (*detail.batch, Axis(detail.n), Axis(detail.m))
-        all_axes = tuple(a for a in axes if a.size != 1)
+            swapped = kind == "swapped"
+        axes = (*detail.batch, *((Axis(detail.n), Axis(detail.m)) if swapped else (Axis(detail.m), Axis(detail.n))))
+        loops = tuple(a for a in axes if a.size != 1)
         row, column = axes[-2:]
         index = (*(along(a) for a in detail.batch), *((along(column), along(row)) if swapped else (along(row), along(column))))
-        given = ex.node("given", detail.var, (), frozenset(all_axes), detail.var.aval.dtype, detail.var.id)
+        given = ex.node("given", detail.var, (), frozenset(loops), detail.var.aval.dtype, detail.var.id)
         ex.inside[detail.var.id] = (index, given)
         roots = []
         for v in variables:
             if v.id == detail.var.id:
                 roots.append(offset_root(v, given, axes, index))
                 continue
-            if tuple(sizes(v)) != tuple(a.size for a in all_axes):
+            if tuple(sizes(v)) != tuple(a.size for a in loops):
                 raise NeedsBuffer(detail.var)
-            at = place_of(v, all_axes)
+            at = place_of(v, loops)
             node = ex.step(self.makers[v.id], v, at)
             if node.folds:
                 raise NeedsBuffer(v)
             ex.inside[v.id] = (at, node)
-            roots.append(root_of(v, node, all_axes))
-        kernel.vars, kernel.roots, detail.swapped, detail.axes = variables, roots, swapped, axes
-        kernel.reads = reads_of(roots) | kernel.product_reads
-        kernel.expanded, kernel.detail_origin = ex.expanded, ex.origin
-        kernel.given = given
+            roots.append(root_of(v, node, loops))
+        return replace(
+            kernel, vars=variables, reads=reads_of(roots) | kernel.operands, roots=roots, given=given, expanded=ex.expanded,
+            origin=ex.origin, detail=replace(detail, swapped=swapped, axes=axes),
+        )  # fmt: skip
 
     # --- putting kernels together -----------------------------------------------------------------------------------------
 
@@ -428,14 +439,9 @@ class Fuser:
             return False
         try:
             if a.kind == "product":
-                saved = (a.vars, a.roots, a.detail.swapped, a.detail.axes, a.reads, a.expanded, a.detail_origin, a.given)
                 if not (b.reads & {v.id for v in a.vars}) or len(a.vars) + len(b.vars) > 12:
                     return False
-                try:
-                    self.finish_product(a, [*a.vars, *b.vars])
-                except BaseException:
-                    a.vars, a.roots, a.detail.swapped, a.detail.axes, a.reads, a.expanded, a.detail_origin, a.given = saved
-                    raise
+                alive[c] = self.finished(a, [*a.vars, *b.vars])
                 return True
             longest_a = max((sizes(v) for v in a.vars), key=len)
             longest_b = max((sizes(v) for v in b.vars), key=len)
@@ -475,9 +481,7 @@ class Fuser:
                         changed = True
                         continue
                     if len(roots) < len(kernel.roots):
-                        kernel.roots = roots
-                        kernel.vars = [r.var for r in roots]
-                        kernel.reads = reads_of(roots) | getattr(kernel, "product_reads", set())
+                        kernel = replace(kernel, roots=roots, vars=[r.var for r in roots], reads=reads_of(roots) | kernel.operands)
                         changed = True
                 kept.append(kernel)
             kernels = kept

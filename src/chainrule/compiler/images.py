@@ -153,8 +153,8 @@ def _pack_any(f, t):
         return name
     w, to, outputs, high, more, output, channels, channel, rows, r0, dr, columns, s0, ds = args
     window = rows * columns
-    with _blocks(g, outputs, high, more) as (first, size):
-        with g.loop(g.index(0), channels) as c, g.loop(g.index(0), rows) as i, g.loop(g.index(0), columns) as j:
+    with _blocks(g, outputs, high, more) as (first, size), g.loop(g.index(0), channels) as c:
+        with g.loop(g.index(0), rows) as i, g.loop(g.index(0), columns) as j:
             here = g.offset(w, first * output + c.index * channel + (r0 + i.index * dr + s0 + j.index * ds), t)
             k = c.index * window + i.index * columns + j.index
             there = g.offset(to, first * (channels * window) + k * size, t)
@@ -178,35 +178,24 @@ def _pack_runs(f, t, n, step, goes):
     w, to, outputs, high, more, output, channels, channel, run = args
     vt = vector(t, n)
 
-    def write(first, size, c, x, mask=None):
-        """Taps x ... x + n - 1. What is written too far is written again by those that follow, in this order."""
-        at = first * output + c * channel + (x if step == 1 else run - n - x)
-        there = g.offset(to, first * (channels * run) + (c * run + x) * size, t)
+    mask = g.mask(n, run)
+    with (
+        _blocks(g, outputs, high, more) as (first, size),
+        g.loop(g.index(0), channels) as c,
+        g.loop(g.index(0), run, n) as turn,
+    ):
+        # The last taps of a run overlap those before. What is written too far is written again by those that follow.
+        x = g.binary("smax", g.binary("smin", turn.index, run - n), g.index(0))
+        at = first * output + c.index * channel + (x if step == 1 else run - n - x)
+        there = g.offset(to, first * (channels * run) + (c.index * run + x) * size, t)
         found = []
         for go in range(goes):
-            read = []
-            for lane in range(go * n, go * n + n):
-                p = g.offset(w, at + g.binary("smin", g.index(lane), size - 1) * output, t)
-                read.append(g.load(vt, p) if mask is None else g.load_some(vt, p, mask))
+            lanes = [g.binary("smin", g.index(lane), size - 1) * output for lane in range(go * n, go * n + n)]
+            read = [g.load_some(vt, g.offset(w, at + lane, t), mask) for lane in lanes]
             found.append(transpose(g, read)[::step])
         for d in range(n):
             for go in range(goes):
                 g.store(found[go][d], g.offset(there, size * d + go * n, t))
-
-    with _blocks(g, outputs, high, more) as (first, size):
-        with g.loop(g.index(0), channels) as c:
-            whole = run - run % n
-            with g.loop(g.index(0), whole, n) as x:
-                write(first, size, c.index, x.index)
-            with g.when(whole < run):
-                if step == -1:
-                    write(first, size, c.index, run - n)
-                else:
-                    long = run >= n
-                    with g.when(long):
-                        write(first, size, c.index, run - n)
-                    with g.when(~long):
-                        write(first, size, c.index, g.index(0), g.mask(n, run))
     g.give()
     return name
 
@@ -214,13 +203,13 @@ def _pack_runs(f, t, n, step, goes):
 def tap_kernel(f, t, n, high, width, paired=False):
     """A function that sums windows times weights: `high` outputs at `width` vectors of pixels, so far `between`.
 
-    With `paired`, each half of a vector is that of a row of its own, `between` apart too.
+    The sums begin with what stands there if `again` is 1. With `paired`, each half of a vector is that of a row of its own, `between` apart too.
     """
     name = f"taps_{t}_{high}x{width}x{n}{'_paired' if paired else ''}"
-    g, args = _function(f, name, ["image", "table", "weights", "sums"], ["count", "between"])
+    g, args = _function(f, name, ["image", "table", "weights", "sums"], ["count", "between", "again"])
     if g is None:
         return name
-    image, table, weights, at, count, between = args
+    image, table, weights, at, count, between, again = args
     vt, size = vector(t, n), high * width
     images = [g.offset(image, between * v, t) for v in range(2 * width if paired else width)]
     sets = 2 if size <= 7 else 1
@@ -245,7 +234,9 @@ def tap_kernel(f, t, n, high, width, paired=False):
         return sums
 
     main = count & -4
-    with g.loop(g.index(0), main, 4, [g.constant(vt, 0)] * (size * sets)) as turn:
+    zero = g.constant(vt, 0)
+    begin = g.choose(again > 0, lambda: [g.load(vt, at, s * n) for s in range(size)], lambda: [zero] * size)
+    with g.loop(g.index(0), main, 4, begin + [zero] * (size * (sets - 1))) as turn:
         turn.carried = body(turn.index, 4, turn.carried)
     with g.loop(main, count, 1, turn.carried) as turn:
         turn.carried = body(turn.index, 1, turn.carried)

@@ -27,7 +27,7 @@ def pieces_work(step):
     fuser.stored = {x.id for x in step.inputs if isinstance(x, Var)}
     fuser.native = lambda s: True  # type: ignore[method-assign]
     try:
-        fuser.pieces(step)
+        fuser._pieces(step)
     except (NotAffine, NoLowering):
         return False
     return True

@@ -214,7 +214,7 @@ class Assembler:
             return False
         if old not in kernel.reads:
             return True
-        if old in getattr(kernel, "product_reads", ()):
+        if old in kernel.operands:
             return False
         root = next(r for r in kernel.roots if r.var.id == new)
         for r in kernel.roots:

@@ -8,8 +8,9 @@ import numpy as np
 from ..core.graph import Constant, Graph, Operand, Step, Update, Var
 from ..core.lowering import Loop
 from ..core.primitive import ROWS
-from ..ops.comparison import isfinite
+from ..ops.comparison import equal, isfinite
 from ..ops.elementwise import absolute, exp, log, sqrt, square, where
+from ..ops.indexing import ARRAY
 from ..ops.reduction import _max
 from ..ops.shaping import _sum, broadcast_to, expand
 from ..transforms.abstract import trace
@@ -115,12 +116,7 @@ class Simplifier:
             return found
         inner = written_out(step) if self.write_out else None
         if inner is not None:
-            own = {i.var.id: x for i, x in zip(inner.inputs, inputs, strict=True)}
-            for s in inner.steps:
-                # Outputs get new names: the same composition may be written out again.
-                made = replace(s, outputs=tuple(self.fresh(v.aval) for v in s.outputs), source=step.source, phase=step.phase)
-                own.update(zip((v.id for v in s.outputs), self.add(made, own), strict=True))
-            return tuple(self.operand(o, own) for o in inner.outputs)
+            return self.written(inner, {i.var.id: x for i, x in zip(inner.inputs, inputs, strict=True)}, step)
         key = self.key(step)
         before = self.seen.get(key) if key is not None else None
         if before is not None:
@@ -131,6 +127,14 @@ class Simplifier:
         for v in step.outputs:
             self.makers[v.id] = step
         return step.outputs
+
+    def written(self, inner, names, step):
+        """Take over the steps of a graph in place of `step`; gives its outputs. `names` tells what its inputs are."""
+        for s in inner.steps:
+            # Outputs get new names: the same graph may be written out again.
+            made = replace(s, outputs=tuple(self.fresh(v.aval) for v in s.outputs), source=step.source, phase=step.phase)
+            names.update(zip((v.id for v in s.outputs), self.add(made, names), strict=True))
+        return tuple(self.operand(o, names) for o in inner.outputs)
 
     def key(self, step):
         if step.row.name in _EFFECTS:
@@ -216,6 +220,27 @@ class Simplifier:
         if self.finite(p):
             return self.replaced(step, ROWS["multiply"])
         return None
+
+    def _index_add(self, step):
+        """One number added to each row of zeros, at a column that is computed: a comparison of column numbers instead."""
+        x, v, *arrays = step.inputs
+        out = step.outputs[0].aval
+        if not (is_number(x, 0) and isinstance(v, Var) and len(out.shape) == 2 and v.aval.shape == out.shape[:1] and len(arrays) == 2):
+            return None
+        rows, columns = arrays
+        if step.params["key"] != (ARRAY, ARRAY) or v.aval.dtype != out.dtype or not isinstance(columns, Var):
+            return None
+        n, width = out.shape
+        if columns.aval.shape != (n,) or not (isinstance(rows, Constant) and np.array_equal(rows.value, np.arange(n))) or width > 256:
+            return None
+
+        def one_hot(v, columns):
+            columns = where(columns < 0, columns + width, columns)
+            return where(equal(expand(columns, (1,)), np.arange(width)), expand(v, (1,)), 0)
+
+        inner = trace(one_hot, [v.aval, columns.aval], "one_hot", capture=False).graph
+        names = {i.var.id: o for i, o in zip(inner.inputs, (v, columns), strict=True)}
+        return self.written(inner, names, step)[0]
 
     def replaced(self, step, row):
         """The result of another row on the same operands."""
