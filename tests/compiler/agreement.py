@@ -84,6 +84,6 @@ def agree(make, calls=4, between=None, seed=3):
 
 def _copied(result):
     leaves, structure = flatten(result)
-    from chainrule.trees import unflatten  # noqa: PLC0415
+    from chainrule.trees import unflatten
 
     return unflatten(structure, [x.detach().clone() if isinstance(x, cr.Tensor) else np.array(x) if isinstance(x, np.ndarray) else x for x in leaves])

@@ -24,7 +24,9 @@ from ..transforms.reverse import ROOT
 from ..transforms.scope import is_grad_enabled
 from ..trees import flatten, unflatten
 from .enter import ARRAY, ARRAY_ARGUMENT, GRADIENT, RECORD, SAME_ARGUMENT, TENSOR, TENSOR_ARGUMENT, door, record_of
+from .explain import explanation
 from .native import execute, prepare
+from .profile import profiled
 from .program import DONE, FAILED_CALL, FIRST_GUARD, OUT_OF_BOUNDS
 from .runtime import ShapeChanged
 from .simplify import simplify
@@ -209,7 +211,7 @@ class Variant:
                 self.quick = False
 
     def guards_in_python(self):
-        return any(kernel.kind == "call" for kernel in self.run.program.kernels)
+        return any(kind == "call" for kind, _ in self.run.program.slots)
 
     def _make_pure(self):
         """The graph without effects: what it leaves behind are further outputs."""
@@ -676,6 +678,21 @@ class Compiled:
         return simplify(graph, write_out=False), captured, shape[-1]
 
     # --- looking ----------------------------------------------------------------------------------------------------------------
+
+    def explain(self, *args, **kwargs):
+        """What a call with these arguments runs, as an `Explanation` to print or to ask (see docs/compile.md).
+
+        Where no program fits the arguments yet, the function runs for real once, as in a first call.
+        """
+        return explanation(self, args, kwargs)
+
+    def profile(self, *args, repeat=20, **kwargs):
+        """How long each kernel of a call with these arguments takes, as a `Profile` to print or to ask.
+
+        The program runs `repeat` times on copies: no Tensor changes. Where no program fits the arguments yet, the function
+        runs for real first, as in a first call.
+        """
+        return profiled(self, args, kwargs, repeat)
 
     def checked(self, args, kwargs, leaves, structure):
         """Run the program and the function, and raise where they differ; what the function leaves is kept."""

@@ -91,6 +91,11 @@ class Fuser:
         self.wanted |= {g.var.id for g in graph.guards if isinstance(g.var, Var)}
         self.stored: set = set(self.inputs)
         self.position = {v.id: n for n, s in enumerate(graph.steps) for v in s.outputs}
+        self.users: dict = {}
+        for s in graph.steps:
+            for x in s.inputs:
+                if isinstance(x, Var):
+                    self.users.setdefault(x.id, []).extend(v.id for v in s.outputs)
         self.made: dict = {}  # kernels that were built, by what they leave in memory; None if there is no such kernel
 
     def native(self, step):
@@ -182,10 +187,14 @@ class Fuser:
                 if node.weight >= 8 and var_id not in self.stored:
                     seen.setdefault(var_id, set()).add(k)
         several = {v for v, ks in seen.items() if len(ks) > 1}
-        if several and not more:
-            # Only those that come first: others may then be cheap.
-            first = min(self.position[v] for v in several)
-            more |= {v for v in several if self.position[v] <= first + 4}
+        for v in several:  # the last ones: what leads to them is then no longer needed
+            if any(u not in several for u in self.users.get(v, ())):
+                while self.makers[v].row.name in VIEWS and isinstance(self.makers[v].inputs[0], Var) and v not in self.inputs:
+                    v = self.makers[v].inputs[0].id
+                    if v not in self.makers:
+                        break
+                if v in self.makers and v not in self.stored:
+                    more.add(v)
         return more
 
     # --- building kernels -------------------------------------------------------------------------------------------------

@@ -153,13 +153,13 @@ def _pack_any(f, t):
         return name
     w, to, outputs, high, more, output, channels, channel, rows, r0, dr, columns, s0, ds = args
     window = rows * columns
-    with _blocks(g, outputs, high, more) as (first, size), g.loop(g.index(0), channels) as c:
-        with g.loop(g.index(0), rows) as i, g.loop(g.index(0), columns) as j:
-            here = g.offset(w, first * output + c.index * channel + (r0 + i.index * dr + s0 + j.index * ds), t)
-            k = c.index * window + i.index * columns + j.index
-            there = g.offset(to, first * (channels * window) + k * size, t)
-            with g.loop(g.index(0), size) as lane:
-                g.store(g.load(t, here, lane.index * output), there, lane.index)
+    zero = g.index(0)
+    with _blocks(g, outputs, high, more) as (first, size), g.loop(zero, channels) as c, g.loop(zero, rows) as i:
+        channel_at = first * output + c.index * channel + (r0 + i.index * dr + s0)
+        row_at = first * (channels * window) + (c.index * window + i.index * columns) * size
+        with g.loop(zero, columns) as j, g.loop(zero, size) as lane:
+            x = g.load(t, g.offset(w, channel_at + j.index * ds, t), lane.index * output)
+            g.store(x, g.offset(to, row_at + j.index * size, t), lane.index)
     g.give()
     return name
 
@@ -203,7 +203,8 @@ def _pack_runs(f, t, n, step, goes):
 def tap_kernel(f, t, n, high, width, paired=False):
     """A function that sums windows times weights: `high` outputs at `width` vectors of pixels, so far `between`.
 
-    The sums begin with what stands there if `again` is 1. With `paired`, each half of a vector is that of a row of its own, `between` apart too.
+    The sums begin with what stands there if `again` is more than 0. With `paired`, each half of a vector is
+    that of a row of its own, `between` apart too.
     """
     name = f"taps_{t}_{high}x{width}x{n}{'_paired' if paired else ''}"
     g, args = _function(f, name, ["image", "table", "weights", "sums"], ["count", "between", "again"])

@@ -25,12 +25,14 @@ class Plan:
     offsets    place in the arena of a variable, in bytes
     alias      id of a variable -> id of the input whose memory it takes over
     size       of the arena, in bytes
+    scratch    place in the arena of what each kernel needs for itself
     """
 
     slots: dict = field(default_factory=dict)
     offsets: dict = field(default_factory=dict)
     alias: dict = field(default_factory=dict)
     size: int = 0
+    scratch: list = field(default_factory=list)
 
 
 class Arena:
@@ -111,5 +113,5 @@ def plan(kernels, outside, scratch, to_the_end=frozenset()):
         for v_id in ends.get(k, ()):
             if v_id in kept:
                 arena.give(result.offsets[v_id], size_of(kept[v_id].aval))
-    result.size = arena.size
+    result.size, result.scratch = arena.size, where
     return result, where

@@ -1,6 +1,5 @@
 """Graphs run by machine code: simplified, built, cached and loaded, once for each graph."""
 
-import functools
 import hashlib
 import threading
 
@@ -10,24 +9,15 @@ from ..core.graph import Constant, Var
 from ..errors import CompileError
 from . import cache
 from .program import DONE, FAILED_CALL, OUT_OF_BOUNDS, Assembler
-from .runtime import Runner, ShapeChanged, assemble, identity, load
+from .runtime import Runner, ShapeChanged, assemble, code_size, load
 from .simplify import simplify
+from .stored import Numbering, key_of, packed, unpacked, versions
 
 _lock = threading.RLock()
 _loaded: dict = {}  # entry address by key of a program
 
 
-@functools.cache
-def _platform():
-    return identity()
-
-
-def code_key(program):
-    """What machine code is known by in caches: program, processor and versions."""
-    return hashlib.blake2b(f"{_platform()}\n{program.text}".encode(), digest_size=20).hexdigest()
-
-
-def prepare(graph, updates=(), precise=False):
+def prepare(graph, updates=(), precise=False, timed=False):
     """A Runner for a graph.
 
     Parameters
@@ -35,20 +25,36 @@ def prepare(graph, updates=(), precise=False):
     graph : Graph
     updates : (id of new value, id of the input variable that it replaces) pairs: may share memory
     precise : use the C library's functions instead of polynomials
+    timed : let the program write down how long its kernels take
     """
     with _lock:
-        assembler = Assembler(graph, updates=updates, precise=precise)
+        updates = list(updates)
+        numbering = Numbering(graph)
+        key = None if timed else key_of(numbering, updates, precise)
+        kept = cache.load(key) if key is not None else None
+        if kept is not None:
+            program, code = unpacked(kept, graph, numbering)
+            program.code_bytes = code_size(code)
+            if key not in _loaded:
+                _loaded[key] = load(code, program.name)
+            return Runner(program, _loaded[key])
+        assembler = Assembler(graph, updates=updates, precise=precise, timed=timed)
         program = assembler.build()
         program.text = assembler.module.text()
-        key = code_key(program)
-        address = _loaded.get(key)
-        if address is None:
-            code = cache.load(key)
-            if code is None:
-                code = assemble(program.text)
-                cache.store(key, code)
-            address = _loaded[key] = load(code, program.name)
-        return Runner(program, address)
+        own = hashlib.blake2b(f"{versions()}\n{program.text}".encode(), digest_size=20).hexdigest()
+        code = cache.load(own)
+        if code is None:
+            code = assemble(program.text)
+            whole = packed(program, code, numbering) if key is not None else None
+            if whole is not None:
+                own = key
+                cache.store(key, whole)
+            else:
+                cache.store(own, code)
+        program.code_bytes = code_size(code)
+        if own not in _loaded:
+            _loaded[own] = load(code, program.name)
+        return Runner(program, _loaded[own])
 
 
 def runner(graph):

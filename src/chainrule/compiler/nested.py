@@ -1,6 +1,7 @@
 """Loops and branches whose bodies are graphs: each body is a function of the module, called from a native loop."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..core.aval import aval_of
 from ..core.graph import Constant, Update, Var
@@ -22,6 +23,7 @@ class Part:
     inputs : slot of each input
     outputs : for each output: the slot that its memory goes into, or None if it is no new value
     table, arena : bytes
+    program : the Program of which this is the function
     """
 
     graph: object
@@ -31,6 +33,7 @@ class Part:
     outputs: list
     table: int
     arena: int
+    program: Any
 
     @property
     def bytes(self):
@@ -62,7 +65,8 @@ def part(graph, assembler, kept=()):
             slots.append(None)
     table = rounded(8 * (FIXED + len(inner.slots)))
     return Part(
-        graph, program.name, inner.slots, [inner.slot_of[i.var.id] for i in graph.inputs], slots, table, rounded(program.arena + 64)
+        graph, program.name, inner.slots, [inner.slot_of[i.var.id] for i in graph.inputs], slots, table, rounded(program.arena + 64),
+        program,
     )  # fmt: skip
 
 

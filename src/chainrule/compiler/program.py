@@ -8,6 +8,7 @@ import numpy as np
 from ..core.graph import Constant, Graph, Var
 from ..core.lowering import Loop, Map, Reduce
 from . import nested, products
+from .clock import COPIES, Clock, times_of
 from .expressions import shape_of
 from .fuse import PIECES, VIEWS, Fuser
 from .llvm import Function, Module
@@ -120,30 +121,49 @@ class Program:
 
     Attributes
     ----------
-    text : LLVM IR of the module; None if its object code came from the cache
-    kernels : list of Kernel
     slots : what stands in the pointer table from FIXED on: ('input', k), ('constant', array), ('output', variable),
         ('call', Callback)
     arena : bytes
     alias : id of an updated variable -> number of the input whose memory it takes over; others are copied there in the end
+    updates : id of an updated variable -> id of the input variable that it replaces
+    names : a line about each kernel
+    precise : as asked for
+    times : where kernels write how long they take (see clock.py); None unless asked for
+    text : LLVM IR of the module; like `kernels`, a list of Kernel, and `plan`, None if the code came from the cache: `whole`
+        then makes them again
+    code_bytes : size of its machine code
     """
 
     graph: Graph
     name: str
-    text: str
-    kernels: list
     slots: list
     arena: int
     alias: dict
-    plan: Plan
     names: list = field(default_factory=list)
+    updates: dict = field(default_factory=dict)
+    precise: bool = False
+    times: np.ndarray | None = None
+    text: str | None = None
+    kernels: list | None = None
+    plan: Plan | None = None
+    code_bytes: int = 0
+
+    def whole(self):
+        """This program, with its text, kernels and plan."""
+        if self.text is None:
+            again = Assembler(self.graph, updates=self.updates.items(), precise=self.precise)
+            made = again.build()
+            self.text, self.kernels, self.plan = again.module.text(), made.kernels, made.plan
+        return self
 
 
 class Assembler:
     """Builds the module of a program."""
 
-    def __init__(self, graph: Graph, *, updates=(), precise=False, parent=None):
+    def __init__(self, graph: Graph, *, updates=(), precise=False, parent=None, timed=False):
         self.graph, self.precise = graph, precise
+        self.timed = parent.timed if parent else timed
+        self.times: Constant | None = None
         self.module = parent.module if parent else Module()
         self.bodies: dict = parent.bodies if parent else {}  # name of a function by its text: equal ones are written once
         self.slots: list = []
@@ -179,8 +199,8 @@ class Assembler:
                 self.slot(v.id, ("output", v))
         name = self.entry(kernels, scratch, name)
         return Program(
-            graph, name, "", kernels, self.slots, self.plan.size, alias, self.plan,
-            [self.describe(k) for k in kernels],
+            graph, name, self.slots, self.plan.size, alias, [self.describe(k) for k in kernels], self.updates, self.precise,
+            self.times.value if self.times else None, None, kernels, self.plan,
         )  # fmt: skip
 
     @staticmethod
@@ -257,18 +277,26 @@ class Assembler:
                 checked += 1
 
         check_guards()
+        clock = None
+        if self.timed:
+            self.times = Constant(times_of(len(kernels)))
+            clock = Clock(f, pointer(id(self.times), ("constant", self.times)), len(kernels))
         for k, kernel in enumerate(kernels):
             if kernel.kind == "call":
                 self.call_python(f, kernel, pointer)
             else:
                 self.call_kernel(f, kernel, pointer, arena, scratch[k], status, thread, threads)
             ready |= {v.id for v in kernel.vars}
+            if clock:
+                clock.stamp(k)
             check_guards()
         assert checked == len(guards), "a guard is never decided"
         sizes = {v.id: size_of(v.aval) for kernel in kernels for v in kernel.vars}
         for new, old in self.updates.items():
             if self.slot_of.get(new) != self.slot_of[old]:
                 f.copy(pointer(old), pointer(new), sizes[new])
+        if clock:
+            clock.stamp(len(kernels) + COPIES)
         f.give(f.constant("i64", DONE))
         return self.known(f, name)
 

@@ -191,3 +191,9 @@ def aligned_empty(n):
     raw = np.empty(n + 192, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + n + 64]
+
+
+def code_size(code):
+    """Bytes of instructions in object code."""
+    with _lock:
+        return sum(s.size() for s in llvm.ObjectFileRef.from_data(code).sections() if s.is_text())
