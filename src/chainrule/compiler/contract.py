@@ -79,11 +79,13 @@ def product(
     """Write C = A B, of `m` rows, `n` columns and depth `k`, in numbers of type `t` ('float' or 'double').
 
     `finish(i, j, x, valid)` gets each finished vector once: the first `valid` lanes of `x` are C[i, j], C[i, j + 1] ...
-    It is written often, into registers; with `long_finish` once or twice, after a detour through the stack.
+    It is written up to a dozen times, from registers; with `long_finish` a few times, after a detour through the stack.
     `finish_column(i, j, x, valid)`, if given, gets C[i, j], C[i + 1, j] ... instead where C has one column.
     `start(i, j, valid)` gives what the sums begin with.
     `scratch` points to `scratch_size(...)` bytes of this thread alone, aligned to 64.
-    `share(count)` gives this thread's part of `count` blocks of rows or panels of columns; `split` says which.
+    `share(count)` gives this thread's part, (first, last), of `count` blocks of rows or panels of columns; `split` says
+    which ("rows" or "columns"). Threads need no barrier: each packs what it reads, and none finishes what another does.
+    `outlined` decides whether the innermost loop is a function that the products of a module share.
     """
     if k < 1:
         raise ValueError(f"a product of depth {k}")
@@ -291,7 +293,7 @@ class _Product:
             b.fill(k0, j, valid, target)
             return
         down = b.along == 0 if isinstance(b, Read) else b.first == 1 and b.second != 1
-        if self.outlined and isinstance(b, Strided) and (down or b.second == 1):
+        if isinstance(b, Strided) and (down or b.second == 1):
             whole, count = valid[-1] == lanes, step - lanes + valid[-1]
             kernel = pack_kernel(f, self.t, lanes, len(valid), down, whole)
             p = f.offset(f.offset(b.pointer, k0 * b.first, self.t), j * b.second, self.t)
@@ -307,7 +309,7 @@ class _Product:
 
         def body(k, count, _):
             for v, some in enumerate(valid):
-                read = [self.down(k0 + k, j + (v * lanes + c), count) for c in range(some)]
+                read = [self.b.get(k0 + k, j + (v * lanes + c), count) for c in range(some)]
                 read += [f.constant(self.vt, 0)] * (lanes - some)
                 for d, x in enumerate(transpose(f, read)[:count]):
                     self.keep(x, target, (k + d) * (len(valid) * lanes) + v * lanes)
@@ -326,25 +328,13 @@ class _Product:
 
         each(f, span, 2 if isinstance(self.b, Read) else 4, body)
 
-    def down(self, k, j, valid):
-        """A vector of B along depth."""
-        f, b = self.f, self.b
-        if isinstance(b, Read):
-            return b.get(k, j, valid)
-        p = f.offset(f.offset(b.pointer, j * b.second, self.t), k, self.t)
-        return f.load(self.vt, p) if valid == self.lanes else f.load_some(self.vt, p, valid)
-
     def across(self, k, j, valid):
         """A vector of B along columns."""
         f, b = self.f, self.b
         if isinstance(b, Read):
             x = b.get(k, j, valid)
-            if valid == self.lanes:
-                return x
-            return f.select(f.mask(self.lanes, valid), x, f.constant(self.vt, 0))
+            return x if valid == self.lanes else f.select(f.mask(self.lanes, valid), x, f.constant(self.vt, 0))
         p = f.offset(f.offset(b.pointer, k * b.first, self.t), j * b.second, self.t)
-        if b.second == 1:
-            return f.load(self.vt, p) if valid == self.lanes else f.load_some(self.vt, p, valid)
         if b.second == 0:
             return f.splat(f.load(self.t, p), self.lanes)
         x = f.constant(self.vt, 0)

@@ -55,7 +55,7 @@ def forward(
 
     `finish(n, k, y, x, vector, valid)` gets each finished vector once: the first `valid` lanes are output k of image n from
     pixel (y, x) on, as they stand in memory: they may run on into the rows below, unless `rows` asks for vectors that end
-    where rows do. It is written twice at most. `share(count)` gives this thread's part of the images, or where they are
+    where rows do. It is written four times at most. `share(count)` gives this thread's part of the images, or where they are
     few, of the output channels. `scratch` points to `forward_scratch(...)` bytes of this thread alone, aligned to 64.
     """
     if c.pointwise and not rows:
@@ -114,6 +114,8 @@ class _Windows:
         rows, columns = (phases[0].count for phases in windows.phases)
         pixels = (rows + (self.wide if self.down else 0)) * min(windows.image.row, self.wide * self.lanes + columns)
         self.parts = max(1, round(windows.inputs * (rows * columns * self.high + pixels) * SIZES[t] / PART))
+        if self.parts > 1:
+            self.chunk = min(self.chunk, 32)  # the sums of so many blocks stand on the stack
         self.room = self.chunk if self.parts > 1 else 1
         self.sums = f.stack(t, self.room * self.steps * machine.registers * self.lanes)
 

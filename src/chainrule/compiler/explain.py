@@ -407,6 +407,10 @@ class Scratch:
         """Run once; gives the status."""
         return self.run.run(self.inputs, self.outputs)
 
+    def again(self):
+        """Run as before, without looking up where the arrays stand."""
+        return self.run.entry(self.run.table_at, 0, 1)
+
     def reset(self):
         """Make everything what it was."""
         for k, x in self.originals.items():
@@ -511,8 +515,8 @@ def _places(sources):
     files: dict = {}
     for s in sources:
         file, _, line = s.rpartition(":")
-        files.setdefault(file, []).append(int(line) if line.isdigit() else line)
-    return ", ".join(f"{file}:{', '.join(map(str, sorted(set(lines), key=str)))}" if file else str(lines[0]) for file, lines in files.items())
+        files.setdefault(file, []).append(line)
+    return ", ".join(f"{file}:{', '.join(sorted(set(lines), key=lambda n: (len(n), n)))}" if file else lines[0] for file, lines in files.items())
 
 
 def _listed(head, words):

@@ -100,6 +100,11 @@ class Node:
     place    data: an index as a number
     bounded  data: length of an axis; args: an index array's element, to be wrapped and checked
     given    data: a variable whose value somebody else provides
+    inside   whether the indices of `guard` are within bounds
+    bits     data: a place in a stream of random words; args: two words of key, and a counter
+
+    `guard` is None or (bounds, otherwise): a load whose indices may lie outside of the array, and what it gives there. Bounds
+    are pairs of an index and the length that it must stay below.
     """
 
     kind: str
@@ -110,6 +115,7 @@ class Node:
     strides: tuple = ()
     weight: float = 0.0  # what it costs to compute once, about, in additions
     folds: bool = False  # whether a reduction stands in it
+    guard: tuple | None = None
     id: int = field(default_factory=_tick)
 
 
@@ -144,14 +150,14 @@ class Expressions:
         self.fold_axes: dict = {}
         self.inside: dict = {}  # id of a variable of this kernel -> (its index there, its Node or None)
 
-    def node(self, kind, data, args, axes, dtype, key, strides=(), weight=0.0):
+    def node(self, kind, data, args, axes, dtype, key, strides=(), weight=0.0, guard=None):
         key = (kind, key, *(a.id for a in args))
         found = self.table.get(key)
         if found is None:
             folds = kind == "reduce" or any(a.folds for a in args)
             if kind != "reduce":
                 weight += sum(a.weight for a in args)
-            found = self.table[key] = Node(kind, data, args, axes, dtype, strides, weight, folds)
+            found = self.table[key] = Node(kind, data, args, axes, dtype, strides, weight, folds, guard)
         return found
 
     def number(self, value):

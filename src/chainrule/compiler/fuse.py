@@ -11,7 +11,7 @@ from ..core.graph import Constant, Graph, Step, Var
 from ..core.lowering import Map, Reduce
 from ..ops.indexing import _where_arrays_go, result_shape
 from .expressions import ZERO, Affine, Axis, Expressions, NeedsBuffer, Node, along, read_at, shape_of, strides_of
-from .loops import Root, nodes_under
+from .loops import Root, merged_axes, nodes_under, tops
 
 VIEWS = {"reshape", "transpose", "broadcast_to", "flip", "index", "gather", "astype", "constant"}
 PIECES = {"pad", "concatenate", "index_set", "index_add"}
@@ -44,7 +44,7 @@ class Kernel:
     @property
     def work(self):
         """About how many additions it costs."""
-        if self.kind == "product":
+        if self.kind in ("product", "windows"):
             return 0.1 * self.detail.size
         total = 0.0
         for r in self.roots:
@@ -69,6 +69,18 @@ class Product:
     @property
     def size(self):
         return math.prod(a.size for a in self.batch) * self.m * self.n * self.k
+
+
+@dataclass
+class Windows:
+    """A convolution. Its result has a loop for each axis; the last ones, `group`, run as one if it is `flat`."""
+
+    var: Var
+    size: int
+    first: int  # number of axes before those that may run as one
+    axes: tuple = ()
+    group: tuple = ()
+    flat: bool = True
 
 
 class Fuser:
@@ -113,7 +125,7 @@ class Fuser:
             for v in step.outputs:
                 if v.id in self.wanted or kind != "loops":
                     self.stored.add(v.id)
-            if kind not in ("loops", "product", "pieces"):
+            if kind not in ("loops", "product", "pieces"):  # these read whole arrays
                 self.stored.update(x.id for x in step.inputs if isinstance(x, Var))
         for _ in range(10_000):
             try:
@@ -159,6 +171,8 @@ class Fuser:
                 kernels.append(self.product(step))
             elif kind == "pieces":
                 kernels.append(self.pieces(step))
+            elif kind == "windows":
+                kernels.append(self.windows(step))
             else:
                 reads = {x.id for x in step.inputs if isinstance(x, Var)}
                 kernels.append(Kernel(kind, list(step.outputs), reads, step=step))
@@ -336,7 +350,51 @@ class Fuser:
         key = ("finished", kernel.detail.var.id, *sorted(v.id for v in variables))
         return self.remembered(key, lambda: self._finished(kernel, variables))
 
+    def windows(self, step):
+        """A convolution."""
+        (out,) = step.outputs
+        reads = frozenset(x.id for x in step.inputs if isinstance(x, Var))
+        weights = shape_of(step.inputs[1]) if step.row.name != "conv_weight_grad" else out.aval.shape
+        larger = step.inputs[0] if step.row.name != "conv" else out
+        detail = Windows(out, math.prod(shape_of(larger)) * math.prod(weights[1:]), 1 if step.row.name == "conv_weight_grad" else 2)
+        kernel = Kernel("windows", [out], set(reads), step=step, detail=detail, operands=reads)
+        return self.finished(kernel, [out])
+
+    def _finished_windows(self, kernel, variables):
+        detail = kernel.detail
+        own = {v.id for v in variables}
+        ex = self.expressions(own | {detail.var.id})
+        axes = tuple(Axis(n) for n in detail.var.aval.shape)
+        loops = tuple(a for a in axes if a.size != 1)
+        index = tuple(along(a) for a in axes)
+        given = ex.node("given", detail.var, (), frozenset(loops), detail.var.aval.dtype, detail.var.id)
+        ex.inside[detail.var.id] = (index, given)
+        roots = []
+        for v in sorted(variables, key=lambda v: self.position[v.id]):
+            if v.id == detail.var.id:
+                roots.append(offset_root(v, given, axes, index))
+                continue
+            if tuple(sizes(v)) != tuple(a.size for a in loops):
+                raise NeedsBuffer(detail.var)
+            at = place_of(v, loops)
+            node = ex.step(self.makers[v.id], v, at)
+            if node.folds:
+                raise NeedsBuffer(v)
+            ex.inside[v.id] = (at, node)
+            roots.append(root_of(v, node, loops))
+        groups = merged_axes(axes[detail.first :], nodes_under(tops(roots)), roots)
+        flat = len(groups) <= 1
+        if not flat and detail.first == 1:
+            raise NeedsBuffer(detail.var)
+        group = tuple(groups[0]) if flat and groups else (axes[-1],)
+        return replace(
+            kernel, vars=[r.var for r in roots], reads=reads_of(roots) | kernel.operands, roots=roots, given=given,
+            expanded=ex.expanded, origin=ex.origin, detail=replace(detail, axes=axes, group=group, flat=flat),
+        )  # fmt: skip
+
     def _finished(self, kernel, variables):
+        if kernel.kind == "windows":
+            return self._finished_windows(kernel, variables)
         detail = kernel.detail
         variables = sorted(variables, key=lambda v: self.position[v.id])
         own = {v.id for v in variables}
@@ -435,7 +493,7 @@ class Fuser:
     def try_merge(self, alive, c, k, before):
         """Make kernel `k` part of `c`, if nothing that runs between them stands against it."""
         a, b = alive[c], alive[k]
-        if a.kind not in ("loops", "product"):
+        if a.kind not in ("loops", "product", "windows"):
             return False
         path = before[k] & ~(1 << c)
         d = 0
@@ -447,7 +505,7 @@ class Fuser:
         if before[c] >> k & 1:
             return False
         try:
-            if a.kind == "product":
+            if a.kind in ("product", "windows"):
                 if not (b.reads & {v.id for v in a.vars}) or len(a.vars) + len(b.vars) > 12:
                     return False
                 alive[c] = self.finished(a, [*a.vars, *b.vars])
@@ -484,7 +542,7 @@ class Fuser:
             changed = False
             kept = []
             for kernel in kernels:
-                if kernel.kind in ("loops", "product"):
+                if kernel.kind in ("loops", "product", "windows"):
                     roots = [r for r in kernel.roots if r.var.id in needed]
                     if not roots:
                         changed = True

@@ -393,14 +393,15 @@ class Function:
             return Value(self, vector("i1", n), f"<{bits}>")
         return self.steps(n, valid.type).compare(self.splat(valid, n), "", "slt")
 
-    def load_some(self, t, pointer, valid, i=0):
-        """As `load`, but only the first `valid` lanes (or those of a mask) touch memory; the others are 0."""
+    def load_some(self, t, pointer, valid, i=0, otherwise=0):
+        """As `load`, but only the first `valid` lanes (or those of a mask) touch memory; the others are `otherwise`."""
         p = self.offset(pointer, i, t)
         mask = valid if isinstance(valid, Value) and lanes(valid.type) else self.mask(lanes(t), valid)
         name = f"llvm.masked.load.{suffix(t)}.p0"
         self.module.declare(name, t, ["ptr", mask.type, t])
         align = SIZES[element(t)]
-        return self.emit(t, f"call {t} @{name}(ptr align {align} {p.text}, {mask}, {t} zeroinitializer)")
+        others = literal(t, otherwise) if otherwise else "zeroinitializer"
+        return self.emit(t, f"call {t} @{name}(ptr align {align} {p.text}, {mask}, {t} {others})")
 
     def store_some(self, x, pointer, valid, i=0):
         """As `store`, of the first `valid` lanes or those of a mask."""

@@ -1,7 +1,7 @@
 """How each kind of kernel is written."""
 
 from ..core.graph import Constant, Var
-from . import contract, nested
+from . import contract, convolutions, nested
 from .contract import Machine, Strided
 from .fuse import Fuser, NotAffine
 from .loops import Emitter, Level, memory_type, tops
@@ -17,7 +17,9 @@ def machine():
 
 def special(step):
     """The kind of kernel for a step with an emitter of its own; None for the others."""
-    return "nested" if step.row.name in nested.KINDS else None
+    if step.row.name in nested.KINDS:
+        return "nested"
+    return "windows" if step.row.name in convolutions.ROWS else None
 
 
 def pieces_work(step):
@@ -40,6 +42,8 @@ def scratch(kernel):
     """Bytes of memory that a kernel needs for itself."""
     if kernel.kind == "nested":
         return nested.scratch(kernel)
+    if kernel.kind == "windows":
+        return convolutions.scratch(kernel.step, machine())
     if kernel.kind == "product":
         detail = kernel.detail
         m, n, a, b = shape_of_product(detail, lambda operand: None)
@@ -51,6 +55,8 @@ def extra_operands(kernel):
     """Operands that a kernel reads other than through expressions."""
     if kernel.kind == "product":
         return [kernel.detail.x[0], kernel.detail.y[0]]
+    if kernel.kind == "windows":
+        return list(kernel.step.inputs)
     return []
 
 
@@ -73,6 +79,8 @@ def emit(kernel, emitter: Emitter, scratch):
             emitter.kernel([root])
     elif kernel.kind == "product":
         emit_product(kernel, emitter, scratch)
+    elif kernel.kind == "windows":
+        convolutions.emit(kernel, emitter, scratch, machine())
     else:
         raise AssertionError(kernel.kind)
 

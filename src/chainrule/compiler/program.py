@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.graph import Constant, Graph, Var
 from ..core.lowering import Loop, Map, Reduce
-from . import nested, products
+from . import convolutions, nested, products
 from .clock import COPIES, Clock, times_of
 from .expressions import shape_of
 from .fuse import PIECES, VIEWS, Fuser
@@ -81,6 +81,8 @@ def native(step):
         return products.pieces_work(step)
     if isinstance(row.lower, Loop):
         return row.name in nested.KINDS
+    if row.name in convolutions.ROWS:
+        return convolutions.works(step)
     return row.name in VIEWS or row.name in ("matmul", "contract")
 
 
@@ -230,7 +232,7 @@ class Assembler:
     @staticmethod
     def in_place(kernel, new, old):
         """Whether the kernel reads the old array only where it then writes the new one."""
-        if kernel.kind not in ("loops", "product"):
+        if kernel.kind not in ("loops", "product", "windows"):
             return False
         if old not in kernel.reads:
             return True
