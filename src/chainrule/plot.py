@@ -1,4 +1,4 @@
-"""Pictures of training runs and of what a classifier says. Needs Matplotlib (extra `plot`); opens no window.
+"""Pictures of training runs, of what a classifier says and of compiled programs. Needs Matplotlib (extra `plot`); opens no window.
 
 Every function returns a Matplotlib `Figure`; notebooks show it, `save` writes it to a file.
 """
@@ -343,6 +343,51 @@ def confusion_matrix(labels, predictions, classes=None):
     axes.set_ylabel("true")
     right = int(np.trace(counts))
     axes.set_title(f"{right:,} of {len(labels):,} right ({100 * right / len(labels):.2f} %)")
+    return figure
+
+
+@_styled
+def kernel_times(profile, most=20):
+    """Where the time of a compiled program goes: a bar for each kernel, the slowest on top.
+
+    Parameters
+    ----------
+    profile : what `f.profile(...)` of a compiled function gives
+    most : number of kernels to show
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    MissingExtraError
+        Matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> from chainrule import plot
+    >>> f = cr.compile(lambda x: cr.sort(cr.exp(x)))
+    >>> plot.kernel_times(f.profile(np.ones(100), repeat=3)).axes[0].get_xlabel()
+    'microseconds'
+    """
+    shown = profile.slowest()[:most]
+    figure, ((axes,),) = _figure(9.0, 1.3 + 0.34 * len(shown))
+    colors = {"product": BLUE, "call": RED, "nested": ORANGE}
+    for row, k in enumerate(shown):
+        color = colors.get(k.kind, GREEN)
+        axes.barh(row, k.seconds * 1e6, height=0.7, color=color, label=k.kind if k.kind in colors else "loops and others")
+        axes.annotate(f"{k.percent:.1f} %", (k.seconds * 1e6, row), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
+    axes.set_yticks(range(len(shown)), [f"{k.text(38)}  [{k.number}]" if k.kernel else "copies" for k in shown], fontsize=8.5)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.margins(x=0.1)
+    axes.set_xlabel("microseconds")
+    axes.set_title(f"{profile.name}: {profile.seconds * 1e6:,.1f} µs in {len(profile.kernels)} kernels")
+    handles, labels = axes.get_legend_handles_labels()
+    kinds = dict(zip(labels, handles, strict=True))
+    axes.legend(kinds.values(), kinds.keys(), loc="lower right")
     return figure
 
 

@@ -28,7 +28,7 @@ CONTIGUOUS, ALIGNED, WRITEABLE = 0x1, 0x100, 0x400
 TABLE, ENTRY, STATUS, ARGUMENTS, RECORDS, OUTPUTS, ROOT_OWNER, ARRAY_TYPE, HEAD = range(9)
 SOURCE, OBJECT, KIND, NOTE, DTYPE, AXES, LENGTHS, SLOT, FLAGS_WANTED, EXCLUSIVE, RECORD = range(11)
 # Sources of arrays.
-ARRAY_ARGUMENT, TENSOR_ARGUMENT, TENSOR, ARRAY, GRADIENT, SAME_ARGUMENT = range(6)
+ARRAY_ARGUMENT, TENSOR_ARGUMENT, TENSOR, ARRAY, GRADIENT, SAME_ARGUMENT, NO_GRADIENT = range(7)
 
 DOES_NOT_FIT = -3
 
@@ -110,7 +110,9 @@ def _text():
             tensor = at(f.load("ptr", found), slot_offset(Leaf.grad))
             f.store(tensor, found)
             require(f.load("i32", tensor).equals(1))
-        same = source.equals(SAME_ARGUMENT)
+        with f.when(source.equals(NO_GRADIENT)):
+            f.store(at(f.load("ptr", found), slot_offset(Leaf.grad)), found)
+        same = source.equals(SAME_ARGUMENT) | source.equals(NO_GRADIENT)
         with f.when(same):
             require(number(f.load("ptr", found)).equals(item[KIND]))
         with f.when(~same):
@@ -181,13 +183,14 @@ def door(runner, records, arguments, outputs, kept):
     """
     if not usable():
         return None
-    head = [runner.table_at, runner.address, runner.status.ctypes.data, arguments, len(records), len(outputs), id(ROOT), id(np.ndarray)]
+    table = runner.table.copy()  # of its own: a call through Python may be under way in another thread
+    head = [table.ctypes.data, runner.address, runner.status.ctypes.data, arguments, len(records), len(outputs), id(ROOT), id(np.ndarray)]
     block = np.array([*head, *(n for r in records for n in r), *outputs], np.int64)
     make = ctypes.pythonapi.PyCMethod_New
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object, ctypes.c_void_p]
     function = make(ctypes.addressof(_method()), block.ctypes.data, None, None)
-    kept.extend((block, runner))
+    kept.extend((block, table, runner))
     return function
 
 

@@ -98,7 +98,7 @@ class KernelInfo:
 
     def lines(self):
         """What a report says of it."""
-        head = [self.kind, _count(self.steps, "step")]
+        head = [self.kind, count(self.steps, "step")]
         if self.work:
             head.append(f"work {_short(self.work)}")
         if self.flops:
@@ -191,7 +191,7 @@ class Explanation:
         self.related: dict[str, Explanation] = {}
 
     def __repr__(self):
-        return f"<explanation of {self.name}: {_count(len(self.kernels), 'kernel')}, {_bytes(self.peak_bytes)} of intermediates>"
+        return f"<explanation of {self.name}: {count(len(self.kernels), 'kernel')}, {_bytes(self.peak_bytes)} of intermediates>"
 
     def bytes_of(self, place):
         """Memory of the buffers at a place: input, output, constant."""
@@ -205,9 +205,9 @@ class Explanation:
         return "\n".join(self._sections(listings=True))
 
     def _sections(self, listings):
-        callbacks = _count(len(self.callbacks), "call") + " back to NumPy" if self.callbacks else "all machine code"
+        callbacks = count(len(self.callbacks), "call") + " back to NumPy" if self.callbacks else "all machine code"
         out = [
-            f"{self.name}: {_count(len(self.kernels), 'kernel')}, {callbacks}, {_bytes(self.peak_bytes)} of intermediates, "
+            f"{self.name}: {count(len(self.kernels), 'kernel')}, {callbacks}, {_bytes(self.peak_bytes)} of intermediates, "
             f"{_bytes(self.code_bytes)} of code"
         ]
         if self.differentiable:
@@ -215,7 +215,7 @@ class Explanation:
         for title, graph in (("recorded", self.graph), ("simplified", self.simplified)):
             phases = Counter(s.phase for s in graph.steps)
             counts = ", ".join(f"{n} {p}" for p, n in phases.items())
-            out += ["", f"{title}: {_count(len(graph.steps), 'step')}" + (f" ({counts})" if counts else "")]
+            out += ["", f"{title}: {count(len(graph.steps), 'step')}" + (f" ({counts})" if counts else "")]
             if listings:
                 out.append(textwrap.indent(str(graph), "  "))
         out += ["", "kernels:", *("  " + line for k in self.kernels for line in k.lines())]
@@ -234,7 +234,7 @@ class Explanation:
         for place in ("input", "output", "constant"):
             n = sum(b.place == place for b in self.buffers)
             if n:
-                out.append(f"{_bytes(self.bytes_of(place))} in {_count(n, place)}")
+                out.append(f"{_bytes(self.bytes_of(place))} in {count(n, place)}")
         if self.in_place:
             out += _listed("updated in place: ", self.in_place)
         inside = sorted((b for b in self.buffers if b.offset is not None), key=lambda b: -b.bytes)
@@ -491,7 +491,7 @@ def _product(sizes):
     return out
 
 
-def _count(n, noun):
+def count(n, noun):
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 

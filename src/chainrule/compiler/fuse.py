@@ -195,20 +195,29 @@ class Fuser:
                     var = kernel.origin.get(node.id)
                     if var is not None and runs > own and var.id not in self.stored:
                         more.add(var.id)
+        if more:
+            return more
         seen: dict = {}
         for k, kernel in enumerate(kernels):
             for var_id, node in kernel.expanded.items():
-                if node.weight >= 8 and var_id not in self.stored:
-                    seen.setdefault(var_id, set()).add(k)
-        several = {v for v, ks in seen.items() if len(ks) > 1}
-        for v in several:  # the last ones: what leads to them is then no longer needed
-            if any(u not in several for u in self.users.get(v, ())):
-                while self.makers[v].row.name in VIEWS and isinstance(self.makers[v].inputs[0], Var) and v not in self.inputs:
-                    v = self.makers[v].inputs[0].id
-                    if v not in self.makers:
-                        break
-                if v in self.makers and v not in self.stored:
-                    more.add(v)
+                if node.weight >= (8 if node.folds else 16) and var_id not in self.stored:
+                    seen.setdefault(var_id, {})[k] = node
+        several = {v: ks for v, ks in seen.items() if len(ks) > 1}
+        for v, ks in several.items():
+            if all(u in several for u in self.users.get(v, ())):
+                continue  # what it leads to is needed several times too, and what leads to that is then no longer
+            if self.makers[v].row.name in VIEWS:
+                continue
+            (k, node), *_ = ks.items()
+            fold = next((n for n in nodes_under([node]) if n.kind == "reduce" and n.weight >= 8), None)
+            if fold is not None and math.prod(a.size for a in node.axes) > math.prod(a.size for a in fold.axes):
+                var = kernels[k].origin.get(fold.id)
+                if var is not None and var.id not in self.stored:
+                    more.add(var.id)
+                    continue
+            more.add(v)
+        if not more:
+            more = {v for v in several if self.makers[v].row.name not in VIEWS}
         return more
 
     # --- building kernels -------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """`f.profile(...)`: where the time of a compiled program goes."""
 
+import ctypes
 import textwrap
 import time
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ import numpy as np
 from ..errors import ArgumentError, CompileError, explain
 from . import clock
 from .clock import COPIES, COUNT, EMPTY, EXTRA, TIME
-from .explain import KernelInfo, Scratch, kernels_of, operands_of, run_of, variant_of
+from .explain import KernelInfo, Scratch, count, kernels_of, operands_of, run_of, variant_of
 from .native import prepare
 from .program import DONE, FAILED_CALL
 
@@ -58,6 +59,13 @@ class KernelTime:
     def __repr__(self):
         return f"<{self.kind} {self.number}: {self.seconds * 1e6:.2f} us, {self.percent:.1f} %>"
 
+    def text(self, width=60):
+        """'2 add, matmul, relu' for its steps, the most frequent first, in short."""
+        if self.kernel is None:
+            return "new values over old ones"
+        most = sorted(self.kernel.rows.items(), key=lambda r: -r[1])
+        return textwrap.shorten(", ".join(n if c == 1 else f"{c} {n}" for n, c in most), width, placeholder=" ...")
+
     def everything(self):
         """This one and those inside of it."""
         yield self
@@ -83,7 +91,7 @@ class Profile:
         self.seconds = sum(k.seconds for k in kernels)
 
     def __repr__(self):
-        return f"<profile of {self.name}: {len(self.kernels)} kernels, {self.seconds * 1e6:.1f} us>"
+        return f"<profile of {self.name}: {count(len(self.kernels), 'kernel')}, {self.seconds * 1e6:.1f} us>"
 
     def slowest(self):
         """The kernels, those that take most time first."""
@@ -91,7 +99,7 @@ class Profile:
 
     def __str__(self):
         head = (
-            f"{self.name}: {self.seconds * 1e6:.2f} us in {len(self.kernels)} kernels, median of {self.repeat} runs; "
+            f"{self.name}: {self.seconds * 1e6:.2f} us in {count(len(self.kernels), 'kernel')}, median of {count(self.repeat, 'run')}; "
             f"{self.whole * 1e6:.2f} us for the program without stamps"
         )
         titles = ("kernel", "kind", "us", "%", "turns", "GFLOP/s", "GB/s", "steps")
@@ -102,28 +110,22 @@ class Profile:
             rows.append(
                 (
                     "  " * depth + k.number, k.kind, f"{k.seconds * 1e6:.2f}", f"{k.percent:.1f}", f"{k.turns:g}",
-                    f"{speed / 1e9:.1f}" if speed else "", f"{memory / 1e9:.1f}" if memory else "", steps_text(k.kernel),
+                    f"{speed / 1e9:.1f}" if speed else "", f"{memory / 1e9:.1f}" if memory else "", k.text(),
                 )
             )  # fmt: skip
             for inner in sorted(k.inside, key=lambda i: -i.seconds):
-                add(inner, depth + 1)
+                if inner.kernel is not None or inner.percent >= 0.1:
+                    add(inner, depth + 1)
 
         for k in self.slowest():
-            add(k, 0)
+            if k.kernel is not None or k.percent >= 0.1:
+                add(k, 0)
         widths = [max(len(r[c]) for r in rows) for c in range(len(titles) - 1)]
         lines = []
         for r in rows:
             cells = [x.ljust(w) if c < 2 else x.rjust(w) for c, (x, w) in enumerate(zip(r, widths, strict=False))]
             lines.append("  ".join([*cells, r[-1]]).rstrip())
         return "\n".join([head, *lines])
-
-
-def steps_text(kernel, width=60):
-    """'matmul, 2 add, relu' for the steps of a kernel, the most frequent first, in short."""
-    if kernel is None:
-        return "new values over old ones"
-    most = sorted(kernel.rows.items(), key=lambda r: -r[1])
-    return textwrap.shorten(", ".join(n if c == 1 else f"{c} {n}" for n, c in most), width, placeholder=" ...")
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------------
@@ -193,11 +195,24 @@ def measure(name, timed, plain, repeat):
     overhead = float(np.median([s[0][EMPTY - EXTRA, TIME] for s in samples]))
     times = Times(program, [dict(zip(map(id, tables), s, strict=True)) for s in samples], overhead)
     found = times.of(program, kernels)
-    total = sum(k.seconds for k in found) or 1e-9
+    total = sum(k.seconds for k in found)
     for k in found:
         for inner in k.everything():
-            inner.percent = 100 * inner.seconds / total
-    return Profile(name, found, float(np.median(whole)), repeat, overhead * 1e-9)
+            inner.percent = 100 * inner.seconds / total if total else 0.0
+    return Profile(name, found, max(float(np.median(whole)) - cost_of_a_call(), 1e-9), repeat, overhead * 1e-9)
+
+
+def cost_of_a_call():
+    """Seconds that Python takes to call machine code and to look at the clock."""
+    nothing = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value
+    call = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(nothing)
+    room = np.zeros(1, np.int64)
+    at, taken = room.ctypes.data, []
+    for _ in range(50):
+        start = time.perf_counter()
+        call(at, 0, 1)
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken))
 
 
 def parts_of(program):
@@ -245,9 +260,9 @@ class Times:
     def one(self, program, place, info, parts, inside):
         seconds, turns = [], []
         for table in self.samples:
-            taken, count = table[id(program.times)][place]
-            count_all = count + sum(self.stamps(p, table) for p in parts)
-            seconds.append(max(taken - self.overhead * count_all, 0.0) * 1e-9)
-            turns.append(count)
+            taken, turn = table[id(program.times)][place]
+            stamps = turn + sum(self.stamps(p, table) for p in parts)
+            seconds.append(max(taken - self.overhead * stamps, turn) * 1e-9)  # one nanosecond a turn at least
+            turns.append(turn)
         return KernelTime(info, float(np.median(seconds)), 0.0, float(np.median(turns)), inside)
 

@@ -7,6 +7,7 @@ program reads but did not create are lifted: they stand for an input while it ru
 
 import contextlib
 import functools
+import gc
 import sys
 import weakref
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..core.value import Value
 from ..errors import LostDerivativeError, NonDifferentiableError, TreeError, explain
 from ..tensor import Tensor
 from ..trees import flatten, paths, unflatten
+from .backward import tick
 from .checkpoint import REPLAYED
 from .forward import no_backward
 from .reverse import ROOT
@@ -57,6 +59,9 @@ class Recorder(Trace):
         self.arrays: dict = {}  # id of a plain array that the function can see -> (the array, how the user would write it)
         self.array_vars: dict = {}  # id of such an array, or of a part of one, -> its Var as an input
         self.grads: dict = {}  # id of a Leaf -> (the Leaf, its gradient when first read, or WRITTEN if it was set before)
+        self.notes: dict = {}  # id of a lifted Tensor -> its note before
+        self.survivors: list = []  # Tensors made here that live on and are no result
+        self.start = tick()  # leaves that are younger are made here
 
     # --- running operations -------------------------------------------------------------------------------------------
 
@@ -104,6 +109,7 @@ class Recorder(Trace):
         label = self.names.get(id(t)) or f"captured{sum(i.tensor is not None for i in self.graph.inputs)}"
         self.graph.inputs.append(Input(var, label, t))
         self.lifted.append((t, var))
+        self.notes[id(t)] = t.note
         t.value = Tensor(t.value, self, var)
 
     def constant(self, array):
@@ -177,14 +183,22 @@ class Recorder(Trace):
             now = self._operand(t)
             if now != var:
                 graph.updates.append(Update(self._label(t), t, now))
-        known = {id(t) for t, _ in self.lifted}
-        survivors = [t for t in (ref() for ref in self.watched) if t is not None and id(t) not in known]
-        survivors = list({id(t): t for t in survivors}.values())
         grads = {id(t.grad): f"{self._label(t)}.grad" for t, _ in self.lifted if t.is_leaf and t.grad is not None}
+        survivors = self._alive()
+        if any(id(t) not in returned and id(t) not in grads for t in survivors):
+            del survivors
+            gc.collect()  # they may be parts of cycles
+            survivors = self._alive()
+        self.survivors = [t for t in survivors if id(t) not in returned]
         for t in survivors:
             if id(t) not in returned:
                 graph.updates.append(Update(grads.get(id(t), f"state{len(graph.updates)}"), t, self._operand(t)))
         self.release([t for t, _ in self.lifted] + survivors)
+
+    def _alive(self):
+        known = {id(t) for t, _ in self.lifted}
+        found = [t for t in (ref() for ref in self.watched) if t is not None and id(t) not in known]
+        return list({id(t): t for t in found}.values())
 
     def release(self, tensors):
         """Put real values back into Tensors of level 0, and into what their operations keep."""
@@ -226,12 +240,16 @@ class Recorded(NamedTuple):
     result   what the function returned
     leaves   the leaves of that, with real values
     grads    (Leaf, its `.grad` when the function first read it, WRITTEN if it set it before) pairs
+    made     Tensors that it made and that live on, results aside
+    rehung   whether a Tensor that was there before has another history now
     """
 
     graph: Graph
     result: Any
     leaves: list
     grads: list
+    made: list
+    rehung: bool
 
 
 def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
@@ -292,8 +310,9 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
                         help="return arrays, or nothing",
                     )
                 )
-        grads = list(recorder.grads.values())
+        grads = [(leaf, g) for leaf, g in recorder.grads.values() if leaf.time < recorder.start]
         recorder.finish(out_leaves, out_structure)
+        rehung = any(t.note is not recorder.notes[id(t)] for t, _ in recorder.lifted)
     except BaseException:
         recorder.release([t for t, _ in recorder.lifted] + [t for t in (r() for r in recorder.watched) if t is not None])
         raise
@@ -303,7 +322,7 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
     real = [_plain(o, recorder) for o in out_leaves]
     end(recorder)
     recorder.graph.arguments = _argument_reader(structure, variable, recorder.graph.name)
-    return Recorded(recorder.graph, unflatten(out_structure, real), real, grads)
+    return Recorded(recorder.graph, unflatten(out_structure, real), real, grads, recorder.survivors, rehung)
 
 
 def _plain(x, recorder):
