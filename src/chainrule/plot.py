@@ -384,7 +384,7 @@ def kernel_times(profile, most=20):
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.1)
     axes.set_xlabel("microseconds")
-    axes.set_title(f"{profile.name}: {profile.seconds * 1e6:,.1f} µs in {len(profile.kernels)} kernels")
+    axes.set_title(profile.title)
     handles, labels = axes.get_legend_handles_labels()
     kinds = dict(zip(labels, handles, strict=True))
     axes.legend(kinds.values(), kinds.keys(), loc="lower right")

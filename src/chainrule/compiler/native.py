@@ -82,9 +82,10 @@ def execute(graph, operands):
     graph = run.program.graph
     inputs = [fitting(x, i.var.aval) for x, i in zip(operands, graph.inputs, strict=True)]
     made = {v.id: np.empty(v.aval.shape, v.aval.dtype) for _, v in run.output_slots}
-    status = run.run(inputs, made)
+    with run.reserved() as run:
+        status = run.run(inputs, made)
+        error, run.error = run.error, None
     if status == FAILED_CALL:
-        error = run.error
         if isinstance(error, ShapeChanged):
             return list(graph.apply(*operands))
         raise error

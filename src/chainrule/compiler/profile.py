@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..core.lowering import Contract, Convolve, View
+from ..core.primitive import ROWS
 from ..errors import ArgumentError, CompileError, explain
 from . import clock
 from .clock import COPIES, COUNT, EMPTY, EXTRA, TIME
@@ -60,10 +62,10 @@ class KernelTime:
         return f"<{self.kind} {self.number}: {self.seconds * 1e6:.2f} us, {self.percent:.1f} %>"
 
     def text(self, width=60):
-        """'2 add, matmul, relu' for its steps, the most frequent first, in short."""
+        """'matmul, 2 add, relu' for its steps: products first, then the most frequent, in short."""
         if self.kernel is None:
             return "new values over old ones"
-        most = sorted(self.kernel.rows.items(), key=lambda r: -r[1])
+        most = sorted(self.kernel.rows.items(), key=lambda r: (rank(r[0]), -r[1]))
         return textwrap.shorten(", ".join(n if c == 1 else f"{c} {n}" for n, c in most), width, placeholder=" ...")
 
     def everything(self):
@@ -73,13 +75,19 @@ class KernelTime:
             yield from k.everything()
 
 
+def rank(name):
+    """Where a report names an operation: products and convolutions first, what only moves data last."""
+    lower = ROWS[name].lower if name in ROWS else None
+    return 0 if isinstance(lower, (Contract, Convolve)) else 2 if isinstance(lower, View) else 1
+
+
 class Profile:
     """How long the kernels of a program take. Print it for a table, the slowest first.
 
     Attributes
     ----------
     name : of the function
-    kernels : list of KernelTime in the order in which they run
+    kernels : list of KernelTime in the order in which they run; last, if there are any, the copies
     seconds : of one run, all kernels together
     whole : seconds of one run of the program as it is, without stamps: median
     repeat : number of runs
@@ -89,17 +97,19 @@ class Profile:
     def __init__(self, name, kernels, whole, repeat, overhead):
         self.name, self.kernels, self.whole, self.repeat, self.overhead = name, kernels, whole, repeat, overhead
         self.seconds = sum(k.seconds for k in kernels)
+        self.title = f"{self.name}: {self.seconds * 1e6:,.2f} us in {count(sum(k.kernel is not None for k in kernels), 'kernel')}"
 
     def __repr__(self):
-        return f"<profile of {self.name}: {count(len(self.kernels), 'kernel')}, {self.seconds * 1e6:.1f} us>"
+        return f"<profile of {self.title}>"
 
     def slowest(self):
-        """The kernels, those that take most time first."""
-        return sorted(self.kernels, key=lambda k: -k.seconds)
+        """The kernels, those that take most time first, and the copies where they matter."""
+        shown = [k for k in self.kernels if k.kernel is not None or k.percent >= 0.1]
+        return sorted(shown, key=lambda k: -k.seconds)
 
     def __str__(self):
         head = (
-            f"{self.name}: {self.seconds * 1e6:.2f} us in {count(len(self.kernels), 'kernel')}, median of {count(self.repeat, 'run')}; "
+            f"{self.title}, median of {count(self.repeat, 'run')}; "
             f"{self.whole * 1e6:.2f} us for the program without stamps"
         )
         titles = ("kernel", "kind", "us", "%", "turns", "GFLOP/s", "GB/s", "steps")
@@ -118,8 +128,7 @@ class Profile:
                     add(inner, depth + 1)
 
         for k in self.slowest():
-            if k.kernel is not None or k.percent >= 0.1:
-                add(k, 0)
+            add(k, 0)
         widths = [max(len(r[c]) for r in rows) for c in range(len(titles) - 1)]
         lines = []
         for r in rows:

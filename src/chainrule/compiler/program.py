@@ -188,7 +188,7 @@ class Assembler:
             if kernel.kind == "nested":
                 kernel.detail = nested.parts(kernel.step, self)
         self.inputs = {i.var.id: k for k, i in enumerate(graph.inputs)}
-        given = [o for o in (*graph.outputs, *(u.value for u in graph.updates if u.value.id not in self.updates)) if isinstance(o, Var)]
+        given = [o for o in (*graph.outputs, *(u.value for u in graph.updates)) if isinstance(o, Var) and o.id not in self.updates]
         alias = self.aliases(kernels, {v.id for v in given})
         outside = {v.id for v in given} | set(self.inputs) | set(alias)
         self.plan, scratch = plan(kernels, outside, [products.scratch(k) for k in kernels], set(self.updates))
@@ -215,8 +215,7 @@ class Assembler:
     def aliases(self, kernels, kept):
         """Updated variables that can take over the memory of what they replace: nobody needs the old value any more."""
         out = {}
-        guarded = {g.var.id for g in self.graph.guards if isinstance(g.var, Var)}
-        last_guard = max((k for k, kernel in enumerate(kernels) if any(v.id in guarded for v in kernel.vars)), default=-1)
+        last_guard = max((k for k, kernel in enumerate(kernels) if self.may_leave(kernel)), default=-1)
         kept = kept | {o.id for o in self.graph.outputs if isinstance(o, Var)}
         values = [u.value.id for u in self.graph.updates if isinstance(u.value, Var)]
         for new, old in self.updates.items():
@@ -228,6 +227,12 @@ class Assembler:
                 continue
             out[new] = self.inputs[old]
         return out
+
+    def may_leave(self, kernel):
+        """Whether the program may end behind this kernel, by a guard or a failure: nothing may have changed by then."""
+        guarded = {g.var.id for g in self.graph.guards if isinstance(g.var, Var)}
+        bounded = any(n.kind == "bounded" for r in kernel.roots for n in nodes_under([r.node, *r.found]))
+        return bounded or kernel.kind in ("call", "nested") or any(v.id in guarded for v in kernel.vars)
 
     @staticmethod
     def in_place(kernel, new, old):

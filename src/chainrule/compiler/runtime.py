@@ -1,5 +1,6 @@
 """From LLVM text to functions that Python can call."""
 
+import contextlib
 import ctypes
 import functools
 import math
@@ -108,7 +109,7 @@ class Runner:
         self.input_slots: list = []
         self.output_slots: list = []
         self.error: BaseException | None = None
-        self.busy = False
+        self.lock = threading.Lock()
         for slot, (kind, what) in enumerate(program.slots, FIXED):
             if kind == "input":
                 self.input_slots.append((slot, what))
@@ -123,9 +124,15 @@ class Runner:
                 self.kept.append(call)
                 self.table[slot] = id(call)
 
-    def twin(self):
-        """Another Runner of the same program."""
-        return Runner(self.program, self.address)
+    @contextlib.contextmanager
+    def reserved(self):
+        """This Runner, or another of the same program while this one is in use: by another thread, or around a callback."""
+        run = self if self.lock.acquire(blocking=False) else Runner(self.program, self.address)
+        try:
+            yield run
+        finally:
+            if run is self:
+                self.lock.release()
 
     def callback(self, call):
         """A function without arguments that runs a step by its NumPy evaluation, into the places of its results."""
