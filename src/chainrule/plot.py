@@ -1,6 +1,6 @@
-"""Pictures of training runs, of what a classifier says and of compiled programs. Needs Matplotlib (extra `plot`); opens no window.
+"""Pictures of training runs, of what a classifier says and of compiled programs. Needs Matplotlib (extra `plot`).
 
-Every function returns a Matplotlib `Figure`; notebooks show it, `save` writes it to a file.
+Opens no window. Every function returns a Matplotlib `Figure`; notebooks show it, `save` writes it to a file.
 """
 
 import functools
@@ -378,7 +378,9 @@ def kernel_times(profile, most=20):
     for row, k in enumerate(shown):
         color = colors.get(k.kind, GREEN)
         axes.barh(row, k.seconds * 1e6, height=0.7, color=color, label=k.kind if k.kind in colors else "loops and others")
-        axes.annotate(f"{k.percent:.1f} %", (k.seconds * 1e6, row), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
+        axes.annotate(
+            f"{k.percent:.1f} %", (k.seconds * 1e6, row), (4, 0), textcoords="offset points", va="center", fontsize=8.5
+        )
     axes.set_yticks(range(len(shown)), [f"{k.text(38)}  [{k.number}]" if k.kernel else "copies" for k in shown], fontsize=8.5)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")

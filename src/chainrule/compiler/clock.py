@@ -1,7 +1,7 @@
 """Time stamps inside of a program: how long each of its kernels takes, in nanoseconds.
 
-`clock_gettime` rather than the processor's counter: user programs may not read that on every processor, its unit is unknown, and
-what a reading costs is known and subtracted here.
+`clock_gettime` rather than the processor's counter, which programs may not read on every processor and whose unit is
+unknown; what a reading costs is measured and subtracted.
 """
 
 import ctypes

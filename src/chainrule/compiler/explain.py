@@ -19,12 +19,15 @@ from . import products
 from .loops import memory_type
 from .memory import size_of
 from .native import execute, runner
-from .program import DONE, FIRST_GUARD
+from .program import FIRST_GUARD
 from .scalars import NoLowering
 
 PARTS = {
-    "scan": ["body"], "while_loop": ["condition", "body"], "cond": ["if true", "if false"], "while_backward": ["body", "pullback"],
-}  # fmt: skip
+    "scan": ["body"],
+    "while_loop": ["condition", "body"],
+    "cond": ["if true", "if false"],
+    "while_backward": ["body", "pullback"],
+}
 LARGEST = 12  # buffers that a report lists
 
 
@@ -324,7 +327,10 @@ def flops(step):
 
 def why_not_native(step):
     """Why a step runs as a call back into NumPy."""
-    avals = [x.aval if isinstance(x, Var) else Aval(np.shape(x.value), np.asarray(x.value).dtype) for x in (*step.outputs, *step.inputs)]
+    avals = [
+        x.aval if isinstance(x, Var) else Aval(np.shape(x.value), np.asarray(x.value).dtype)
+        for x in (*step.outputs, *step.inputs)
+    ]
     for a in avals:
         try:
             memory_type(a.dtype)
@@ -362,9 +368,8 @@ def buffers_of(program):
             x = np.asarray(what.value)
             out.append(Buffer(str(what), "constant", x.nbytes, x.shape, x.dtype))
     for k, kernel in enumerate(kernels):
-        for v in kernel.vars:
-            if v.id in program.plan.offsets:
-                out.append(buffer(v, "arena", offset=program.plan.offsets[v.id], made=k, last=last[v.id]))
+        own = [v for v in kernel.vars if v.id in program.plan.offsets]
+        out += [buffer(v, "arena", offset=program.plan.offsets[v.id], made=k, last=last[v.id]) for v in own]
         room = products.scratch(kernel)
         if room:
             out.append(Buffer("room to work in", "scratch", room, offset=program.plan.scratch[k], made=k, last=k))
@@ -431,20 +436,34 @@ def decides_alike(variant, leaves):
 
 
 def variant_of(compiled, args, kwargs, asked):
-    """(variant, leaves of the arguments) for a call; the function runs for real if there is none yet."""
+    """(variant, leaves of the arguments) for a call; where there is none yet, the function runs for real.
+
+    It runs twice where what the first run has made, such as the state of an optimiser, belongs to the program.
+    """
     leaves, structure = flatten((args, kwargs))
     traced = any(isinstance(x, Value) and (x.owner is not ROOT or isinstance(x.value, Value)) for x in leaves)
-    if traced or state.recorder is not None or state.abstract:
+    if traced or state.scopes or state.recorder is not None or state.abstract:
         raise CompileError(
-            explain(f"{asked}: called under a transform, where values are not known", help="call it with plain arrays or Tensors, outside")
+            explain(
+                f"{asked}: called under a transform, where values are not known",
+                help="call it with plain arrays or Tensors, outside",
+            )
         )
     with compiled.lock:
-        key = compiled.key(args, leaves, structure)
-        for v in compiled.table.get(key, ()):
-            if v.holds(leaves) and decides_alike(v, leaves):
-                return v, leaves
-        compiled.direct(args, kwargs, leaves, structure)
-        return compiled.table[key][0], leaves
+        for _ in range(2):
+            for v in compiled.table.get(compiled.key(args, kwargs, leaves, structure), ()):
+                if v.holds(leaves) and decides_alike(v, leaves):
+                    return v, leaves
+            compiled.direct(args, kwargs, leaves, structure)
+        variant = compiled.variant_for(args, kwargs, leaves, structure)
+        if variant is None:
+            raise CompileError(
+                explain(
+                    f"{asked}: {compiled.name} leaves things behind that no program can make again, so it runs uncompiled",
+                    help="let it bind what it keeps to the same Tensors at each call",
+                )
+            )
+        return variant, leaves
 
 
 def run_of(variant):
@@ -516,7 +535,10 @@ def _places(sources):
     for s in sources:
         file, _, line = s.rpartition(":")
         files.setdefault(file, []).append(line)
-    return ", ".join(f"{file}:{', '.join(sorted(set(lines), key=lambda n: (len(n), n)))}" if file else lines[0] for file, lines in files.items())
+    return ", ".join(
+        f"{file}:{', '.join(sorted(set(lines), key=lambda n: (len(n), n)))}" if file else lines[0]
+        for file, lines in files.items()
+    )
 
 
 def _listed(head, words):

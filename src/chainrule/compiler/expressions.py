@@ -147,7 +147,9 @@ class Expressions:
     def __init__(self, makers, stored, native: Callable):
         self.makers, self.stored, self.native = makers, stored, native
         self.table: dict = {}
+        self.drawn: dict = {}  # id of a variable of random words -> the places that were asked for
         self.fold_axes: dict = {}
+        self.known: dict = {}  # elements that were asked for
         self.inside: dict = {}  # id of a variable of this kernel -> (its index there, its Node or None)
 
     def node(self, kind, data, args, axes, dtype, key, strides=(), weight=0.0, guard=None):
@@ -189,6 +191,14 @@ class Expressions:
             return known[1]
         if operand.id in self.stored:
             return self.load(operand, operand.aval.dtype, operand.aval.shape, index)
+        key = operand.id, index
+        node = self.known.get(key)
+        if node is None:
+            node = self.known[key] = self.unrolled(operand, index)
+        return node
+
+    def unrolled(self, operand, index):
+        """The element at `index` of a variable that is computed here."""
         step = self.makers[operand.id]
         method = getattr(self, f"row_{step.row.name}", None)
         if isinstance(step.row.lower, Map):
@@ -284,6 +294,38 @@ class Expressions:
 
         product = self.map(ROWS["multiply"], {}, [part(x, at_x), part(y, at_y)], dtype)
         return self.fold("add", product, loops, dtype)
+
+    def row_argmax(self, step, index):
+        return self._position(step, index, "maximum")
+
+    def row_argmin(self, step, index):
+        return self._position(step, index, "minimum")
+
+    def _position(self, step, index, combine):
+        """The first place along an axis where the extremum stands; a NaN is one."""
+        (x,), axis = step.inputs, step.params["axis"]
+        (loop,) = self.folded_axes((shape_of(x)[axis],), index)
+        body = self.at(x, (*index[:axis], along(loop), *index[axis:]))
+        hit = self.map(ROWS["equal"], {}, [body, self.fold(combine, body, (loop,), body.dtype)], np.dtype(bool))
+        if body.dtype.kind == "f":
+            hit = self.map(ROWS["bitwise_or"], {}, [hit, self.map(ROWS["isnan"], {}, [body], np.dtype(bool))], np.dtype(bool))
+        narrow = np.dtype(np.int32) if body.dtype.itemsize <= 4 and loop.size < 2**31 else np.dtype(np.int64)
+        place = self.cast(self.node("place", along(loop), (), along(loop).axes, np.dtype(np.int64), along(loop)), narrow)
+        place = self.map(ROWS["where"], {}, [hit, place, self.number(narrow.type(loop.size - 1))], narrow)
+        return self.cast(self.fold("minimum", place, (loop,), narrow), step.outputs[0].aval.dtype)
+
+    def row_random_bits(self, step, index):
+        """Words of a stream, each computed where it is needed; in a different order, they are better kept."""
+        flat, axes = ZERO, []
+        for i, n in zip(index, strides_of(step.outputs[0].aval.shape), strict=True):
+            if isinstance(i, Node) or any(c != 1 for _, c in i.terms):
+                raise NeedsBuffer(step.outputs[0])
+            flat = flat + i.times(n)
+            axes += [a.id for a, _ in i.terms]
+        if axes != sorted(axes) or self.drawn.setdefault(step.outputs[0].id, flat) != flat:
+            raise NeedsBuffer(step.outputs[0])
+        state = tuple(self.at(step.inputs[0], (Affine(k),)) for k in range(3))
+        return self.node("bits", flat, state, flat.axes, step.outputs[0].aval.dtype, flat, weight=20.0)
 
     # --- rows that move -------------------------------------------------------------------------------------------------
 

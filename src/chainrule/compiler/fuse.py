@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Constant, Graph, Step, Var
-from ..core.lowering import Map, Reduce
+from ..core.lowering import Map, Pool, Reduce
 from ..ops.indexing import _where_arrays_go, result_shape
-from .expressions import ZERO, Affine, Axis, Expressions, NeedsBuffer, Node, along, read_at, shape_of, strides_of
+from .expressions import ZERO, Affine, Axis, NeedsBuffer, Node, along, read_at, shape_of, strides_of
 from .loops import Root, merged_axes, nodes_under, tops
+from .pooling import Pooling
 
 VIEWS = {"reshape", "transpose", "broadcast_to", "flip", "index", "gather", "astype", "constant"}
-PIECES = {"pad", "concatenate", "index_set", "index_add"}
-PRODUCTS = {"matmul"}
+PIECES = {"pad", "concatenate", "index_set", "index_add", "window_spread", "max_pool_scatter"}
 SMALL = 4096  # a product of fewer multiplications than this may be part of other kernels
 
 
@@ -64,7 +64,9 @@ class Product:
     x: tuple
     y: tuple
     swapped: bool = False
-    axes: tuple = ()
+    batch_loops: tuple = ()  # the loops of each axis of the batch, of rows and of columns
+    row: tuple = ()
+    column: tuple = ()
 
     @property
     def size(self):
@@ -148,15 +150,21 @@ class Fuser:
             return special
         if step.row.name in PIECES:
             return "pieces"
-        if step.row.name in PRODUCTS and self.is_large(step):
+        if self.is_product(step):
             return "product"
         return "loops"
 
     @staticmethod
-    def is_large(step):
-        x, y = (shape_of(o) for o in step.inputs)
-        out = step.outputs[0].aval.shape
-        return math.prod(out) * x[-1] >= SMALL and min(x[-1], out[-1], out[-2]) > 0 and len(x) >= 2 and len(y) >= 2
+    def is_product(step):
+        """Whether a step is a matrix product that is worth its own kernel."""
+        if step.row.name not in ("matmul", "contract"):
+            return False
+        rows, columns, summed, batch, _ = labels_of(step)
+        sizes = sizes_of(step)
+        if len(rows) != 1 or len(columns) != 1 or not summed or 0 in sizes.values():
+            return False
+        *leading, _, _ = step.params["labels"][2] if step.row.name == "contract" else (*batch, 0, 0)
+        return set(leading) == set(batch) and math.prod(sizes.values()) >= SMALL
 
     def attempt(self):
         kernels = []
@@ -184,7 +192,7 @@ class Fuser:
         for kernel in kernels:
             for root in kernel.roots:
                 for node in nodes_under([root.node]):
-                    if node.kind != "reduce" or node.weight < 8:
+                    if node.kind not in ("reduce", "bits") or node.weight < 8:
                         continue
                     needed = 1
                     for n, axis in enumerate(root.axes):
@@ -228,8 +236,15 @@ class Fuser:
     def remembered(self, key, make):
         """The kernel that `make` gives. It stays the same until one of the variables inside gets a place in memory."""
         found = self.made.get(key)
+        if isinstance(found, NeedsBuffer):
+            raise found
         if found is None or any(v in self.stored for v in found.expanded):
-            found = self.made[key] = make()
+            try:
+                found = self.made[key] = make()
+            except NeedsBuffer as e:
+                if e.var.id in key:  # one of its own: there is no such kernel
+                    self.made[key] = e
+                raise
         return found
 
     def loops(self, variables):
@@ -277,7 +292,9 @@ class Fuser:
                 raise NotAffine
             roots.append(scattered(out, node, tuple(a for a in axes if a.size != 1), where, mode))
 
-        if name == "concatenate":
+        if isinstance(step.row.lower, Pool):
+            roots.extend(ex.parts(step))
+        elif name == "concatenate":
             axis, start = step.params["axis"], 0
             for operand, n in zip(step.inputs, step.params["sizes"], strict=True):
                 s = start
@@ -328,29 +345,49 @@ class Fuser:
         return self.remembered(("product", step.outputs[0].id), lambda: self._product(step))
 
     def _product(self, step):
-        x, y = step.inputs
         (out,) = step.outputs
         ex = self.expressions([out.id])
-        shape = out.aval.shape
-        m, n, k = shape[-2], shape[-1], shape_of(x)[-1]
-        batch = tuple(Axis(s) for s in shape[:-2])
-        row, column, depth = Axis(m), Axis(n), Axis(k)
+        (row,), (column,), summed, batch, labels = labels_of(step)
+        sizes = sizes_of(step)
+        axis = {k: Axis(n) for k, n in sizes.items()}
+        batch = [k for k in labels[2] if k in batch]
         operands = []
-        for operand, last in ((x, (row, depth)), (y, (depth, column))):
-            own = shape_of(operand)
-            index = (*(along(a) for a in batch), *(along(a) for a in last))[len(batch) + 2 - len(own) :]
-            index = tuple(ZERO if s == 1 else i for s, i in zip(own, index, strict=True))
+        for operand, own, outer in zip(step.inputs, labels, (row, column), strict=False):
+            shape = shape_of(operand)
+            index = tuple(ZERO if n == 1 else along(axis[k]) for n, k in zip(shape, own, strict=True))
             node = ex.at(operand, index)
             if node.kind != "load" or node.args or node.dtype != out.aval.dtype:
                 if isinstance(operand, Constant) or operand.id in self.stored:
                     raise NotAffine
                 raise NeedsBuffer(operand)
             source, offset = node.data
-            terms = dict(offset.terms)
-            operands.append(
-                (source, offset.const, terms.get(last[0], 0), terms.get(last[1], 0), tuple(terms.get(a, 0) for a in batch))
-            )
-        detail = Product(out, batch, m, n, k, operands[0], operands[1])
+            terms = {a: c for a, c in offset.terms}
+            operands.append((source, offset.const, terms, outer))
+        depth = None
+        for order in ([k for k in labels[0] if k in summed], [k for k in labels[1] if k in summed]):
+            order = [k for k in order if sizes[k] != 1] or order[-1:]
+            if all(
+                terms.get(axis[p], 0) == terms.get(axis[q], 0) * sizes[q]
+                for _, _, terms, _ in operands
+                for p, q in zip(order, order[1:], strict=False)
+            ):
+                depth = axis[order[-1]]
+                break
+        if depth is None:  # the axes to sum over do not follow each other: a copy in which they do
+            for operand, own in zip(step.inputs, labels, strict=False):
+                if isinstance(operand, Var) and operand.id not in self.stored:
+                    raise NeedsBuffer(operand)
+            raise NotAffine
+        strided = []
+        for (source, const, terms, outer), first in zip(operands, (True, False), strict=True):
+            lengths = terms.get(axis[outer], 0), terms.get(depth, 0)
+            strided.append((source, const, *(lengths if first else lengths[::-1]), tuple(terms.get(axis[k], 0) for k in batch)))
+        m, n, k = sizes[row], sizes[column], math.prod(sizes[k] for k in summed)
+        if labels[2][-1] == row:  # the transposed product: rows and columns change places
+            strided = [(s, c, b, a, rest) for s, c, a, b, rest in reversed(strided)]
+            m, n = n, m
+        detail = Product(out, tuple(axis[k] for k in batch), m, n, k, *strided)
+        operands = strided
         reads = frozenset(source.id for source, *_ in operands if isinstance(source, Var))
         return self.finished(Kernel("product", [out], set(reads), step=step, detail=detail, operands=reads), [out])
 
@@ -412,26 +449,27 @@ class Fuser:
         others = [v for v in variables if v.id != detail.var.id]
         swapped = False
         if others:
+            loops = tuple(Axis(n) for n in sizes(others[0]))
             probe = Probe(self.makers, self.stored - own - {detail.var.id}, self.native, detail.var)
-            probe_axes = tuple(Axis(n) for n in sizes(others[0]))
-            probe.step(self.makers[others[0].id], others[0], place_of(others[0], probe_axes))
+            probe.step(self.makers[others[0].id], others[0], place_of(others[0], loops))
             if len(probe.places) != 1:
                 raise NeedsBuffer(detail.var)
-            (place,) = probe.places
-            kind = orientation(place, probe_axes, natural)
-            if kind is None:
+            (index,) = probe.places
+            found = groups_of(index, loops, detail.var.aval.shape, natural)
+            if found is None:
                 raise NeedsBuffer(detail.var)
-            swapped = kind == "swapped"
-        axes = (*detail.batch, *((Axis(detail.n), Axis(detail.m)) if swapped else (Axis(detail.m), Axis(detail.n))))
-        loops = tuple(a for a in axes if a.size != 1)
-        row, column = axes[-2:]
-        index = (*(along(a) for a in detail.batch), *((along(column), along(row)) if swapped else (along(row), along(column))))
+            groups, swapped = found
+        else:
+            loops = tuple(Axis(n) for n in natural if n != 1)
+            rest = iter(loops)
+            groups = [(next(rest),) if n != 1 else () for n in natural]
+            index = place_of(detail.var, loops)
         given = ex.node("given", detail.var, (), frozenset(loops), detail.var.aval.dtype, detail.var.id)
         ex.inside[detail.var.id] = (index, given)
         roots = []
         for v in variables:
             if v.id == detail.var.id:
-                roots.append(offset_root(v, given, axes, index))
+                roots.append(offset_root(v, given, loops, index))
                 continue
             if tuple(sizes(v)) != tuple(a.size for a in loops):
                 raise NeedsBuffer(detail.var)
@@ -441,9 +479,13 @@ class Fuser:
                 raise NeedsBuffer(v)
             ex.inside[v.id] = (at, node)
             roots.append(root_of(v, node, loops))
+        nodes = nodes_under(tops(roots))
+        if any(len(merged_axes(g, nodes, roots)) > 1 for g in groups):
+            raise NeedsBuffer(detail.var)
+        detail = replace(detail, swapped=swapped, batch_loops=tuple(groups[:-2]), row=groups[-2], column=groups[-1])
         return replace(
             kernel, vars=variables, reads=reads_of(roots) | kernel.operands, roots=roots, given=given, expanded=ex.expanded,
-            origin=ex.origin, detail=replace(detail, swapped=swapped, axes=axes),
+            origin=ex.origin, detail=detail,
         )  # fmt: skip
 
     # --- putting kernels together -----------------------------------------------------------------------------------------
@@ -536,7 +578,7 @@ class Fuser:
         """Whether a fold would run again for every element of a longer root."""
         for root in kernel.roots:
             for node in nodes_under([root.node]):
-                if node.kind == "reduce":
+                if node.kind in ("reduce", "bits"):
                     needed = max((n + 1 for n, a in enumerate(root.axes) if a in node.axes), default=0)
                     if math.prod(a.size for a in root.axes[:needed]) > max(1, math.prod(a.size for a in node.axes)):
                         return True
@@ -593,11 +635,38 @@ class Fuser:
         return out
 
 
+def labels_of(step):
+    """(rows, columns, labels summed over, batch, (labels of both arguments and of the result)) of a product."""
+    if step.row.name == "contract":
+        a, b, out = step.params["labels"]
+    else:
+        x, y = (len(shape_of(o)) for o in step.inputs)
+        n = max(x, y) - 2
+        a, b, out = (*range(n - x + 2, n), -1, -2), (*range(n - y + 2, n), -2, -3), (*range(n), -1, -3)
+    rows = [k for k in a if k in out and k not in b]
+    columns = [k for k in b if k in out and k not in a]
+    if step.row.name == "matmul":
+        rows, columns = [-1], [-3]
+    summed = [k for k in a if k not in out]
+    batch = [k for k in out if k not in rows and k not in columns]
+    return rows, columns, summed, batch, (a, b, out)
+
+
+def sizes_of(step):
+    """Length of each axis of a product, by its label."""
+    _, _, _, _, (a, b, out) = labels_of(step)
+    sizes: dict = {}
+    for labels, shape in ((a, shape_of(step.inputs[0])), (b, shape_of(step.inputs[1])), (out, step.outputs[0].aval.shape)):
+        for k, n in zip(labels, shape, strict=True):
+            sizes[k] = max(n, sizes.get(k, 1)) if n else 0
+    return sizes
+
+
 class NotAffine(Exception):
     """A step cannot be lowered in this form; NumPy does it."""
 
 
-class Recording(Expressions):
+class Recording(Pooling):
     """Expressions that remember which variables they have unrolled, and which variable each fold is."""
 
     def __init__(self, makers, stored, native):
@@ -640,21 +709,34 @@ class Probe(Recording):
         return super().at(operand, index)
 
 
-def orientation(place, axes, natural):
-    """Whether an array of shape `natural` is read at `place` row by row ('plain') or with its last two axes 'swapped'."""
+def groups_of(place, loops, shape, natural):
+    """(the loops of each axis of `natural`, whether rows and columns change places) if an array of this shape, read at `place`
+    while `loops` run, is gone through element by element; else None."""
     if any(isinstance(i, Node) for i in place):
         return None
-    order = []
-    for i, n in zip(place, natural, strict=True):
-        if n == 1:
-            continue
-        if i.const or len(i.terms) != 1 or i.terms[0][1] != 1 or i.terms[0][0].size != n:
-            return None
-        order.append(i.terms[0][0])
-    if tuple(order) == tuple(axes):
-        return "plain"
-    if len(order) >= 2 and (*order[:-2], order[-1], order[-2]) == tuple(axes) and 1 not in natural[-2:]:
-        return "swapped"
+    if tuple(n for n in shape if n != 1) != tuple(n for n in natural if n != 1):
+        return None
+    groups: list = []
+    indices = iter([i for i, n in zip(place, shape, strict=True) if n != 1])
+    for n in natural:
+        group: list = []
+        if n != 1:
+            i = next(indices)
+            size = 1
+            for axis, c in sorted(i.terms, key=lambda t: t[1]):
+                if c != size:
+                    return None
+                group.insert(0, axis)
+                size *= axis.size
+            if i.const or size != n:
+                return None
+        groups.append(tuple(group))
+    flat = [a for g in groups for a in g]
+    if flat == list(loops):
+        return groups, False
+    *batch, rows, columns = groups
+    if [a for g in (*batch, columns, rows) for a in g] == list(loops) and rows and columns:
+        return groups, True
     return None
 
 

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 
 # Types are LLVM's own words: 'float', 'i64', 'ptr', '<8 x float>'.
-SIZES = {"float": 4, "double": 8, "i64": 8, "i32": 4, "i16": 2, "i8": 1, "i1": 1, "ptr": 8}
+SIZES = {"float": 4, "double": 8, "i128": 16, "i64": 8, "i32": 4, "i16": 2, "i8": 1, "i1": 1, "ptr": 8}
 _SUFFIX = {"float": "f32", "double": "f64"}
 
 

@@ -11,9 +11,11 @@ import numpy as np
 
 from ..core.graph import Var
 from ..core.primitive import ROWS
-from .expressions import ZERO, Affine, Axis, Expressions, NeedsBuffer, Node, along, shape_of, strides_of
+from .expressions import ZERO, Axis, Expressions, NeedsBuffer, Node, along, shape_of, strides_of
+from .loops import Root
 
 WRITTEN_OUT = 36  # elements of a window up to which it is no loop
+SEARCHED = 100  # and up to which its maximum can be searched
 CHEAP = 4  # weight of what windows that overlap may compute several times
 BOOL, INT32, INT64 = np.dtype(bool), np.dtype(np.int32), np.dtype(np.int64)
 
@@ -21,9 +23,10 @@ BOOL, INT32, INT64 = np.dtype(bool), np.dtype(np.int32), np.dtype(np.int64)
 def works(step):
     """Whether a pooling row has machine code for this geometry."""
     if step.row.name in ("max_pool_select", "max_pool_scatter"):
-        return math.prod(step.params["window"]) <= WRITTEN_OUT and (step.row.name == "max_pool_select" or reaches(step))
+        return math.prod(step.params["window"]) <= SEARCHED and (step.row.name == "max_pool_select" or reaches(step))
     if step.row.name == "window_spread":
-        return in_phases(step) or not overlaps(step.params) or set(step.params["stride"]) == {1}
+        plain = not any(map(any, step.params["padding"])) and set(step.params["dilation"]) <= {1}
+        return in_phases(step) or set(step.params["stride"]) <= {1} or (plain and not overlaps(step.params))
     return True
 
 
@@ -107,7 +110,7 @@ class Pooling(Expressions):
         return self.node("inside", None, (), axes, BOOL, bounds, weight=1.0, guard=(bounds, None))
 
     def places(self, params, index, shape):
-        """For each element of the window at `index`: its index in an array of this shape, and which bounds it must keep to."""
+        """For each element of the window at `index`: its number, its index in an array of this shape, and its bounds."""
         lead, corner = index[: len(index) - len(params["window"])], _last(index, params["window"])
         window, stride, padding, dilation = _geometry(params)
         for k in product(*map(range, window)):
@@ -116,7 +119,7 @@ class Pooling(Expressions):
             )
             bounds = _bounds(at, _last(shape, at))
             if bounds is not None:
-                yield (*lead, *at), bounds
+                yield k, (*lead, *at), bounds
 
     def folded(self, combine, step, index, otherwise):
         """All elements of a window as one number."""
@@ -125,7 +128,7 @@ class Pooling(Expressions):
         params, shape, dtype = step.params, shape_of(x), step.outputs[0].aval.dtype
         several = overlaps(params)
         if math.prod(params["window"]) <= WRITTEN_OUT:
-            nodes = [self.element(x, at, bounds, otherwise, several) for at, bounds in self.places(params, index, shape)]
+            nodes = [self.element(x, at, bounds, otherwise, several) for _, at, bounds in self.places(params, index, shape)]
             if not nodes:
                 return self.number(dtype.type(otherwise))
             out, *rest = nodes
@@ -156,10 +159,10 @@ class Pooling(Expressions):
         return (a or b) if a is None or b is None else self.map(ROWS["bitwise_and"], {}, [a, b], BOOL)
 
     def records(self, x, step, index):
-        """For each element of a window: its index, its bounds, and whether it is larger than all before (None: always)."""
+        """For each element of a window: its number, index and bounds, and whether it is larger than all before (None: always)."""
         best = found = None
         several = overlaps(step.params)
-        for at, bounds in self.places(step.params, index, shape_of(x)):
+        for k, at, bounds in self.places(step.params, index, shape_of(x)):
             node = self.element(x, at, bounds, _lowest(x.aval.dtype if isinstance(x, Var) else x.value.dtype), several)
             here = self.within(bounds) if bounds else None
             if best is None:
@@ -176,18 +179,28 @@ class Pooling(Expressions):
                 best = self.map(ROWS["where"], {}, [larger, node, best], node.dtype)
                 if found is not None:
                     found = None if here is None else self.map(ROWS["bitwise_or"], {}, [found, here], BOOL)
-            yield at, bounds, larger
+            yield k, at, bounds, larger
 
     def row_max_pool_select(self, step, index):
         self.plain(step, index)
         t, x = step.inputs
         dtype, out = step.outputs[0].aval.dtype, None
-        for at, bounds, larger in self.records(x, step, index):
+        for _, at, bounds, larger in self.records(x, step, index):
             node = self.element(t, at, bounds, 0, overlaps(step.params))
             out = node if out is None else self.map(ROWS["where"], {}, [larger, node, out], dtype)
         return self.number(dtype.type(0)) if out is None else out
 
-    # --- transposes, as parts: (element, loops, where it goes, mode, whether lanes may go to places far apart) ----------------
+    # --- transposes, as parts of one array ------------------------------------------------------------------------------------
+
+    def root(self, step, node, axes, where, found=None):
+        """A part: under the loops `axes`, elements stored at `where`, or added `found` places further on."""
+        var, offset = step.outputs[0], ZERO
+        for i, n in zip(where, strides_of(var.aval.shape), strict=True):
+            offset = offset + i.times(n)
+        axes = tuple(a for a in axes if a.size != 1)
+        if found is None:
+            return Root(var, axes, node, offset)
+        return Root(var, axes, node, offset, (found,), (1,), "add", bool(found.axes))
 
     def parts(self, step):
         """The parts of the result of `window_spread` or `max_pool_scatter`."""
@@ -197,7 +210,7 @@ class Pooling(Expressions):
             return self.spread(step, lead, _last(shape, step.params["window"]))
         p, sizes = step.params, _last(shape, step.params["window"])
         apart = not overlaps(p) and set(p["dilation"]) <= {1} and not any(lo for lo, _ in p["padding"]) and in_phases(step)
-        return (self.scatter_apart if apart else self.scatter)(step, lead, sizes)
+        return self.scatter_apart(step, lead, sizes) if apart else self.scatter(step, lead, sizes)
 
     def phases(self, sizes, stride, lead):
         """Loops over all elements of spatial axes: (axes, for each element of a phase: (its phases, its index))."""
@@ -231,7 +244,7 @@ class Pooling(Expressions):
                             node = self.element(y, (*front, *at), bounds, 0, several)
                             out = node if out is None else self.map(ROWS["add"], {}, [out, node], dtype)
                     where = (i.times(s) + a for i, s, a in zip(turns, stride, phase, strict=True))
-                    yield zero if out is None else out, axes, (*front, *where), "set", False
+                    yield self.root(step, zero if out is None else out, axes, (*front, *where))
         elif several:  # by single steps
             axes, loops = tuple(Axis(n) for n in sizes), tuple(Axis(r) for r in window)
             at = tuple(
@@ -239,20 +252,54 @@ class Pooling(Expressions):
             )
             bounds = _bounds(at, places)
             node = zero if bounds is None else self.fold("add", self.element(y, (*front, *at), bounds, 0, True), loops, dtype)
-            yield node, (*lead, *axes), (*front, *(along(i) for i in axes)), "set", False
+            yield self.root(step, node, (*lead, *axes), (*front, *(along(i) for i in axes)))
         else:  # each number fills its window
-            axes = tuple(Axis(n) for n in sizes)
-            yield zero, (*lead, *axes), (*front, *(along(i) for i in axes)), "set", False
-            for corner, inside in self.whole_windows(step, sizes):
-                rows = tuple(x for pair in zip(corner, inside, strict=True) for x in (pair[0][0], pair[1]))
-                at = tuple(along(i) + start for i, start in corner)
-                where = tuple(
-                    i.times(s) + along(k).times(d) + -lo
-                    for i, k, s, (lo, _), d in zip(at, inside, stride, padding, dilation, strict=True)
-                )
-                first = tuple(f for _, f in zip(inside, self.firsts, strict=True))
-                where = tuple(w + f * d for w, f, d in zip(where, first, dilation, strict=True))
-                yield self.element(y, (*front, *at), (), 0, False), (*lead, *rows), (*front, *where), "set", False
+            yield self.cleared(step, lead, sizes)
+            outer, inner = tuple(Axis(n) for n in places), tuple(Axis(r) for r in window)
+            node = self.element(y, (*front, *(along(i) for i in outer)), (), 0, False)
+            where = (along(i).times(s) + along(k) for i, k, s in zip(outer, inner, stride, strict=True))
+            loops = (axis for pair in zip(outer, inner, strict=True) for axis in pair)
+            yield self.root(step, node, (*lead, *loops), (*front, *where))
 
-    def whole_windows(self, step, sizes):
-        raise NotImplementedError
+    def cleared(self, step, lead, sizes):
+        """Zeros everywhere."""
+        axes = (*lead, *(Axis(n) for n in sizes))
+        return self.root(step, self.number(step.outputs[0].aval.dtype.type(0)), axes, tuple(along(a) for a in axes))
+
+    def scatter_apart(self, step, lead, sizes):
+        """Windows that do not overlap: each leaves all of its elements, of which one is not zero."""
+        y, x = step.inputs
+        dtype, (window, stride, _, _) = step.outputs[0].aval.dtype, _geometry(step.params)
+        front, zero = tuple(along(a) for a in lead), self.number(dtype.type(0))
+        for axes, turns, phases in self.phases(sizes, stride, lead):
+            values = dict.fromkeys(phases, zero)
+            if all(i.terms or i.const < m for i, m in zip(turns, _last(shape_of(y), window), strict=True)):
+                node = self.element(y, (*front, *turns), (), 0, False)
+                later = None
+                for k, _, _, larger in reversed(list(self.records(x, step, (*front, *turns)))):
+                    last = later and self.map(ROWS["invert"], {}, [later], BOOL)
+                    hit = self.both(larger, last)
+                    values[k] = node if hit is None else self.map(ROWS["where"], {}, [hit, node, zero], dtype)
+                    later = (
+                        larger if later is None or larger is None else self.map(ROWS["bitwise_or"], {}, [later, larger], BOOL)
+                    )
+            for phase in phases:
+                where = (i.times(s) + a for i, s, a in zip(turns, stride, phase, strict=True))
+                yield self.root(step, values[phase], axes, (*front, *where))
+
+    def scatter(self, step, lead, sizes):
+        """Windows that may overlap: their numbers are added to zeros, plane by plane."""
+        y, x = step.inputs
+        window, stride, padding, dilation = _geometry(step.params)
+        yield self.cleared(step, lead, sizes)
+        axes = (*lead, *(Axis(m) for m in _last(shape_of(y), window)))
+        index = tuple(along(a) for a in axes)
+        dtype = INT32 if shape_of(x) == () or (x.aval.dtype if isinstance(x, Var) else x.value.dtype).itemsize < 8 else INT64
+        found = None
+        for k, _, _, larger in self.records(x, step, index):
+            place = sum(j * d * n for j, d, n in zip(k, dilation, strides_of(sizes), strict=True))
+            place = self.number(dtype.type(place))
+            found = place if found is None else self.map(ROWS["where"], {}, [larger, place, found], dtype)
+        if found is not None:
+            where = tuple(i.times(s) + -lo for i, s, (lo, _) in zip(_last(index, window), stride, padding, strict=True))
+            yield self.root(step, self.at(y, index), axes, (*index[: len(lead)], *where), self.cast(found, INT64))

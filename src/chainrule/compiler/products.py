@@ -1,8 +1,11 @@
 """How each kind of kernel is written."""
 
+from itertools import groupby
+
 from ..core.graph import Constant, Var
-from . import contract, convolutions, nested
+from . import contract, convolutions, nested, running
 from .contract import Machine, Strided
+from .expressions import Axis
 from .fuse import Fuser, NotAffine
 from .loops import Emitter, Level, memory_type, tops
 from .runtime import registers
@@ -19,6 +22,8 @@ def special(step):
     """The kind of kernel for a step with an emitter of its own; None for the others."""
     if step.row.name in nested.KINDS:
         return "nested"
+    if step.row.name in running.ROWS:
+        return "running"
     return "windows" if step.row.name in convolutions.ROWS else None
 
 
@@ -55,7 +60,7 @@ def extra_operands(kernel):
     """Operands that a kernel reads other than through expressions."""
     if kernel.kind == "product":
         return [kernel.detail.x[0], kernel.detail.y[0]]
-    if kernel.kind == "windows":
+    if kernel.kind in ("windows", "running"):
         return list(kernel.step.inputs)
     return []
 
@@ -75,12 +80,15 @@ def emit(kernel, emitter: Emitter, scratch):
     if kernel.kind == "loops":
         emitter.kernel(kernel.roots)
     elif kernel.kind == "pieces":
-        for root in kernel.roots:
-            emitter.kernel([root])
+        # One after the other, except for parts that share loops.
+        for _, roots in groupby(kernel.roots, lambda r: r.axes[:1] or id(r)):
+            emitter.kernel(list(roots))
     elif kernel.kind == "product":
         emit_product(kernel, emitter, scratch)
     elif kernel.kind == "windows":
         convolutions.emit(kernel, emitter, scratch, machine())
+    elif kernel.kind == "running":
+        running.emit(kernel, emitter.f, emitter.pointers)
     else:
         raise AssertionError(kernel.kind)
 
@@ -97,35 +105,37 @@ def emit_product(kernel, emitter, scratch):
     outer = Level()
     emitter.prepare(tops(kernel.roots), outer)
 
-    def batches(axes, level):
-        if axes:
-            axis, *rest = axes
-            with f.loop(0, axis.size) as turn:
+    def batches(number, level, places):
+        if number < len(detail.batch):
+            with f.loop(0, detail.batch[number].size) as turn:
                 deeper = Level(level)
-                deeper.open([axis], turn.index)
-                emitter.prepare(tops(kernel.roots), deeper)
-                batches(rest, deeper)
+                if detail.batch_loops[number]:
+                    deeper.open(detail.batch_loops[number], turn.index)
+                    emitter.prepare(tops(kernel.roots), deeper)
+                batches(number + 1, deeper, [*places, turn.index])
             return
-        one(level)
+        one(level, places)
 
-    def one(level):
+    def one(level, places):
         def pointer(operand):
             source, offset, _, _, strides = operand
             p = f.offset(emitter.pointers[name_of(source)], offset, t)
-            for axis, stride in zip(detail.batch, strides, strict=True):
+            for i, axis, stride in zip(places, detail.batch, strides, strict=True):
                 if stride and axis.size > 1:
-                    p = f.offset(p, level.indices[axis] * stride, t)
+                    p = f.offset(p, i * stride, t)
             return p
 
         m, n, a, b = shape_of_product(detail, pointer)
-        row, column = detail.axes[-2:]
+        rows, columns = (detail.column, detail.row) if detail.swapped else (detail.row, detail.column)
+        columns = columns or (Axis(1),)
         lanes = machine().lanes(t)
 
         def finish(i, j, x, valid):
             deeper = Level(level)
-            deeper.open([row], i)
-            deeper.open([column], j)
-            deeper.vector = (column, lanes, None if valid == lanes else valid)
+            if rows:
+                deeper.open(rows, i)
+            deeper.open(columns, j)
+            deeper.vector = (columns[-1], lanes, None if valid == lanes else valid)
             deeper.values[kernel.given.id] = Number(x, dtype)
             emitter.prepare(tops(kernel.roots), deeper)
             for root in kernel.roots:
@@ -134,4 +144,4 @@ def emit_product(kernel, emitter, scratch):
         weight = sum(r.node.weight + 1 for r in kernel.roots)
         contract.product(f, machine(), t, m, n, detail.k, a, b, finish, scratch, long_finish=weight >= LONG)
 
-    batches([a for a in detail.batch if a.size > 1], outer)
+    batches(0, outer, [])

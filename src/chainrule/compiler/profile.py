@@ -97,7 +97,9 @@ class Profile:
     def __init__(self, name, kernels, whole, repeat, overhead):
         self.name, self.kernels, self.whole, self.repeat, self.overhead = name, kernels, whole, repeat, overhead
         self.seconds = sum(k.seconds for k in kernels)
-        self.title = f"{self.name}: {self.seconds * 1e6:,.2f} us in {count(sum(k.kernel is not None for k in kernels), 'kernel')}"
+        self.title = (
+            f"{self.name}: {self.seconds * 1e6:,.2f} us in {count(sum(k.kernel is not None for k in kernels), 'kernel')}"
+        )
 
     def __repr__(self):
         return f"<profile of {self.title}>"
@@ -108,10 +110,7 @@ class Profile:
         return sorted(shown, key=lambda k: -k.seconds)
 
     def __str__(self):
-        head = (
-            f"{self.title}, median of {count(self.repeat, 'run')}; "
-            f"{self.whole * 1e6:.2f} us for the program without stamps"
-        )
+        head = f"{self.title}, median of {count(self.repeat, 'run')}; {self.whole * 1e6:.2f} us for the program without stamps"
         titles = ("kernel", "kind", "us", "%", "turns", "GFLOP/s", "GB/s", "steps")
         rows = [titles]
 
@@ -154,7 +153,11 @@ def profiled(compiled, args, kwargs, repeat):
     (['loops', 'call', 'loops'], 100)
     """
     if not isinstance(repeat, int) or repeat < 1:
-        raise ArgumentError(explain("profile: `repeat` must be a whole number, 1 or more", f"found: {repeat!r}"))
+        raise ArgumentError(
+            explain(
+                "profile: `repeat` must be a whole number, 1 or more", f"found: {repeat!r}", help="leave it out for 20 runs"
+            )
+        )
     clock.usable()
     name = getattr(compiled.f, "__name__", "function")
     for _ in range(TRIES):
@@ -170,7 +173,10 @@ def profiled(compiled, args, kwargs, repeat):
         if found is not None:
             return found
     raise CompileError(
-        explain(f"profile: the decisions of {name} come out differently each time", help="profile a part of it that takes no such decision")
+        explain(
+            f"profile: the decisions of {name} come out differently each time",
+            help="profile a part of it that takes no such decision",
+        )
     )
 
 
@@ -213,7 +219,7 @@ def measure(name, timed, plain, repeat):
 
 def cost_of_a_call():
     """Seconds that Python takes to call machine code and to look at the clock."""
-    nothing = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value
+    nothing = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value or 0
     call = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(nothing)
     room = np.zeros(1, np.int64)
     at, taken = room.ctypes.data, []
@@ -274,4 +280,3 @@ class Times:
             seconds.append(max(taken - self.overhead * stamps, turn) * 1e-9)  # one nanosecond a turn at least
             turns.append(turn)
         return KernelTime(info, float(np.median(seconds)), 0.0, float(np.median(turns)), inside)
-

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..core.graph import Constant, Graph, Var
-from ..core.lowering import Loop, Map, Reduce
-from . import convolutions, nested, products
+from ..core.lowering import Loop, Map, Pool, Reduce
+from . import convolutions, nested, pooling, products, running
 from .clock import COPIES, Clock, times_of
 from .expressions import shape_of
 from .fuse import PIECES, VIEWS, Fuser
@@ -77,13 +77,19 @@ def native(step):
         return True
     if row.name == "astype":
         return _cast_works(*(x.aval.dtype if isinstance(x, Var) else np.asarray(x.value).dtype for x in step.inputs), avals[0].dtype)
+    if isinstance(row.lower, Pool) and not pooling.works(step):
+        return False
     if row.name in PIECES:
         return products.pieces_work(step)
     if isinstance(row.lower, Loop):
         return row.name in nested.KINDS
     if row.name in convolutions.ROWS:
         return convolutions.works(step)
-    return row.name in VIEWS or row.name in ("matmul", "contract")
+    if row.name in running.ROWS:
+        return _cast_works(step.inputs[0].aval.dtype if isinstance(step.inputs[0], Var) else step.inputs[0].value.dtype, avals[0].dtype)
+    if row.name in ("argmax", "argmin"):
+        return shape_of(step.inputs[0])[step.params["axis"]] > 0
+    return row.name in VIEWS or row.name in ("matmul", "contract", "random_bits") or isinstance(row.lower, Pool)
 
 
 @functools.cache

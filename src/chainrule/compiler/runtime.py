@@ -124,10 +124,14 @@ class Runner:
                 self.kept.append(call)
                 self.table[slot] = id(call)
 
+    def twin(self):
+        """Another Runner of the same program."""
+        return Runner(self.program, self.address)
+
     @contextlib.contextmanager
     def reserved(self):
         """This Runner, or another of the same program while this one is in use: by another thread, or around a callback."""
-        run = self if self.lock.acquire(blocking=False) else Runner(self.program, self.address)
+        run = self if self.lock.acquire(blocking=False) else self.twin()
         try:
             yield run
         finally:

@@ -4,6 +4,7 @@ Tensors and arrays are read where they stand; everything else that a function se
 flags such as `module.training`, which function a name stands for. A change makes another variant of the program.
 """
 
+import dis
 import functools
 import io
 import random
@@ -12,12 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.changes import changes
+from ..core.changes import Noted, changes
 from ..core.value import Value
 from ..errors import CompileError, explain
+from ..tensor import Tensor
+from ..transforms.reverse import ROOT
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range)
-_DEPTH, _MOST = 8, 20_000
+_DEPTH = 8
 _OURS = __name__.partition(".")[0]
 _UNTRACKED = (np.random.Generator, np.random.RandomState, random.Random, types.GeneratorType, io.IOBase, map, filter, zip)
 
@@ -59,25 +62,56 @@ def same(a, b):
     return type(a) is type(b) and isinstance(a, PLAIN) and (a == b or (a != a and b != b))
 
 
+def watchable(thing, depth=0):
+    """The objects in a tree of arguments that have settings of their own: Modules, optimisers, whatever is no array."""
+    if isinstance(thing, (Value, np.ndarray, *PLAIN)) or depth > _DEPTH:
+        return
+    if type(thing) in (tuple, list, dict):
+        for x in thing.values() if isinstance(thing, dict) else thing:
+            yield from watchable(x, depth + 1)
+    else:
+        yield thing
+
+
+def _is_constant(x):
+    return isinstance(x, Tensor) and x.note is None and x.owner is ROOT
+
+
+def _looks(x):
+    return (x.shape, x.dtype) if _is_constant(x) else None
+
+
+def _is_filled(place):
+    """Whether this is the length of a dict or set: a function may fill one when it first runs."""
+    return isinstance(place.holder, _Length) and not isinstance(place.holder.thing, list)
+
+
 class Surroundings:
     """The places that a function's program hangs on, as they were when this was made.
 
     Parameters
     ----------
     f : function
-    extra : further things that it can see, by the name the user would write: its arguments, those that are no arrays
+    objects : further things that it can see: those of its arguments that are no arrays
+    loose : (id of the holder, key) of places that it binds to new Tensors at each call: shape and dtype matter there
     """
 
-    def __init__(self, f, extra=()):
-        self.f = f
+    def __init__(self, f, objects=(), loose=()):
+        self.f, self.objects, self.loose = f, list(objects), loose
         self.places: list[Place] = []
+        self.slots: list[Place] = []  # the loose ones
+        self.arrays: list = []
         self.seen: dict = {}
         self.function(f, "")
-        for name, thing in extra:
-            self.walk(thing, name, 0)
+        for i, thing in enumerate(self.objects):
+            self.walk(thing, f"argument {i}", 0)
         self.version = changes.count
         self.unversioned = [p for p in self.places if not p.versioned]
         self.seen.clear()
+
+    def sees(self, objects):
+        """Whether these are the objects among the arguments that it looked at."""
+        return len(objects) == len(self.objects) and all(a is b for a, b in zip(objects, self.objects, strict=True))
 
     def valid(self):
         """Whether everything is as it was."""
@@ -86,16 +120,45 @@ class Surroundings:
             now = read(p.holder, p.key)
             if now is not p.value and not same(now, p.value):
                 return False
+        for p in self.slots:
+            if _looks(read(p.holder, p.key)) != _looks(p.value):
+                return False
         self.version = changes.count
         return True
 
-    def changed(self):
-        """The first place that has changed, or None."""
-        return next((p for p in self.places if not same(read(p.holder, p.key), p.value)), None)
+    def refresh(self):
+        """Look at what stands in loose places now."""
+        self.slots = [p._replace(value=read(p.holder, p.key)) for p in self.slots]
+
+    def after(self, loose):
+        """What the function has changed: (places bound to new Tensors, whether a program can do it all again).
+
+        Places found to be bound to new Tensors are added to `loose`, a dict.
+        """
+        slots, steady = [], True
+        for p in (*self.slots, *self.places):
+            now = read(p.holder, p.key)
+            if now is p.value or same(now, p.value):
+                continue
+            if _is_constant(p.value) and _is_constant(now) and isinstance(p.holder, (dict, list)):
+                loose[id(p.holder), p.key] = p.holder
+                slots.append((p.holder, p.key, p.value, now))
+            elif p.value is not None and isinstance(p.value, PLAIN) and isinstance(now, PLAIN) and not _is_filled(p):
+                raise CompileError(
+                    explain(
+                        f"compile: {self.name} changes {p.path}, a plain Python value, which its program would not do again",
+                        f"before: {p.value!r}, after: {now!r}, in {self.where}",
+                        help="keep what changes in a Tensor or a module's buffer, or change it outside of the compiled function",
+                    )
+                )
+            else:
+                steady = False
+        return slots, steady
 
     def key(self):
         """What has to be equal for the same program to hold."""
-        return tuple((p.path, (type(p.value), repr(p.value)) if isinstance(p.value, PLAIN) else id(p.value)) for p in self.places)
+        fixed = ((p.path, (type(p.value), repr(p.value)) if isinstance(p.value, PLAIN) else id(p.value)) for p in self.places)
+        return *fixed, *((p.path, _looks(p.value)) for p in self.slots)
 
     # --- walking ----------------------------------------------------------------------------------------------------------
 
@@ -124,7 +187,7 @@ class Surroundings:
         for name in sorted(names):
             if name in f.__globals__:
                 self.place(f.__globals__, name, name, depth, False)
-                self.check_module(f.__globals__[name], names, name)
+                self.check_module(f.__globals__[name], code, name)
         for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
             self.place(cell, None, name, depth, False)
         for i, value in enumerate(f.__defaults__ or ()):
@@ -138,9 +201,9 @@ class Surroundings:
         first = module.partition(".")[0]
         return (first == _OURS and not module.startswith(f"{_OURS}.demos")) or first in ("numpy", "scipy", "functools", "math")
 
-    def check_module(self, thing, names, name):
+    def check_module(self, thing, code, name):
         module = thing.__name__ if isinstance(thing, types.ModuleType) else None
-        if module == "random" or module == "numpy.random" or (module == "numpy" and "random" in names):
+        if module in ("random", "numpy.random") or (module == "numpy" and (name, "random") in _attributes(code)):
             raise CompileError(
                 explain(
                     f"compile: {self.name} draws random numbers that the compiler cannot follow: {name}.{'random' if module == 'numpy' else '...'}",
@@ -162,8 +225,10 @@ class Surroundings:
         value = read(holder, key)
         if value is _GONE:
             return
-        if len(self.places) < _MOST:
-            self.places.append(Place(path, holder, key, value, versioned))
+        if isinstance(value, np.ndarray):
+            self.arrays.append(value)
+        loose = (id(holder), key) in self.loose if self.loose else False
+        (self.slots if loose else self.places).append(Place(path, holder, key, value, versioned))
         self.walk(value, path, depth + 1)
 
     def walk(self, thing, path, depth):
@@ -188,7 +253,10 @@ class Surroundings:
             for holder, key, name in watched():
                 self.place(holder, key, f"{path}{name}", depth, True)
             return
-        if isinstance(thing, dict):
+        if isinstance(thing, Noted):
+            for k in list(thing):
+                self.place(thing, k, f"{path}[{k!r}]" if isinstance(k, PLAIN) else f"{path}[...]", depth, True)
+        elif isinstance(thing, dict):
             self.length(thing, path)
             for k in list(thing):
                 self.place(thing, k, f"{path}[{k!r}]" if isinstance(k, PLAIN) else f"{path}[...]", depth, False)
@@ -222,3 +290,17 @@ def _names(code):
     for c in code.co_consts:
         if isinstance(c, types.CodeType):
             yield from _names(c)
+
+
+def _attributes(code):
+    """(name, attribute) for every `name.attribute` of a global name in the code."""
+    found, before = set(), None
+    for step in dis.get_instructions(code):
+        if before is not None and step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            found.add((before, step.argval))
+        if step.opname not in ("CACHE", "PRECALL"):
+            before = step.argval if step.opname == "LOAD_GLOBAL" else None
+    for c in code.co_consts:
+        if isinstance(c, types.CodeType):
+            found |= _attributes(c)
+    return found

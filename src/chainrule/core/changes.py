@@ -12,3 +12,22 @@ class _Changes:
 
 
 changes = _Changes()
+
+
+def _noting(name):
+    method = getattr(dict, name)
+
+    def noted(self, *args, **kwargs):
+        changes.note()
+        return method(self, *args, **kwargs)
+
+    noted.__name__ = name
+    return noted
+
+
+class Noted(dict):
+    """A dict that tells of its changes: to which keys, and what they stand for."""
+
+
+for _name in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update"):
+    setattr(Noted, _name, _noting(_name))

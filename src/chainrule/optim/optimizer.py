@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ..core.changes import changes
+from ..core.changes import Noted, changes
 from ..core.dispatch import state as dispatching
 from ..errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
 from ..ops.shaping import cast
@@ -154,7 +154,7 @@ class Optimizer(ABC):
         check_settings(type(self).__name__, defaults)
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = []
-        self.state: dict[Tensor, dict] = {}
+        self.state = {}
         if isinstance(params, (Tensor, np.ndarray)) or not hasattr(params, "__iter__") or isinstance(params, (str, Mapping)):
             raise ArgumentError(
                 explain(
@@ -260,6 +260,17 @@ class Optimizer(ABC):
             for key in group:
                 if key not in ("lr", "params"):
                     yield group, key, f".param_groups[{i}][{key!r}]"
+        yield self.__dict__, "_state", ".state"
+
+    @property
+    def state(self) -> dict[Tensor, dict]:
+        """For each parameter, a dict of Tensors by name."""
+        return self._state
+
+    @state.setter
+    def state(self, value):
+        self._state = Noted({p: Noted(s) for p, s in value.items()})
+        changes.note()
 
     @property
     def lr(self):
@@ -323,7 +334,7 @@ class Optimizer(ABC):
             state = self.state.get(p)
             if state is None:
                 with _not_recorded():
-                    state = self.state[p] = self.init_one(value, hyper)
+                    state = self.state[p] = Noted(self.init_one(value, hyper))
                 if "step" in state:
                     start = state["step"] = state["step"] if start is None else start
             todo.append((p, value, grad.detach(), state, hyper))

@@ -66,14 +66,22 @@ def _is_still(x, then):
 
 def _may_change(x):
     """Whether a recorder below takes this array for an input, since later runs may find other numbers in it."""
-    return state.recorder is not None and isinstance(state.recorder.plain_operand(x), Var)
+    if state.recorder is not None and isinstance(state.recorder.plain_operand(x), Var):
+        return True
+    changing = frozenset().union(*(t.changing for t in state.abstract))
+    while changing and isinstance(x, np.ndarray):
+        if id(x) in changing:
+            return True
+        x = x.base
+    return False
 
 
 class Abstract(Trace):
     """A trace that writes down operations and computes none. Tensors that it meets from outside become inputs."""
 
-    def __init__(self, name, capture):
+    def __init__(self, name, capture, changing=frozenset()):
         self.level = next_level()
+        self.changing = changing  # ids of arrays in which later runs may find other numbers
         self.graph = Graph(name)
         self.capture = capture
         self.count = 0
@@ -153,7 +161,7 @@ class Abstract(Trace):
             if sys.getrefcount(x) > count:
                 gc.collect()  # it may be part of a cycle
             if sys.getrefcount(x) > count:
-                x.value, x.owner, x.note = before
+                self.assigned = {id(x): (x, before, line) for x, before, line in entries[1:]}
                 raise LostDerivativeError(
                     explain(
                         "a Tensor from outside is assigned to inside of a loop or a branch that is being written down",
@@ -258,7 +266,7 @@ def input_avals(graph) -> list[Aval]:
     return [i.var.aval for i in graph.inputs]
 
 
-def trace(f, avals, name=None, *, capture=True, labels=None) -> Traced:
+def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset()) -> Traced:
     """Write down a function of arrays, without computing anything.
 
     Parameters
@@ -269,6 +277,7 @@ def trace(f, avals, name=None, *, capture=True, labels=None) -> Traced:
     name : default that of `f`
     capture : larger arrays from outside become inputs too; otherwise they become part of the graph
     labels : a name for each argument, for printing
+    changing : ids of arrays from outside that become inputs in any case, as do parts of them
 
     Returns
     -------
@@ -291,7 +300,7 @@ def trace(f, avals, name=None, *, capture=True, labels=None) -> Traced:
     >>> graph.apply(np.ones(9), captured[0])[0][:3]
     array([1., 2., 3.])
     """
-    tracer = Abstract(name or getattr(f, "__name__", type(f).__name__), capture)
+    tracer = Abstract(name or getattr(f, "__name__", type(f).__name__), capture, changing)
     labels = labels or [f"x{i}" for i in range(len(avals))]
     inputs = [tracer.input(a, label) for a, label in zip(avals, labels, strict=True)]
     state.abstract.append(tracer)
@@ -315,6 +324,8 @@ def trace(f, avals, name=None, *, capture=True, labels=None) -> Traced:
             tracer.check_assignments()
     finally:
         state.abstract.remove(tracer)
+        for x, before, _ in tracer.assigned.values():  # after an error: Tensors from outside are as they were
+            x.value, x.owner, x.note = before
     dead_code(graph)
     return Traced(graph, captured)
 

@@ -1,0 +1,136 @@
+"""A variant's way from a Python call into its program without Python in between."""
+
+import numpy as np
+
+from ..core.graph import Var
+from ..core.value import Value
+from ..tensor import Tensor
+from ..transforms.backward import Leaf
+from ..transforms.reverse import ROOT
+from ..trees import unflatten
+from .enter import (
+    ARRAY,
+    ARRAY_ARGUMENT,
+    GRADIENT,
+    NO_GRADIENT,
+    RECORD,
+    SAME_ARGUMENT,
+    TENSOR,
+    TENSOR_ARGUMENT,
+    door,
+    record_of,
+)
+from .variant import is_array
+
+
+def open_door(variant, args, leaves, structure):
+    """A function (arguments) -> (whether it ran, result) that leaves all checks to native code; None if there is none."""
+    if not variant.quick or structure.children[1].children:
+        return None
+    kept: list = [leaves]
+    records, place, at = [], {}, 0
+    for n, child in enumerate(structure.children[0].children):
+        if child.kind is None and isinstance(leaves[at], (np.ndarray, Tensor)) and (isinstance(leaves[at], Tensor) or is_array(leaves[at])):
+            place[at] = n
+        else:
+            kept.append(args[n])
+            records.append(_identity(SAME_ARGUMENT, n, args[n]))
+            if any(is_array(x) for x in leaves[at : at + child.size]):
+                return None
+        at += child.size
+    slots = {what: slot for slot, what in variant.run.input_slots}
+    for k, source in enumerate(variant.sources):
+        kind, *rest = source
+        x, taken = variant.owner(k, leaves), k in variant.taken
+        array = x.value if isinstance(x, Value) else x
+        if type(array) is not np.ndarray or not array.flags.c_contiguous:
+            return None
+        if kind == "argument" and rest[0] in place:
+            if isinstance(x, Tensor):
+                if type(x.note) is Leaf:
+                    return None
+                r = record_of(TENSOR_ARGUMENT, place[rest[0]], array, slots[k], kept, taken, x.note, type(x))
+            else:
+                r = record_of(ARRAY_ARGUMENT, place[rest[0]], array, slots[k], kept, False, None, np.ndarray)
+        elif kind in ("argument", "tensor"):
+            r = record_of(TENSOR, x, array, slots[k], kept, taken, x.note, type(x))
+        elif kind == "array":
+            r = record_of(ARRAY, x, array, slots[k], kept, False, None, np.ndarray)
+        elif rest[0] == "leaf":
+            r = record_of(GRADIENT, rest[1], array, slots[k], kept, taken, x.note, type(x))
+        else:
+            return None
+        records.append(r)
+    fresh = []
+    for slot, v in variant.run.output_slots:
+        where = variant.gradient_of.get(v.id)
+        if where is None:
+            fresh.append((slot, v))
+            continue
+        leaf = variant._leaf(where, leaves)
+        records.append(record_of(GRADIENT, leaf, leaf.grad.value, slot, kept, True, None, Tensor))
+    for (kind, leaf), none in variant.preconditions:
+        if kind != "leaf":
+            return None
+        if none:
+            kept.append(leaf)
+            records.append(_identity(NO_GRADIENT, id(leaf), None))
+    run = door(variant.run, records, len(args), [slot for slot, _ in fresh], kept)
+    variant.kept = kept  # native code refers to these objects
+    return None if run is None else _quick_call(run, fresh, variant.outputs, variant.structure)
+
+
+def _identity(source, what, x):
+    """The record of something that must be `x` itself."""
+    return [source, what, id(x), *[0] * (RECORD - 3)]
+
+
+def _quick_call(run, fresh, results, structure):
+    """The function that calls a native door: new arrays in, results out."""
+    empty, misfit = np.empty, (False, None)
+    shapes = [(v.aval.shape, v.aval.dtype) for _, v in fresh]
+    number = {v.id: n for n, (_, v) in enumerate(fresh)}
+    plans, used = [], set()
+    for kind, x in results:
+        if kind == "tensor" and x[0] == "captured":
+            plans.append(("constant", x[1]))
+            continue
+        if kind == "constant":
+            plans.append((kind, x))
+            continue
+        if kind == "tensor":
+            if x[0] != "new" or x[3] is not None:
+                return None
+            x = x[2]
+        if not isinstance(x, Var) or x.id not in number or x.id in used:
+            return None
+        used.add(x.id)
+        plans.append((kind, number[x.id]))
+    single = plans[0][0] if len(plans) == 1 and len(fresh) == 1 and structure.kind is None else None
+
+    if single in ("tensor", "array", "number"):
+        ((shape, dtype),) = shapes
+
+        def call(args):
+            out = empty(shape, dtype)
+            if run(*args, out) != 0:
+                return misfit
+            return True, Tensor(out, ROOT) if single == "tensor" else out if single == "array" else out[()]
+
+        return call
+
+    def call(args):
+        outs = [empty(*s) for s in shapes]
+        if run(*args, *outs) != 0:
+            return misfit
+        made = []
+        for kind, x in plans:
+            if kind == "tensor":
+                made.append(Tensor(outs[x], ROOT))
+            elif kind == "constant":
+                made.append(x)
+            else:
+                made.append(outs[x] if kind == "array" else outs[x][()])
+        return True, unflatten(structure, made)
+
+    return call
