@@ -394,7 +394,7 @@ def test_the_loss_itself_is_returned():
 def test_returned_loss_walked_outside():
     def make():
         model = network(nn.BatchNorm1d(8), nn.Tanh())
-        optimizer = optim.Adam(model.parameters(), lr=0.01)
+        optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
         loss_fn = nn.CrossEntropyLoss()
         inner = lambda x, y: loss_fn(model(x), y)  # noqa: E731
         forward = cr.compile(inner) if make.compiled else inner
@@ -424,7 +424,7 @@ def test_snapshots_keep_their_values():
     def run(wrap):
         cr.manual_seed(0)
         model = network(nn.BatchNorm1d(8))
-        optimizer = optim.Adam(model.parameters(), lr=0.1)
+        optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
 
         @wrap
         def step(x, y):
@@ -439,7 +439,7 @@ def test_snapshots_keep_their_values():
             loss = step(*batch(i))
             p = model[0].weight
             now = [p.detach(), p.detach().numpy(), p.grad, p.grad.numpy(), loss, model[1].running_mean.detach()]
-            now += [optimizer.state[p]["exp_avg"].detach(), p.detach()[1:3], *model.state_dict().values()]
+            now += [optimizer.state[p]["momentum_buffer"].detach(), p.detach()[1:3], *model.state_dict().values()]
             now += [p.detach().numpy()[:, ::2], p.detach().numpy().T]
             if i % 2:
                 now = now[:3]

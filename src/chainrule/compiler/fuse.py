@@ -10,7 +10,7 @@ import numpy as np
 from ..core.graph import Constant, Graph, Step, Var
 from ..core.lowering import Map, Pool, Reduce
 from ..ops.indexing import _where_arrays_go, result_shape
-from .expressions import ZERO, Affine, Axis, NeedsBuffer, Node, along, read_at, shape_of, strides_of
+from .expressions import EXPENSIVE, ZERO, Affine, Axis, NeedsBuffer, Node, along, read_at, shape_of, strides_of
 from .loops import Root, merged_axes, nodes_under, tops
 from .pooling import Pooling
 
@@ -227,6 +227,14 @@ class Fuser:
         if not more:
             more = {v for v in several if self.makers[v].row.name not in VIEWS}
         return more
+
+    @staticmethod
+    def scalar(node, root):
+        """Whether a costly function would be computed for one number at a time, outside of the loop that runs over vectors."""
+        if node.kind != "map" or node.folds or not root.axes or root.axes[-1] in node.axes:
+            return False
+        row = node.data[0]
+        return EXPENSIVE.get(row if isinstance(row, str) else row.name, 1) >= 10 and math.prod(a.size for a in node.axes) > 64
 
     # --- building kernels -------------------------------------------------------------------------------------------------
 
@@ -566,6 +574,11 @@ class Fuser:
             short, long = sorted((longest_a, longest_b), key=len)
             if long[: len(short)] != short or (not short and long and math.prod(long) > 256):
                 return False
+            if len(short) < len(long) and math.prod(short) > 16:
+                # Inside of a longer loop, what does not run along memory would be computed one number at a time.
+                few = a if len(longest_a) < len(longest_b) else b
+                if any(r.node.weight >= 8 and not r.node.folds for r in few.roots):
+                    return False
             merged = self.loops([*a.vars, *b.vars])
         except NeedsBuffer:
             return False

@@ -158,8 +158,15 @@ class Pooling(Expressions):
         """a and b; None stands for what always holds."""
         return (a or b) if a is None or b is None else self.map(ROWS["bitwise_and"], {}, [a, b], BOOL)
 
+    def either(self, a, b):
+        """a or b; None stands for what never holds."""
+        return (a or b) if a is None or b is None else self.map(ROWS["bitwise_or"], {}, [a, b], BOOL)
+
+    def negated(self, a):
+        return self.map(ROWS["invert"], {}, [a], BOOL)
+
     def records(self, x, step, index):
-        """For each element of a window: its number, index and bounds, and whether it is larger than all before (None: always)."""
+        """For each element of a window: number, index, bounds, and whether it is larger than all before (None: always)."""
         best = found = None
         several = overlaps(step.params)
         for k, at, bounds in self.places(step.params, index, shape_of(x)):
@@ -168,17 +175,15 @@ class Pooling(Expressions):
             if best is None:
                 larger, best, found = here, node, here
             else:
-                larger = self.map(ROWS["invert"], {}, [self.map(ROWS["less_equal"], {}, [node, best], BOOL)], BOOL)
+                larger = self.negated(self.map(ROWS["less_equal"], {}, [node, best], BOOL))
                 if node.dtype.kind == "f":  # after a NaN nothing counts
-                    number = self.map(ROWS["invert"], {}, [self.map(ROWS["isnan"], {}, [best], BOOL)], BOOL)
-                    larger = self.both(larger, number)
-                record = larger
+                    larger = self.both(larger, self.negated(self.map(ROWS["isnan"], {}, [best], BOOL)))
                 if found is not None:  # perhaps only padding came before
-                    record = self.map(ROWS["bitwise_or"], {}, [larger, self.map(ROWS["invert"], {}, [found], BOOL)], BOOL)
-                larger = self.both(record, here)
+                    larger = self.either(larger, self.negated(found))
+                larger = self.both(larger, here)
                 best = self.map(ROWS["where"], {}, [larger, node, best], node.dtype)
                 if found is not None:
-                    found = None if here is None else self.map(ROWS["bitwise_or"], {}, [found, here], BOOL)
+                    found = None if here is None else self.either(found, here)
             yield k, at, bounds, larger
 
     def row_max_pool_select(self, step, index):
@@ -258,8 +263,8 @@ class Pooling(Expressions):
             outer, inner = tuple(Axis(n) for n in places), tuple(Axis(r) for r in window)
             node = self.element(y, (*front, *(along(i) for i in outer)), (), 0, False)
             where = (along(i).times(s) + along(k) for i, k, s in zip(outer, inner, stride, strict=True))
-            loops = (axis for pair in zip(outer, inner, strict=True) for axis in pair)
-            yield self.root(step, node, (*lead, *loops), (*front, *where))
+            turns = (axis for pair in zip(outer, inner, strict=True) for axis in pair)
+            yield self.root(step, node, (*lead, *turns), (*front, *where))
 
     def cleared(self, step, lead, sizes):
         """Zeros everywhere."""
@@ -277,12 +282,9 @@ class Pooling(Expressions):
                 node = self.element(y, (*front, *turns), (), 0, False)
                 later = None
                 for k, _, _, larger in reversed(list(self.records(x, step, (*front, *turns)))):
-                    last = later and self.map(ROWS["invert"], {}, [later], BOOL)
-                    hit = self.both(larger, last)
+                    hit = self.both(larger, later and self.negated(later))
                     values[k] = node if hit is None else self.map(ROWS["where"], {}, [hit, node, zero], dtype)
-                    later = (
-                        larger if later is None or larger is None else self.map(ROWS["bitwise_or"], {}, [later, larger], BOOL)
-                    )
+                    later = self.either(later, larger)
             for phase in phases:
                 where = (i.times(s) + a for i, s, a in zip(turns, stride, phase, strict=True))
                 yield self.root(step, values[phase], axes, (*front, *where))

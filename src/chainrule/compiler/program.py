@@ -86,7 +86,8 @@ def native(step):
     if row.name in convolutions.ROWS:
         return convolutions.works(step)
     if row.name in running.ROWS:
-        return _cast_works(step.inputs[0].aval.dtype if isinstance(step.inputs[0], Var) else step.inputs[0].value.dtype, avals[0].dtype)
+        (x,) = step.inputs
+        return _cast_works(x.aval.dtype if isinstance(x, Var) else np.asarray(x.value).dtype, avals[0].dtype)
     if row.name in ("argmax", "argmin"):
         return shape_of(step.inputs[0])[step.params["axis"]] > 0
     return row.name in VIEWS or row.name in ("matmul", "contract", "random_bits") or isinstance(row.lower, Pool)

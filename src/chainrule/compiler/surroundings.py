@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.changes import Noted, changes
+from ..core.changes import LENGTH, Noted, changes
 from ..core.value import Value
 from ..errors import CompileError, explain
 from ..tensor import Tensor
@@ -37,6 +37,8 @@ class Place(NamedTuple):
 
 def read(holder, key):
     """What stands there now."""
+    if key is LENGTH:
+        return len(holder)
     if isinstance(holder, dict):
         return holder.get(key, _GONE)
     if isinstance(holder, types.CellType):
@@ -44,15 +46,13 @@ def read(holder, key):
             return holder.cell_contents
         except ValueError:
             return _GONE
-    if key is _LENGTH:
-        return len(holder)
     try:
         return holder[key]
     except IndexError:
         return _GONE
 
 
-_GONE, _LENGTH = object(), object()
+_GONE = object()
 
 
 def same(a, b):
@@ -140,7 +140,7 @@ class Surroundings:
             now = read(p.holder, p.key)
             if now is p.value or same(now, p.value):
                 continue
-            if _is_constant(p.value) and _is_constant(now) and isinstance(p.holder, (dict, list)):
+            if _is_constant(p.value) and _is_constant(now) and type(p.holder) in (dict, list):
                 loose[id(p.holder), p.key] = p.holder
                 slots.append((p.holder, p.key, p.value, now))
             elif p.value is not None and isinstance(p.value, PLAIN) and isinstance(now, PLAIN) and not _is_filled(p):
@@ -272,7 +272,7 @@ class Surroundings:
                 self.place(thing.__dict__, k, f"{path}.{k}", depth, False)
 
     def length(self, thing, path):
-        self.places.append(Place(f"len({path})", _Length(thing), _LENGTH, len(thing), False))
+        self.places.append(Place(f"len({path})", _Length(thing), LENGTH, len(thing), False))
 
 
 class _Length:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ..core.changes import Noted, changes
+from ..core.changes import LENGTH, Noted, changes
 from ..core.dispatch import state as dispatching
 from ..errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
 from ..ops.shaping import cast
@@ -256,6 +256,7 @@ class Optimizer(ABC):
 
     def _watched(self):
         """What a compiled program that uses this optimiser depends on, besides values: (holder, key, how it is written)."""
+        yield self.param_groups, LENGTH, ".param_groups"
         for i, group in enumerate(self.param_groups):
             for key in group:
                 if key not in ("lr", "params"):
