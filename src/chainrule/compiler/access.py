@@ -18,7 +18,7 @@ IR_TYPES = {
 def memory_type(dtype):
     """The LLVM type of an array's elements in memory."""
     try:
-        return IR_TYPES[dtype.name]
+        return IR_TYPES[dtype.name if dtype.isnative else "swapped"]
     except KeyError:
         raise NoLowering(f"{dtype} arrays") from None
 

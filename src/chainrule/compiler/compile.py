@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.dispatch import attention, state
+from ..core.graph import Constant
 from ..core.value import Value
 from ..errors import LostDerivativeError, ShapeError, explain
 from ..tensor import Tensor
@@ -25,7 +26,7 @@ from .doors import open_door
 from .explain import explanation
 from .native import execute
 from .profile import profiled
-from .simplify import simplify
+from .simplify import one_number, simplify
 from .surroundings import PLAIN, Surroundings, watchable
 from .variant import Miss, NotThis, OutOfBounds, Variant, is_array
 
@@ -51,6 +52,15 @@ def _repeats(leaves):
     """Which arguments are one and the same Tensor: a program may change one and read another."""
     ids = [id(x) for x in leaves if isinstance(x, Tensor)]
     return () if len(set(ids)) == len(ids) else tuple(map(ids.index, ids))
+
+
+def computed_outside(graph, arrays):
+    """Whether NumPy itself may have computed with some of these arrays, whose numbers then are part of the program."""
+    read = {id(i.tensor) for i in graph.inputs}
+    if not all(id(a) in read for a in arrays):
+        return True
+    constants = (x.value for s in graph.steps for x in s.inputs if isinstance(x, Constant))
+    return any(isinstance(c, (np.ndarray, np.generic)) and one_number(c) not in (0, 1) for c in constants)
 
 
 class Traced(NamedTuple):
@@ -106,6 +116,7 @@ class Compiled:
         self.around: Surroundings | None = None
         self.around_key: tuple = ()
         self.loose: dict = {}  # (id of a holder, key) of places that the function binds to new Tensors -> the holder
+        self.contents = False  # whether NumPy may have read captured arrays, so that programs hang on their numbers
         self.traces: dict = {}
         self.ready: Any = None  # the last program's way without Python, and the surroundings in which it holds
         self.warned = False
@@ -156,7 +167,7 @@ class Compiled:
         objects = list(watchable((args, kwargs)))
         around = self.around
         if around is None or not around.sees(objects) or not around.valid():
-            self.around = around = Surroundings(self.f, objects, self.loose)
+            self.around = around = Surroundings(self.f, objects, self.loose, self.contents)
             self.around_key = around.key()
         return around
 

@@ -67,6 +67,7 @@ class Product:
     batch_loops: tuple = ()  # the loops of each axis of the batch, of rows and of columns
     row: tuple = ()
     column: tuple = ()
+    packed: bool = False  # the second operand is laid out before, once for many runs
 
     @property
     def size(self):

@@ -34,14 +34,18 @@ class Part:
     table: int
     arena: int
     program: Any
+    prepare: str | None = None  # the function that lays out what stays the same in all turns
 
     @property
     def bytes(self):
         return self.table + self.arena
 
 
-def part(graph, assembler, kept=()):
-    """Build the function of a graph. `kept`: (output number, input number) pairs that share memory, if they can."""
+def part(graph, assembler, kept=(), fixed=0):
+    """Build the function of a graph that runs many times.
+
+    `kept`: (output number, input number) pairs that share memory, if they can; the first `fixed` inputs stay the same.
+    """
     graph = simplify(graph)
     inputs = {i.var.id for i in graph.inputs}
     made: dict = {}
@@ -52,7 +56,10 @@ def part(graph, assembler, kept=()):
             updates[x.id] = graph.inputs[i].var.id
     # What is kept in place is no output of its own.
     outputs = [o for o in graph.outputs if not (isinstance(o, Var) and o.id in updates)]
-    inner = type(assembler)(_with(graph, outputs, updates), updates=updates.items(), precise=assembler.precise, parent=assembler)
+    same = [i.var.id for i in graph.inputs[:fixed]]
+    inner = type(assembler)(
+        _with(graph, outputs, updates), updates=updates.items(), precise=assembler.precise, parent=assembler, fixed=same
+    )
     program = inner.build(None)
     slots = []
     for x in graph.outputs:
@@ -66,7 +73,7 @@ def part(graph, assembler, kept=()):
     table = rounded(8 * (FIXED + len(inner.slots)))
     return Part(
         graph, program.name, inner.slots, [inner.slot_of[i.var.id] for i in graph.inputs], slots, table, rounded(program.arena + 64),
-        program,
+        program, inner.prepare,
     )  # fmt: skip
 
 
@@ -80,14 +87,15 @@ def parts(step, assembler):
     """The functions that a loop or branch needs."""
     p, name = step.params, step.row.name
     if name == "scan":
-        return [part(p["body"], assembler, [(c, p["consts"] + c) for c in range(p["carries"])])]
+        return [part(p["body"], assembler, [(c, p["consts"] + c) for c in range(p["carries"])], p["consts"])]
     if name == "while_loop":
         body = p["body"]
-        return [part(p["condition"], assembler), part(body, assembler, [(c, p["consts"] + c) for c in range(len(body.outputs))])]
+        pairs = [(c, p["consts"] + c) for c in range(len(body.outputs))]
+        return [part(p["condition"], assembler, (), p["consts"]), part(body, assembler, pairs, p["consts"])]
     if name == "cond":
         return [part(b, assembler) for b in p["branches"]]
     body, pull = p["body"], p["pull"]
-    return [part(body, assembler), part(pull, assembler)]
+    return [part(body, assembler, (), p["consts"]), part(pull, assembler, (), p["consts"])]
 
 
 def constants(kernel):
@@ -127,6 +135,12 @@ class Writer:
         for slot, (kind, what) in enumerate(p.slots, FIXED):
             if kind in ("constant", "call"):
                 f.store(self.pointers[id(what) if kind == "constant" else what], table, slot)
+
+    def prepare(self, n):
+        """Lay out what stays the same in all turns, now that it is given."""
+        p = self.kernel.detail[n]
+        if p.prepare is not None:
+            self.f.line(f"call void @{p.prepare}({self.tables[n]})")
 
     def give(self, n, slot, pointer):
         self.f.store(pointer, self.tables[n], slot)
@@ -216,6 +230,7 @@ def _scan(w):
     w.open(0)
     for k, x in enumerate(step.inputs[:consts]):
         w.give(0, p.inputs[k], w.pointer(x))
+    w.prepare(0)
     moved = _carry(w, 0, consts, step.inputs[consts : consts + carries], step.outputs[:carries], range(carries))
     xs, ys = step.inputs[consts + carries :], step.outputs[carries:]
     steps = [size_of(i.var.aval) for i in p.graph.inputs[consts + carries :]]
@@ -240,6 +255,7 @@ def _while(w):
         w.open(n)
         for k, x in enumerate(step.inputs[:consts]):
             w.give(n, p.inputs[k], w.pointer(x))
+        w.prepare(n)
     moved = _carry(w, 1, consts, step.inputs[consts:], outs, range(len(outs)))
     for c, out in enumerate(outs):
         w.give(0, condition.inputs[consts + c], w.pointer(out))
@@ -301,6 +317,7 @@ def _back(w):
         w.open(k)
         for c, x in enumerate(fixed):
             w.give(k, w.kernel.detail[k].inputs[c], w.pointer(x))
+        w.prepare(k)
     for c, x in enumerate(state):
         f.copy(f.offset(way, places[c]), w.pointer(x), size_of(body.graph.inputs[consts + c].var.aval))
     with f.loop(0, n) as turn:

@@ -52,6 +52,7 @@ def scratch(kernel):
     if kernel.kind == "product":
         detail = kernel.detail
         m, n, a, b = shape_of_product(detail, lambda operand: None)
+        b = contract.Packed(None) if detail.packed else b
         return contract.scratch_size(machine(), memory_type(detail.var.aval.dtype), m, n, detail.k, a, b)
     return 0
 
@@ -70,6 +71,34 @@ def shape_of_product(detail, pointer_of):
     a = Strided(pointer_of(detail.x), detail.x[2], detail.x[3])
     b = Strided(pointer_of(detail.y), detail.y[2], detail.y[3])
     return (detail.n, detail.m, b.T, a.T) if detail.swapped else (detail.m, detail.n, a, b)
+
+
+# --- operands that stay the same over many runs ---------------------------------------------------------------------------
+
+
+def can_pack(kernel, fixed):
+    """Whether the second operand of a product is one of the variables `fixed`, so that it can be laid out once."""
+    if kernel.kind != "product" or kernel.detail.batch:
+        return False
+    m, n, a, b = shape_of_product(kernel.detail, lambda operand: None)
+    source = kernel.detail.x[0] if kernel.detail.swapped else kernel.detail.y[0]
+    return isinstance(source, Var) and source.id in fixed and m > 1 and n > 1
+
+
+def packed_size(kernel):
+    _, n, _, _ = shape_of_product(kernel.detail, lambda operand: None)
+    return contract.packed_size(machine(), memory_type(kernel.detail.var.aval.dtype), n, kernel.detail.k)
+
+
+def pack(kernel, f, pointer_of, target):
+    """Lay out the second operand of a product; `pointer_of` gives the pointer of a variable."""
+    t = memory_type(kernel.detail.var.aval.dtype)
+
+    def place(operand):
+        return f.offset(pointer_of(operand[0]), operand[1], t) if isinstance(operand[0], Var) else None
+
+    _, n, _, b = shape_of_product(kernel.detail, place)
+    contract.pack(f, machine(), t, n, kernel.detail.k, b, target)
 
 
 # --- writing them -----------------------------------------------------------------------------------------------------------
@@ -126,6 +155,7 @@ def emit_product(kernel, emitter, scratch):
             return p
 
         m, n, a, b = shape_of_product(detail, pointer)
+        b = contract.Packed(f.arguments["packed"]) if detail.packed else b
         rows, columns = (detail.column, detail.row) if detail.swapped else (detail.row, detail.column)
         columns = columns or (Axis(1),)
         lanes = machine().lanes(t)

@@ -13,7 +13,7 @@ from .expressions import shape_of
 from .fuse import PIECES, VIEWS, Fuser
 from .llvm import Function, Module
 from .loops import Emitter, memory_type, nodes_under
-from .memory import Plan, plan, size_of
+from .memory import Plan, plan, rounded, size_of
 from .runtime import ARENA, FIXED, STATUS
 from .scalars import NoLowering, Number, Scalars, lower
 
@@ -169,8 +169,11 @@ class Program:
 class Assembler:
     """Builds the module of a program."""
 
-    def __init__(self, graph: Graph, *, updates=(), precise=False, parent=None, timed=False):
+    def __init__(self, graph: Graph, *, updates=(), precise=False, parent=None, timed=False, fixed=()):
         self.graph, self.precise = graph, precise
+        self.fixed = frozenset(fixed)  # ids of inputs that stay the same while the program runs many times
+        self.packed: dict = {}  # id of a product's kernel -> where in the arena its laid out operand stands
+        self.prepare: str | None = None  # the function that lays them out
         self.timed = parent.timed if parent else timed
         self.times: Constant | None = None
         self.module = parent.module if parent else Module()
@@ -194,11 +197,17 @@ class Assembler:
         for kernel in kernels:
             if kernel.kind == "nested":
                 kernel.detail = nested.parts(kernel.step, self)
+            elif products.can_pack(kernel, self.fixed):
+                kernel.detail.packed = True
         self.inputs = {i.var.id: k for k, i in enumerate(graph.inputs)}
         given = [o for o in (*graph.outputs, *(u.value for u in graph.updates)) if isinstance(o, Var) and o.id not in self.updates]
         alias = self.aliases(kernels, {v.id for v in given})
         outside = {v.id for v in given} | set(self.inputs) | set(alias)
         self.plan, scratch = plan(kernels, outside, [products.scratch(k) for k in kernels], set(self.updates))
+        for kernel in kernels:
+            if kernel.kind == "product" and kernel.detail.packed:
+                self.packed[id(kernel)] = rounded(self.plan.size)
+                self.plan.size = rounded(self.plan.size) + products.packed_size(kernel) + 64
         for k, i in enumerate(graph.inputs):
             self.slot(i.var.id, ("input", k))
         for new, k in alias.items():
@@ -207,6 +216,8 @@ class Assembler:
             if v.id not in self.inputs:
                 self.slot(v.id, ("output", v))
         name = self.entry(kernels, scratch, name)
+        if self.packed:
+            self.prepare = self.preparation(kernels)
         return Program(
             graph, name, self.slots, self.plan.size, alias, [self.describe(k) for k in kernels], self.updates, self.precise,
             self.times.value if self.times else None, None, kernels, self.plan,
@@ -314,6 +325,18 @@ class Assembler:
         f.give(f.constant("i64", DONE))
         return self.known(f, name)
 
+    def preparation(self, kernels):
+        """The function that lays out operands which stay the same: (pointer table)."""
+        f = Function(self.module, "KERNEL", [("ptr", "table")], linkage="internal")
+        (table,) = f.arguments.values()
+        arena = f.load("ptr", table, ARENA)
+        for kernel in kernels:
+            at = self.packed.get(id(kernel))
+            if at is not None:
+                products.pack(kernel, f, lambda v: f.load("ptr", table, self.slot_of[v.id]), f.offset(arena, at))
+        f.give()
+        return self.known(f)
+
     def guard(self, f, guard, number, pointer):
         """Leave with the guard's number unless the decision is the recorded one."""
         if not isinstance(guard.var, Var):
@@ -359,13 +382,14 @@ class Assembler:
     def call_kernel(self, f, kernel, pointer, arena, scratch, status, thread, threads):
         """Write the kernel as a function of the pointers that it uses, and call it."""
         operands = self.operands(kernel)
-        args = [("i64", "thread"), ("i64", "threads"), ("ptr", "failed"), ("ptr", "scratch")]
+        args = [("i64", "thread"), ("i64", "threads"), ("ptr", "failed"), ("ptr", "scratch"), ("ptr", "packed")]
         args += [("ptr", f"p{i}") for i in range(len(operands))]
         inside = kernel.kind == "nested"
         k = Function(self.module, "KERNEL", args, "i64" if inside else "void", linkage="internal")
         share = None
         pointers = {key: k.arguments[f"p{i}"] for i, (key, _) in enumerate(operands)}
-        values = [thread, threads, status, f.offset(arena, scratch)]
+        at = self.packed.get(id(kernel))
+        values = [thread, threads, status, f.offset(arena, scratch), f.constant("ptr", 0) if at is None else f.offset(arena, at)]
         values += [pointer(key, what) for key, what in operands]
         if inside:
             for _, what in operands:

@@ -21,6 +21,9 @@ from ..transforms.reverse import ROOT
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range)
 _DEPTH = 8
+_MOST = 20_000  # places to look at before each call
+_LARGE = 1 << 16  # elements of an array from which on its contents are not compared
+_HIDDEN = {"__init__", "__new__", "__repr__", "__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__annotations__"}
 _OURS = __name__.partition(".")[0]
 _UNTRACKED = (np.random.Generator, np.random.RandomState, random.Random, types.GeneratorType, io.IOBase, map, filter, zip)
 
@@ -40,6 +43,8 @@ def read(holder, key):
     if key is LENGTH:
         return len(holder)
     if isinstance(holder, dict):
+        return holder.get(key, _GONE)
+    if isinstance(holder, types.MappingProxyType):  # of a class
         return holder.get(key, _GONE)
     if isinstance(holder, types.CellType):
         try:
@@ -94,9 +99,10 @@ class Surroundings:
     f : function
     objects : further things that it can see: those of its arguments that are no arrays
     loose : (id of the holder, key) of places that it binds to new Tensors at each call: shape and dtype matter there
+    contents : whether the numbers in the arrays that it sees matter
     """
 
-    def __init__(self, f, objects=(), loose=()):
+    def __init__(self, f, objects=(), loose=(), contents=False):
         self.f, self.objects, self.loose = f, list(objects), loose
         self.places: list[Place] = []
         self.slots: list[Place] = []  # the loose ones
@@ -107,6 +113,7 @@ class Surroundings:
             self.walk(thing, f"argument {i}", 0)
         self.version = changes.count
         self.unversioned = [p for p in self.places if not p.versioned]
+        self.copies = [(a, a.copy()) for a in self.arrays if a.size <= _LARGE] if contents else []
         self.seen.clear()
 
     def sees(self, objects):
@@ -122,6 +129,9 @@ class Surroundings:
                 return False
         for p in self.slots:
             if _looks(read(p.holder, p.key)) != _looks(p.value):
+                return False
+        for a, copy in self.copies:
+            if not np.array_equal(a, copy):
                 return False
         self.version = changes.count
         return True
@@ -158,7 +168,7 @@ class Surroundings:
     def key(self):
         """What has to be equal for the same program to hold."""
         fixed = ((p.path, (type(p.value), repr(p.value)) if isinstance(p.value, PLAIN) else id(p.value)) for p in self.places)
-        return *fixed, *((p.path, _looks(p.value)) for p in self.slots)
+        return *fixed, *((p.path, _looks(p.value)) for p in self.slots), *(("contents", copy.tobytes()) for _, copy in self.copies)
 
     # --- walking ----------------------------------------------------------------------------------------------------------
 
@@ -183,11 +193,16 @@ class Surroundings:
             return
         if self.foreign(f.__globals__.get("__name__", "")):
             return
-        names = set(_names(code))
-        for name in sorted(names):
-            if name in f.__globals__:
+        for name in sorted(set(_names(code)) & f.__globals__.keys()):
+            thing = f.__globals__[name]
+            if not isinstance(thing, types.ModuleType):
                 self.place(f.__globals__, name, name, depth, False)
-                self.check_module(f.__globals__[name], code, name)
+                continue
+            attributes = [attribute for base, attribute in _attributes(code) if base == name]
+            self.check_module(thing, attributes, name)
+            if not self.foreign(thing.__name__):
+                for attribute in sorted(attributes):
+                    self.place(vars(thing), attribute, f"{name}.{attribute}", depth, False)
         for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
             self.place(cell, None, name, depth, False)
         for i, value in enumerate(f.__defaults__ or ()):
@@ -201,12 +216,12 @@ class Surroundings:
         first = module.partition(".")[0]
         return (first == _OURS and not module.startswith(f"{_OURS}.demos")) or first in ("numpy", "scipy", "functools", "math")
 
-    def check_module(self, thing, code, name):
-        module = thing.__name__ if isinstance(thing, types.ModuleType) else None
-        if module in ("random", "numpy.random") or (module == "numpy" and (name, "random") in _attributes(code)):
+    def check_module(self, thing, attributes, name):
+        if thing.__name__ in ("random", "numpy.random") or (thing.__name__ == "numpy" and "random" in attributes):
+            drawn = f"{name}.random" if thing.__name__ == "numpy" else f"{name}.{next(iter(attributes), '...')}"
             raise CompileError(
                 explain(
-                    f"compile: {self.name} draws random numbers that the compiler cannot follow: {name}.{'random' if module == 'numpy' else '...'}",
+                    f"compile: {self.name} draws random numbers that the compiler cannot follow: {drawn}",
                     f"in {self.where}",
                     help="use cr.random, cr.rand or cr.randn: they are drawn anew at each call",
                 )
@@ -229,6 +244,14 @@ class Surroundings:
             self.arrays.append(value)
         loose = (id(holder), key) in self.loose if self.loose else False
         (self.slots if loose else self.places).append(Place(path, holder, key, value, versioned))
+        if len(self.places) > _MOST:
+            raise CompileError(
+                explain(
+                    f"compile: {self.name} sees more than {_MOST} Python values, which would all be looked at before each call",
+                    f"the last one: {path}, in {self.where}",
+                    help="keep large tables in an array, or pass what a call needs as an argument",
+                )
+            )
         self.walk(value, path, depth + 1)
 
     def walk(self, thing, path, depth):
@@ -243,8 +266,15 @@ class Surroundings:
                     help="pass what it gives as an argument; for random numbers use cr.random",
                 )
             )
-        if isinstance(thing, (Value, np.ndarray, types.ModuleType, type)):
+        if isinstance(thing, (Value, np.ndarray, types.ModuleType)):
             return
+        if isinstance(thing, type):
+            self.kind(thing, path, depth)
+            return
+        if isinstance(thing, (staticmethod, classmethod)):
+            thing = thing.__func__
+        if isinstance(thing, property):
+            thing = thing.fget
         if isinstance(thing, (types.FunctionType, types.MethodType, functools.partial)):
             self.function(thing, f"{path}.", depth)
             return
@@ -252,6 +282,7 @@ class Surroundings:
         if watched is not None:
             for holder, key, name in watched():
                 self.place(holder, key, f"{path}{name}", depth, True)
+            self.kind(type(thing), path, depth)
             return
         if isinstance(thing, Noted):
             for k in list(thing):
@@ -268,8 +299,20 @@ class Surroundings:
         elif isinstance(thing, (set, frozenset)):
             self.length(thing, path)
         elif not self.foreign(type(thing).__module__) and type(thing).__module__ != "builtins":
-            for k in list(getattr(thing, "__dict__", {})):
-                self.place(thing.__dict__, k, f"{path}.{k}", depth, False)
+            own = getattr(thing, "__dict__", {})
+            self.length(own, f"vars({path})")
+            for k in list(own):
+                self.place(own, k, f"{path}.{k}", depth, False)
+            self.kind(type(thing), path, depth)
+
+    def kind(self, cls, path, depth):
+        """What a class of the user's gives to its objects: methods, which see more, and settings."""
+        for c in cls.__mro__:
+            if c in self.seen or self.foreign(c.__module__) or c.__module__ == "builtins":
+                continue
+            self.seen[c] = c
+            for k in vars(c).keys() - _HIDDEN:
+                self.place(vars(c), k, f"{path}.{k}", depth, False)
 
     def length(self, thing, path):
         self.places.append(Place(f"len({path})", _Length(thing), LENGTH, len(thing), False))

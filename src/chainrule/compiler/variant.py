@@ -108,8 +108,9 @@ class Variant:
 
         self.number = {id(i.tensor): k for k, i in enumerate(graph.inputs) if i.tensor is not None}
         self.made = {id(u.tensor): u.value for u in graph.updates if id(u.tensor) not in self.number}
+        ours = set(map(id, recorded.made))
         tensors = [(x, o) for x, o in zip(recorded.leaves, graph.outputs, strict=True) if isinstance(x, Tensor)]
-        self.made |= {id(x): o for x, o in tensors if id(x) not in self.number}
+        self.made |= {id(x): o for x, o in tensors if id(x) in ours}
         self.updates = [(self.number[id(u.tensor)], u.value) for u in graph.updates if id(u.tensor) in self.number]
         self.gradients = [  # (where the leaf is found, reference of its gradient or None)
             (self._leaf_source(leaf), None if leaf.grad is None else self._reference(leaf.grad)) for leaf, _ in recorded.grads

@@ -60,7 +60,7 @@ class Recorder(Trace):
         self.array_vars: dict = {}  # id of such an array, or of a part of one, -> its Var as an input
         self.grads: dict = {}  # id of a Leaf -> (the Leaf, its gradient when first read, or WRITTEN if it was set before)
         self.notes: dict = {}  # id of a lifted Tensor -> its note before
-        self.survivors: list = []  # Tensors made here that live on and are no result
+        self.survivors: list = []  # Tensors made here that live on
         self.start = tick()  # leaves that are younger are made here
 
     # --- running operations -------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ class Recorder(Trace):
             del survivors
             gc.collect()  # they may be parts of cycles
             survivors = self._alive()
-        self.survivors = [t for t in survivors if id(t) not in returned]
+        self.survivors = survivors
         for t in survivors:
             if id(t) not in returned:
                 graph.updates.append(Update(grads.get(id(t), f"state{len(graph.updates)}"), t, self._operand(t)))
@@ -240,7 +240,7 @@ class Recorded(NamedTuple):
     result   what the function returned
     leaves   the leaves of that, with real values
     grads    (Leaf, its `.grad` when the function first read it, WRITTEN if it set it before) pairs
-    made     Tensors that it made and that live on, results aside
+    made     Tensors that it made and that live on
     rehung   whether a Tensor that was there before has another history now
     """
 
