@@ -18,3 +18,8 @@ complex64, complex128 = np.complex64, np.complex128
 def is_inexact(dtype) -> bool:
     """Whether elements of this type carry derivatives: real or complex floating point."""
     return dtype.kind in "fc"
+
+
+def native_order(x):
+    """The array `x` with its bytes in the order of this machine."""
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))

@@ -10,6 +10,7 @@ import numpy as np
 from ..core.dispatch import attention, state
 from ..core.graph import Constant
 from ..core.value import Value
+from ..dtypes import native_order
 from ..errors import LostDerivativeError, ShapeError, explain
 from ..tensor import Tensor
 from ..transforms import programs
@@ -220,7 +221,8 @@ class Compiled:
         around.refresh()
         recorded = record(self.f, args, kwargs, asked="compile")
         slots, steady = around.after(self.loose)
-        known = {id(after) for *_, after in slots} | {id(leaf.grad) for leaf, _ in recorded.grads}
+        known = {id(after) for *_, after in slots} | {id(leaf.grad) for leaf, _ in recorded.grads} | set(map(id, recorded.leaves))
+        self.contents |= bool(around.arrays) and computed_outside(recorded.graph, around.arrays)
         self.around = None
         new = self.key(args, kwargs, leaves, structure)  # as the function has left things: it may have made state
         steady &= not recorded.rehung and new[1] == key[1] and all(id(t) in known for t in recorded.made)
@@ -258,6 +260,7 @@ class Compiled:
         """Called with Tensors of a transform, or inside of one: as one operation that is itself a program."""
         with self.lock:
             self.look(args, kwargs)
+            leaves = [native_order(x) if is_array(x) else x for x in leaves]
             active = [isinstance(x, Value) or is_array(x) for x in leaves]
             avals = [aval_like(x) for x, a in zip(leaves, active, strict=True) if a]
             statics = tuple(kind_of(x) for x, a in zip(leaves, active, strict=True) if not a)

@@ -38,13 +38,13 @@ def open_door(variant, args, leaves, structure):
             if any(is_array(x) for x in leaves[at : at + child.size]):
                 return None
         at += child.size
-    if not {("argument", i) for i in place} <= set(variant.sources):
+    if not place.keys() <= {i for kind, i, *_ in variant.sources if kind == "argument"}:
         return None  # arguments that are one and the same, or of which the shape alone matters
     slots = {what: slot for slot, what in variant.run.input_slots}
     for k, (kind, *rest) in enumerate(variant.sources):
         x, taken = variant.owner(k, leaves), k in variant.taken
         array = x.value if isinstance(x, Value) else x
-        if type(array) is not np.ndarray or not array.flags.c_contiguous:
+        if type(array) is not np.ndarray or not array.flags.c_contiguous or not array.dtype.isnative:
             return None
         if kind == "argument" and rest[0] in place:
             if isinstance(x, Tensor):

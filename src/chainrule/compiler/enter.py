@@ -9,6 +9,7 @@ import ctypes
 import functools
 import hashlib
 import sys
+import time
 
 import numpy as np
 
@@ -25,7 +26,7 @@ DATA, NDIM, DIMENSIONS, BASE, DESCR, FLAGS = 16, 24, 32, 48, 56, 64
 CONTIGUOUS, ALIGNED, WRITEABLE = 0x1, 0x100, 0x400
 
 # The block that describes a program: a head, then a record for each array.
-TABLE, ENTRY, STATUS, ARGUMENTS, RECORDS, OUTPUTS, ROOT_OWNER, ARRAY_TYPE, HEAD = range(9)
+TABLE, ENTRY, STATUS, ARGUMENTS, RECORDS, OUTPUTS, ROOT_OWNER, ARRAY_TYPE, THREADS, HEAD = range(10)
 SOURCE, OBJECT, KIND, NOTE, DTYPE, AXES, LENGTHS, SLOT, FLAGS_WANTED, EXCLUSIVE, RECORD = range(11)
 # Sources of arrays.
 ARRAY_ARGUMENT, TENSOR_ARGUMENT, TENSOR, ARRAY, GRADIENT, SAME_ARGUMENT, NO_GRADIENT = range(7)
@@ -141,7 +142,7 @@ def _text():
         array = f.load("ptr", args, turn.index + user)
         f.store(at(array, DATA), table, f.load("i64", slots, turn.index))
     f.store(f.constant("i64", 0), address(word(STATUS)))
-    code = f.emit("i64", f"call i64 {address(word(ENTRY)).text}({table}, i64 0, i64 1)")
+    code = f.emit("i64", f"call i64 {address(word(ENTRY)).text}({table}, i64 0, {word(THREADS)})")
     module.declare("PyLong_FromLong", "ptr", ["i64"])
     f.give(f.emit("ptr", f"call ptr @PyLong_FromLong({code})"))
     f.label("misfit")
@@ -184,14 +185,31 @@ def door(runner, records, arguments, outputs, kept):
     if not usable():
         return None
     table = runner.table.copy()  # of its own: a call through Python may be under way in another thread
-    head = [table.ctypes.data, runner.address, runner.status.ctypes.data, arguments, len(records), len(outputs), id(ROOT), id(np.ndarray)]
+    head = [table.ctypes.data, runner.address, runner.status.ctypes.data, arguments, len(records), len(outputs), id(ROOT), id(np.ndarray), 1]
     block = np.array([*head, *(n for r in records for n in r), *outputs], np.int64)
     make = ctypes.pythonapi.PyCMethod_New
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object, ctypes.c_void_p]
     function = make(ctypes.addressof(_method()), block.ctypes.data, None, None)
     kept.extend((block, table, runner))
-    return function
+    return function if runner.chooser is None else timed(function, block, runner.chooser)
+
+
+def timed(function, block, chooser):
+    """`function` on as many threads as have proved fastest."""
+    clock = time.perf_counter_ns
+    choose, record = chooser.choose, chooser.record
+
+    def call(*args):
+        n = choose()
+        block[THREADS] = n
+        start = clock()
+        status = function(*args)
+        if status != DOES_NOT_FIT:
+            record(n, clock() - start)
+        return status
+
+    return call
 
 
 def record_of(source, what, x, slot, kept, exclusive=False, note=None, kind=None):

@@ -191,6 +191,10 @@ class Emitter(Access):
                 with f.when(share[0].equals(share[1] - 1)):
                     body(f.index(full * n), (n, size % n))
 
+    def slices(self):
+        """This thread's part of any number of things: a function of that number."""
+        return lambda count: self.slice(count, self.share)
+
     def slice(self, size, share):
         """This thread's part of a loop of `size` turns."""
         thread, threads = share

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.graph import Constant, Var
 from ..errors import CompileError
-from . import cache
+from . import cache, threads
 from .program import DONE, FAILED_CALL, OUT_OF_BOUNDS, Assembler
 from .runtime import Runner, ShapeChanged, assemble, code_size, load
 from .simplify import simplify
@@ -29,16 +29,19 @@ def prepare(graph, updates=(), precise=False, timed=False):
     """
     with _lock:
         updates = list(updates)
+        most = 1 if timed else threads.size()
         numbering = Numbering(graph)
-        key = None if timed else key_of(numbering, updates, precise)
+        key = None if timed else key_of(numbering, updates, (precise, most))
         kept = cache.load(key) if key is not None else None
         if kept is not None:
             program, code = unpacked(kept, graph, numbering)
             program.code_bytes = code_size(code)
+            if program.threads > 1:
+                threads.symbols()
             if key not in _loaded:
                 _loaded[key] = load(code, program.name)
             return Runner(program, _loaded[key])
-        assembler = Assembler(graph, updates=updates, precise=precise, timed=timed)
+        assembler = Assembler(graph, updates=updates, precise=precise, timed=timed, threads=most)
         program = assembler.build()
         program.text = assembler.module.text()
         own = hashlib.blake2b(f"{versions()}\n{program.text}".encode(), digest_size=20).hexdigest()
@@ -52,6 +55,8 @@ def prepare(graph, updates=(), precise=False, timed=False):
             else:
                 cache.store(own, code)
         program.code_bytes = code_size(code)
+        if program.threads > 1:
+            threads.symbols()
         if own not in _loaded:
             _loaded[own] = load(code, program.name)
         return Runner(program, _loaded[own])

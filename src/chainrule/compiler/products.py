@@ -73,6 +73,21 @@ def shape_of_product(detail, pointer_of):
     return (detail.n, detail.m, b.T, a.T) if detail.swapped else (detail.m, detail.n, a, b)
 
 
+# --- what several threads can do together ----------------------------------------------------------------------------------
+
+WORTH_THREADS = 20_000  # additions, about, below which one thread is faster than several
+
+
+def can_share(kernel, threads):
+    """Whether threads can divide a kernel among them, and whether it is worth it."""
+    if kernel.kind not in ("loops", "product", "windows") or kernel.work < WORTH_THREADS:
+        return False
+    if kernel.kind != "loops":
+        return True
+    outer = {r.axes[0] for r in kernel.roots if r.axes}
+    return len(outer) == 1 and all(r.axes for r in kernel.roots) and next(iter(outer)).size >= 2 * threads
+
+
 # --- operands that stay the same over many runs ---------------------------------------------------------------------------
 
 
@@ -115,7 +130,7 @@ def emit(kernel, emitter: Emitter, scratch):
     elif kernel.kind == "product":
         emit_product(kernel, emitter, scratch)
     elif kernel.kind == "windows":
-        convolutions.emit(kernel, emitter, scratch, machine())
+        convolutions.emit(kernel, emitter, scratch, machine(), emitter.slices() if emitter.share else None)
     elif kernel.kind == "running":
         running.emit(kernel, emitter.f, emitter.pointers)
     else:
@@ -134,9 +149,15 @@ def emit_product(kernel, emitter, scratch):
     outer = Level()
     emitter.prepare(tops(kernel.roots), outer)
 
+    # Threads share the batch if it is large enough, else the blocks of each product.
+    apart = bool(detail.batch) and detail.batch[0].size >= 8
+    share = emitter.slices() if emitter.share and not apart else None
+
     def batches(number, level, places):
         if number < len(detail.batch):
-            with f.loop(0, detail.batch[number].size) as turn:
+            size = detail.batch[number].size
+            start, stop = emitter.slice(size, emitter.share) if emitter.share and apart and number == 0 else (0, size)
+            with f.loop(start, stop) as turn:
                 deeper = Level(level)
                 if detail.batch_loops[number]:
                     deeper.open(detail.batch_loops[number], turn.index)
@@ -172,6 +193,6 @@ def emit_product(kernel, emitter, scratch):
                 emitter.store(root, deeper)
 
         weight = sum(r.node.weight + 1 for r in kernel.roots)
-        contract.product(f, machine(), t, m, n, detail.k, a, b, finish, scratch, long_finish=weight >= LONG)
+        contract.product(f, machine(), t, m, n, detail.k, a, b, finish, scratch, share=share, long_finish=weight >= LONG)
 
     batches(0, outer, [])

@@ -18,7 +18,8 @@ from .runtime import ARENA, FIXED, STATUS
 from .scalars import NoLowering, Number, Scalars, lower
 
 DONE, FAILED_CALL, OUT_OF_BOUNDS, FIRST_GUARD = 0, -1, -2, 1
-WORTH_THREADS = 20_000  # additions, about, below which one thread is faster than several
+BOUNDS = object()
+BROKEN, CODE, RESULT = 0, 1, 2  # words of the status: an index was out of bounds; what a step ended with; what the program did
 
 
 # --- what can be native -------------------------------------------------------------------------------------------------
@@ -137,6 +138,7 @@ class Program:
     updates : id of an updated variable -> id of the input variable that it replaces
     names : a line about each kernel
     precise : as asked for
+    threads : how many may run it together
     times : where kernels write how long they take (see clock.py); None unless asked for
     text : LLVM IR of the module; like `kernels`, a list of Kernel, and `plan`, None if the code came from the cache: `whole`
         then makes them again
@@ -156,6 +158,7 @@ class Program:
     kernels: list | None = None
     plan: Plan | None = None
     code_bytes: int = 0
+    threads: int = 1
 
     def whole(self):
         """This program, with its text, kernels and plan."""
@@ -169,8 +172,9 @@ class Program:
 class Assembler:
     """Builds the module of a program."""
 
-    def __init__(self, graph: Graph, *, updates=(), precise=False, parent=None, timed=False, fixed=()):
+    def __init__(self, graph: Graph, *, updates=(), precise=False, parent=None, timed=False, fixed=(), threads=1):
         self.graph, self.precise = graph, precise
+        self.threads = threads  # how many may run the program together, if there is enough to do
         self.fixed = frozenset(fixed)  # ids of inputs that stay the same while the program runs many times
         self.packed: dict = {}  # id of a product's kernel -> where in the arena its laid out operand stands
         self.prepare: str | None = None  # the function that lays them out
@@ -201,9 +205,12 @@ class Assembler:
                 kernel.detail.packed = True
         self.inputs = {i.var.id: k for k, i in enumerate(graph.inputs)}
         given = [o for o in (*graph.outputs, *(u.value for u in graph.updates)) if isinstance(o, Var) and o.id not in self.updates]
+        self.shared = {id(k) for k in kernels if self.threads > 1 and products.can_share(k, self.threads)}
+        if not self.shared:
+            self.threads = 1
         alias = self.aliases(kernels, {v.id for v in given})
         outside = {v.id for v in given} | set(self.inputs) | set(alias)
-        self.plan, scratch = plan(kernels, outside, [products.scratch(k) for k in kernels], set(self.updates))
+        self.plan, scratch = plan(kernels, outside, [self.scratch(k) for k in kernels], set(self.updates))
         for kernel in kernels:
             if kernel.kind == "product" and kernel.detail.packed:
                 self.packed[id(kernel)] = rounded(self.plan.size)
@@ -216,12 +223,19 @@ class Assembler:
             if v.id not in self.inputs:
                 self.slot(v.id, ("output", v))
         name = self.entry(kernels, scratch, name)
+        if self.threads > 1:
+            name = self.region(name)
         if self.packed:
             self.prepare = self.preparation(kernels)
         return Program(
             graph, name, self.slots, self.plan.size, alias, [self.describe(k) for k in kernels], self.updates, self.precise,
-            self.times.value if self.times else None, None, kernels, self.plan,
+            self.times.value if self.times else None, None, kernels, self.plan, threads=self.threads,
         )  # fmt: skip
+
+    def scratch(self, kernel):
+        """Bytes that a kernel needs for itself, in all threads."""
+        size = products.scratch(kernel)
+        return rounded(size) * self.threads if id(kernel) in self.shared else size
 
     @staticmethod
     def describe(kernel):
@@ -274,11 +288,19 @@ class Assembler:
     def entry(self, kernels, scratch, name):
         """The function that runs the kernels: (pointer table, thread, threads) -> status."""
         args = [("ptr", "table"), ("i64", "thread"), ("i64", "threads")]
-        f = Function(self.module, "KERNEL", args, "i64", linkage="" if name else "internal")
+        f = Function(self.module, "KERNEL", args, "i64", linkage="" if name and self.threads == 1 else "internal")
         table, thread, threads = f.arguments.values()
         arena = f.load("ptr", table, ARENA)
         status = f.load("ptr", table, STATUS)
         loaded: dict = {}
+        first = thread.equals(0) if self.threads > 1 else None
+        apart = False  # whether threads may have got to different places since they last met
+
+        def meet():
+            nonlocal apart
+            if apart:
+                f.call("chainrule_barrier", "void")
+            apart = False
 
         def pointer(operand_key, what=None):
             if operand_key in self.plan.offsets:
@@ -298,6 +320,7 @@ class Assembler:
                 g = guards[checked]
                 if isinstance(g.var, Var) and g.var.id not in ready:
                     return
+                meet()
                 self.guard(f, g, checked, pointer)
                 checked += 1
 
@@ -307,23 +330,77 @@ class Assembler:
             self.times = Constant(times_of(len(kernels)))
             clock = Clock(f, pointer(id(self.times), ("constant", self.times)), len(kernels))
         for k, kernel in enumerate(kernels):
+            shared = id(kernel) in self.shared
+            if shared:
+                meet()
+            for key, what in () if kernel.kind == "call" else self.operands(kernel):
+                pointer(key, what)  # loaded by all threads
+            if self.threads > 1 and not shared:
+                alone = f.fresh("alone")
+                f.line(f"br i1 {first.text}, label %{alone}, label %{alone}.end")
+                f.label(alone)
             if kernel.kind == "call":
-                self.call_python(f, kernel, pointer)
+                code = self.call_python(f, kernel, pointer)
             else:
-                self.call_kernel(f, kernel, pointer, arena, scratch[k], status, thread, threads)
+                code = self.call_kernel(f, kernel, pointer, arena, scratch[k], status, thread, threads)
+            if self.threads > 1 and not shared:
+                if code is not None and code is not BOUNDS:
+                    f.store(code, status, CODE)
+                f.line(f"br label %{alone}.end")
+                f.label(f"{alone}.end")
+            if self.threads > 1:
+                apart = True
+                if shared:
+                    meet()
+                elif code is not None:
+                    meet()
+                    code = code if code is BOUNDS else f.load("i64", status, CODE)
+            if code is BOUNDS:
+                self.leave_if(f, f.load("i64", status).differs(0), OUT_OF_BOUNDS)
+            elif code is not None:
+                self.leave_if(f, code.differs(DONE), code)
             ready |= {v.id for v in kernel.vars}
             if clock:
                 clock.stamp(k)
             check_guards()
         assert checked == len(guards), "a guard is never decided"
         sizes = {v.id: size_of(v.aval) for kernel in kernels for v in kernel.vars}
-        for new, old in self.updates.items():
-            if self.slot_of.get(new) != self.slot_of[old]:
-                f.copy(pointer(old), pointer(new), sizes[new])
+        copies = [(new, old) for new, old in self.updates.items() if self.slot_of.get(new) != self.slot_of[old]]
+        if copies:
+            meet()
+        for new, old in copies:
+            target, source = pointer(old), pointer(new)
+            size = f.index(sizes[new])
+            if first is not None:
+                size = f.select(first, size, 0)
+            f.copy(target, source, size)
         if clock:
             clock.stamp(len(kernels) + COPIES)
         f.give(f.constant("i64", DONE))
-        return self.known(f, name)
+        return self.known(f, name if self.threads == 1 else None)
+
+    def region(self, inside):
+        """The function that runs the program on several threads: as the entry function, but called once, with their number."""
+        module = self.module
+        args = [("i32", "thread"), ("i32", "threads"), ("ptr", "table")]
+        f = Function(module, "together", args, linkage="internal")
+        thread, threads, table = f.arguments.values()
+        t = f.cast("sext", thread, "i64")
+        code = f.emit("i64", f"call i64 @{inside}({table}, {t}, {f.cast('sext', threads, 'i64')})")
+        with f.when(thread.equals(0)):
+            f.store(code, f.load("ptr", table, STATUS), RESULT)
+        f.give()
+        f = Function(module, "program", [("ptr", "table"), ("i64", "thread"), ("i64", "threads")], "i64")
+        table, _, threads = f.arguments.values()
+
+        def several():
+            module.declare("chainrule_parallel_limited", "void", ["i32", "ptr", "ptr"])
+            f.line(f"call void @chainrule_parallel_limited({f.cast('trunc', threads, 'i32')}, ptr @together, {table})")
+            return [f.load("i64", f.load("ptr", table, STATUS), RESULT)]
+
+        one = lambda: [f.emit("i64", f"call i64 @{inside}({table}, i64 0, i64 1)")]  # noqa: E731
+        f.give(f.choose(threads > 1, several, one)[0])
+        return "program"
 
     def preparation(self, kernels):
         """The function that lays out operands which stay the same: (pointer table)."""
@@ -362,8 +439,10 @@ class Assembler:
         self.module.declare("PyObject_CallNoArgs", "ptr", ["ptr"])
         self.module.declare("Py_DecRef", "void", ["ptr"])
         result = f.emit("ptr", f"call ptr @PyObject_CallNoArgs({function})")
-        self.leave_if(f, f.emit("i1", f"icmp eq ptr {result.text}, null"), FAILED_CALL)
-        f.line(f"call void @Py_DecRef({result})")
+        failed = f.emit("i1", f"icmp eq ptr {result.text}, null")
+        with f.when(~failed):
+            f.line(f"call void @Py_DecRef({result})")
+        return f.select(failed, f.constant("i64", FAILED_CALL), f.constant("i64", DONE))
 
     def place(self, v):
         """Where a variable stands: ('slot', of the table) or ('arena', offset)."""
@@ -380,16 +459,23 @@ class Assembler:
         f.label(f"{tag}.not")
 
     def call_kernel(self, f, kernel, pointer, arena, scratch, status, thread, threads):
-        """Write the kernel as a function of the pointers that it uses, and call it."""
+        """Write the kernel as a function of the pointers that it uses, and call it.
+
+        Gives the status that it ends with, None if it cannot fail, or BOUNDS if it may note an index out of bounds.
+        """
         operands = self.operands(kernel)
         args = [("i64", "thread"), ("i64", "threads"), ("ptr", "failed"), ("ptr", "scratch"), ("ptr", "packed")]
         args += [("ptr", f"p{i}") for i in range(len(operands))]
         inside = kernel.kind == "nested"
         k = Function(self.module, "KERNEL", args, "i64" if inside else "void", linkage="internal")
-        share = None
+        shared = id(kernel) in self.shared
+        share = (k.arguments["thread"], k.arguments["threads"]) if shared else None
         pointers = {key: k.arguments[f"p{i}"] for i, (key, _) in enumerate(operands)}
         at = self.packed.get(id(kernel))
-        values = [thread, threads, status, f.offset(arena, scratch), f.constant("ptr", 0) if at is None else f.offset(arena, at)]
+        own = f.offset(arena, scratch)
+        if shared:
+            own = f.offset(own, thread * rounded(products.scratch(kernel)))
+        values = [thread, threads, status, own, f.constant("ptr", 0) if at is None else f.offset(arena, at)]
         values += [pointer(key, what) for key, what in operands]
         if inside:
             for _, what in operands:
@@ -397,16 +483,14 @@ class Assembler:
                     what[1].moved(scratch)
             nested.emit(kernel, k, pointers)
             name = self.known(k)
-            code = f.emit("i64", f"call i64 @{name}({', '.join(map(repr, values))})")
-            self.leave_if(f, code.differs(DONE), code)
-            return
+            return f.emit("i64", f"call i64 @{name}({', '.join(map(repr, values))})")
         emitter = Emitter(k, pointers, share, k.arguments["failed"], self.precise)
         products.emit(kernel, emitter, k.arguments["scratch"])
         k.give()
         name = self.known(k)
         f.line(f"call void @{name}({', '.join(map(repr, values))})")
-        if any(n.kind == "bounded" for r in kernel.roots for n in nodes_under([r.node, *r.found])):
-            self.leave_if(f, f.load("i64", status).differs(0), OUT_OF_BOUNDS)
+        found = any(n.kind == "bounded" for r in kernel.roots for n in nodes_under([r.node, *r.found]))
+        return BOUNDS if found else None
 
     def operands(self, kernel):
         """(key, what it is) of every array that a kernel reads or writes."""

@@ -5,11 +5,13 @@ import ctypes
 import functools
 import math
 import threading
+import time
 
 import llvmlite.binding as llvm
 import numpy as np
 
 from ..core.graph import Constant
+from .chooser import Chooser
 
 _lock = threading.RLock()  # LLVM objects are shared
 _engines: list = []  # machine code lives as long as its engine
@@ -101,7 +103,8 @@ class Runner:
         self.program, self.address = program, address
         self.entry = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
         self.arena = aligned_empty(program.arena)
-        self.status = np.zeros(1, np.int64)
+        self.status = np.zeros(4, np.int64)
+        self.chooser = Chooser(program.threads) if program.threads > 1 else None
         self.table = np.zeros(FIXED + len(program.slots), np.uint64)
         self.table_at = self.table.ctypes.data
         self.table[:FIXED] = self.arena.ctypes.data, self.status.ctypes.data
@@ -182,7 +185,13 @@ class Runner:
         self.status[0] = 0
         self.error = None
         try:
-            return self.entry(self.table_at, 0, 1)
+            if self.chooser is None:
+                return self.entry(self.table_at, 0, 1)
+            n = self.chooser.choose()
+            start = time.perf_counter_ns()
+            status = self.entry(self.table_at, 0, n)
+            self.chooser.record(n, time.perf_counter_ns() - start)
+            return status
         except BaseException:
             if self.error is None:
                 raise

@@ -103,12 +103,12 @@ def packed(program: Program, code, numbering) -> bytes | None:
         slots.append((kind, what))
     alias = {numbering.number[v]: k for v, k in program.alias.items()}
     updates = {numbering.number[a]: numbering.number[b] for a, b in program.updates.items()}
-    return pickle.dumps((program.name, slots, program.arena, alias, program.names, updates, program.precise, code))
+    return pickle.dumps((program.name, slots, program.arena, alias, program.names, updates, program.precise, program.threads, code))
 
 
 def unpacked(data, graph, numbering):
     """(program, code) of bytes that `packed` gave."""
-    name, kept, arena, alias, names, updates, precise, code = pickle.loads(data)
+    name, kept, arena, alias, names, updates, precise, threads, code = pickle.loads(data)
     slots = []
     for kind, what in kept:
         if kind == "constant":
@@ -121,4 +121,4 @@ def unpacked(data, graph, numbering):
         slots.append((kind, what))
     alias = {numbering.variables[v].id: k for v, k in alias.items()}
     updates = {numbering.variables[a].id: numbering.variables[b].id for a, b in updates.items()}
-    return Program(graph, name, slots, arena, alias, names, updates, precise), code
+    return Program(graph, name, slots, arena, alias, names, updates, precise, threads=threads), code

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.graph import Constant, Graph, Var
 from ..core.value import Value
+from ..dtypes import native_order
 from ..errors import CompileError, explain
 from ..tensor import Tensor
 from ..transforms.backward import NOTHING, Call, Leaf, Output
@@ -286,6 +287,7 @@ class Variant:
                 x = np.asarray(x)
                 if isinstance(t, Value):  # an array from now on, whose address does not change
                     t.value = x
+            x = native_order(x)
             if x.shape != i.var.aval.shape or x.dtype != i.var.aval.dtype:
                 raise Miss
             if k in self.taken:
@@ -413,8 +415,9 @@ class Variant:
         """Run as an operation on the tape."""
         owners = [self.owner(k, leaves) for k in range(len(self.graph.inputs))]
         for x, i in zip(owners, self.graph.inputs, strict=True):
-            if x.shape != i.var.aval.shape or x.dtype != i.var.aval.dtype:
+            if x.shape != i.var.aval.shape or x.dtype.newbyteorder("=") != i.var.aval.dtype:
                 raise Miss
+        owners = [x if isinstance(x, Value) else native_order(x) for x in owners]
         if self.decisions is not None:
             now = execute(self.decisions, [np.asarray(array_in(x)) for x in owners])
             for n, (x, g) in enumerate(zip(now, self.graph.guards, strict=True)):

@@ -20,6 +20,7 @@ from ..core.aval import Aval
 from ..core.dispatch import RECORDING_LEVEL, Trace, attention, state
 from ..core.graph import Constant, Graph, Guard, Input, Step, Update, Var
 from ..core.value import Value
+from ..dtypes import native_order
 from ..errors import LostDerivativeError, NonDifferentiableError, TreeError, explain
 from ..tensor import Tensor
 from ..trees import flatten, paths, unflatten
@@ -88,7 +89,7 @@ class Recorder(Trace):
                     self.array_vars[id(a)] = var
                     self.graph.inputs.append(Input(var, self.arrays[id(whole)][1], a))
                 return self.array_vars[id(a)]
-        return Constant(a)
+        return Constant(native_order(a) if isinstance(a, np.ndarray) else a)
 
     def grad_read(self, leaf):
         """The gradient of `leaf` decides what happens next."""
@@ -105,6 +106,7 @@ class Recorder(Trace):
         """Let `t`, a Tensor of level 0, stand for an input of the program."""
         if isinstance(t.value, Value):
             return
+        t.value = native_order(t.value)
         var = self.var(t.value)
         label = self.names.get(id(t)) or f"captured{sum(i.tensor is not None for i in self.graph.inputs)}"
         self.graph.inputs.append(Input(var, label, t))
@@ -270,6 +272,7 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
     wrapped, variable = [], []
     for x, label in zip(leaves, labels, strict=True):
         if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biufc":
+            x = native_order(x)
             var = recorder.var(x)
             recorder.graph.inputs.append(Input(var, label))
             wrapped.append(Tensor(x, recorder, var))
@@ -352,7 +355,7 @@ def _name_tensors(thing, name, recorder, depth):
     if isinstance(thing, Tensor):
         names.setdefault(id(thing), name)
         return
-    if type(thing) is np.ndarray and thing.dtype.kind in "biufc":
+    if type(thing) is np.ndarray and thing.dtype.kind in "biufc" and thing.dtype.isnative:
         recorder.arrays.setdefault(id(thing), (thing, name))
         return
     if depth == 0:

@@ -1,0 +1,362 @@
+"""Decisions by value are part of a program: each path is a variant. What cannot be followed is an error that says where."""
+
+import warnings
+
+import numpy as np
+import pytest
+from agreement import agree, close, plain
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.errors import CompileError, LostDerivativeError
+
+X = np.arange(3.0)
+
+
+# --- guards ----------------------------------------------------------------------------------------------------------------
+
+
+def test_branches():
+    def f(x):
+        if x.sum() > 1:
+            return x * 2
+        return x - 1
+
+    g = cr.compile(f)
+    for scale in (1, 0, 1, 0, 2, -1, 0.1):
+        close(g(X * scale), f(X * scale))
+    assert len(g.variants) == 2
+
+
+def test_trees_of_decisions():
+    def f(x):
+        y = x
+        for i in range(3):
+            if y[i] > 0:
+                y = y * 2
+            elif y[i] < 0:
+                y = y - x[0]
+        return y
+
+    g = cr.compile(f)
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        x = rng.integers(-1, 2, 3).astype(float)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            close(g(x), f(x))
+    assert len(g.variants) <= 27
+
+
+def newton(x, tol=1e-10):
+    y = x
+    while abs(y * y - x) > tol:
+        y = 0.5 * (y + x / y)
+    return y
+
+
+def test_loops_by_value():
+    g = cr.compile(newton)
+    for x in (2.0, 9.0, 2.0, 1.0, 100.0, 1e6, 2.5):
+        close(g(np.float64(x)), newton(np.float64(x)))
+        close(cr.grad(g)(x), 0.5 / np.sqrt(x))
+    assert len(g.variants) <= 8
+
+
+def test_loop_with_a_captured_parameter():
+    def make():
+        p = cr.tensor(3.0, requires_grad=True)
+
+        def f(x):
+            p.grad = None
+            newton(p * x).backward()
+            return p.grad.detach()
+
+        return f, lambda i: (np.float64(1 + 10 * (i % 3)),), (p,)
+
+    agree(make, 7)
+
+
+def test_decisions_after_updates():
+    """A path that turns out wrong after Tensors were updated has changed nothing."""
+
+    def make():
+        p, q = cr.tensor(np.ones(3), requires_grad=True), cr.tensor(np.zeros(3))
+        optimizer = optim.SGD([p], lr=0.1, momentum=0.9)
+
+        def f(x):
+            q.data = q.detach() + 1
+            optimizer.zero_grad()
+            loss = cr.sum((p - x) ** 2)
+            loss.backward()
+            optimizer.step()
+            if cr.sum(p.detach()) > 3:
+                q.data = q.detach() * 2
+                optimizer.zero_grad()
+                return loss.detach()
+            if q[0] > 5:
+                p.data = p.detach() * 0.5
+            return None
+
+        return f, lambda i: (np.full(3, [0.0, 5.0, -5.0][i % 3]),), (p, q, optimizer)
+
+    g = agree(make, 12)
+    assert 2 <= len(g.variants) <= 8
+
+
+def test_gradients_of_a_path_not_taken():
+    def make():
+        p = cr.tensor(np.ones(3), requires_grad=True)
+
+        def f(x):
+            loss = cr.sum(p * x)
+            if loss > 0:
+                p.grad = None
+            loss.backward()
+            return loss.detach()
+
+        return f, lambda i: (X * (-1) ** i,), (p,)
+
+    agree(make, 6)
+
+
+def test_random_numbers_decide():
+    def make():
+        def f(x):
+            u = cr.rand(())
+            return x + u if u > 0.5 else x - cr.rand(3)
+
+        return f, lambda i: (X,), ()
+
+    agree(make, 12)
+
+
+def test_constant_decisions_are_not_guards():
+    f = cr.compile(lambda x: x * 2 if cr.tensor(1.0) > 0 else x)
+    close(plain(f(X)), X * 2)
+    close(plain(f(X)), X * 2)
+
+
+def test_variants_say_what_they_hold_for():
+    f = cr.compile(lambda x, n: x * n)
+    f(X, 2), f(X, 3), f(X[:2], 2)
+    assert len(f.variants) == 3
+    assert sum("(3,)" in v for v in f.variants) == 2 and "int 3" in "".join(f.variants)
+    assert "3 variants" in repr(f)
+
+
+# --- many variants ------------------------------------------------------------------------------------------------------
+
+
+def one_warning(calls):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        for call in calls:
+            call()
+    (warning,) = found
+    assert warning.filename == __file__
+    return str(warning.message)
+
+
+def test_one_warning_names_the_number_that_varies():
+    f = cr.compile(lambda x, rate: x * rate)
+    text = one_warning([lambda i=i: f(X, i / 7) for i in range(40)])
+    assert "rate" in text and " x" not in text.split("what varies:")[1].split("\n")[0] and "help" in text
+
+
+def test_one_warning_names_the_argument_whose_shape_varies():
+    f = cr.compile(lambda a, b: a.sum() + b.sum())
+    assert "what varies: b" in one_warning([lambda i=i: f(X, np.ones(i + 1)) for i in range(40)])
+
+
+def test_one_warning_names_keyword_arguments():
+    f = cr.compile(lambda a, *, size=1: a * size)
+    assert "what varies: size" in one_warning([lambda i=i: f(X, size=i) for i in range(30)])
+
+
+def test_one_warning_names_what_stands_around():
+    n = 0
+    f = cr.compile(lambda x: x * n)
+
+    def call(i):
+        nonlocal n
+        n = i
+        f(X)
+
+    assert "what varies: n" in one_warning([lambda i=i: call(i) for i in range(30)])
+
+
+def test_one_warning_about_paths():
+    f = cr.compile(newton)
+    assert "decisions" in one_warning([lambda i=i: f(10.0 ** np.float64(3 * i)) for i in range(30)])
+
+
+# --- shapes that hang on values -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda x: x[x > 0] * 2, lambda x: cr.nonzero(x)[0] + 1, lambda x: cr.sum(x[x > 0]), lambda x: cr.unique(x) + 1.0],
+    ids=["mask", "nonzero", "sum of a mask", "unique"],
+)
+def test_shapes_by_value(f):
+    g = cr.compile(f)
+    for x in (X, -X, X + 1, X, np.zeros(3), X * 0 + 1, X):
+        close(g(x), f(x))
+
+
+def test_shapes_by_value_with_updates():
+    def make():
+        p, n = cr.tensor(np.ones(3), requires_grad=True), cr.tensor(0.0)
+
+        def f(x):
+            n.data = n.detach() + 1
+            p.grad = None
+            loss = cr.sum((p * x)[x > 0] ** 2)
+            loss.backward()
+            p.data = p.detach() - 0.1 * p.grad.detach()
+            return loss.detach()
+
+        return f, lambda i: (X - i % 3,), (p, n)
+
+    agree(make, 9)
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------------
+
+
+def line_of(text):
+    with open(__file__) as file:
+        return next(i for i, line in enumerate(file, 1) if line.rstrip().endswith(f"# {text}"))
+
+
+def test_values_asked_for():
+    t = cr.tensor(X)
+
+    def item(x):
+        return x * t.sum().item()  # here: item
+
+    def array(x):
+        return np.asarray(x).sum()  # here: array
+
+    def number(x):
+        return float(x.sum())  # here: number
+
+    for f, where in ((item, "here: item"), (array, "here: array"), (number, "here: number")):
+        for _ in range(2):
+            with pytest.raises(LostDerivativeError, match=rf"test_compile_decisions\.py:{line_of(where)}(?s:.*)help:"):
+                cr.compile(f)(X)
+        assert type(t.value) is np.ndarray
+    close(cr.compile(lambda x: x + t)(X), X + t)
+
+
+def test_results_that_are_no_arrays():
+    for result in (object(), "text", {"a": "text"}, lambda x: x, X.astype(object)):
+        f = cr.compile(lambda x, result=result: result)
+        with pytest.raises(Exception, match=r"must return arrays(?s:.*)found(?s:.*)help"):
+            f(X)
+
+
+@pytest.mark.parametrize("what", ["random", "generator", "iterator", "file", "numpy.random"])
+def test_what_cannot_be_followed(what, tmp_path):
+    import random
+
+    things = {
+        "random": random.Random(0), "generator": np.random.default_rng(0), "iterator": iter([1.0, 2.0]),
+        "file": (tmp_path / "f").open("w"),
+    }  # fmt: skip
+    thing = things.get(what)
+    f = cr.compile(lambda x: x * np.random.rand() if what == "numpy.random" else (thing, x)[1])
+    with pytest.raises(CompileError, match=r"test_compile_decisions\.py:\d+(?s:.*)help:"):
+        f(X)
+    things["file"].close()
+
+
+def test_plain_values_that_the_function_changes():
+    count, seen = 0, []
+
+    def counting(x):
+        nonlocal count
+        count += 1
+        return x
+
+    def growing(x):
+        seen.append(1)
+        return x
+
+    for f, name in ((counting, "count"), (growing, "seen")):
+        with pytest.raises(CompileError, match=rf"{name}(?s:.*)test_compile_decisions.py(?s:.*)help:"):
+            cr.compile(f)(X)
+
+
+def test_captured_array_that_the_function_writes():
+    buffer = np.zeros(3)
+
+    def f(x):
+        buffer[0] += 1
+        return x
+
+    with pytest.raises((CompileError, ValueError), match=r"read-only|buffer"):
+        cr.compile(f)(X)
+    assert buffer[0] == 0
+    buffer[0] = 1
+
+
+def test_exceptions_in_the_function_leave_everything():
+    p = cr.tensor(X, requires_grad=True)
+    fail = True
+
+    def f(x):
+        p.data = p.detach() + 1
+        cr.sum(p * x).backward()
+        if fail:
+            raise KeyError("mine")
+        return p.grad.detach()
+
+    g = cr.compile(f)
+    for _ in range(2):
+        with pytest.raises(KeyError, match="mine"):
+            g(X)
+    assert type(p.value) is np.ndarray and (p.grad is None or type(p.grad.value) is np.ndarray)
+    fail = False
+    p.grad = None
+    for _ in range(3):
+        p.grad = None
+        close(g(X), cr.tensor(X))
+
+
+def test_wrong_shapes_raise_what_eager_raises():
+    f = cr.compile(lambda x, y: x @ y)
+    f(np.ones((2, 3)), np.ones((3, 2)))
+    for _ in range(2):
+        with pytest.raises(cr.errors.ShapeError, match="matmul"):
+            f(np.ones((2, 3)), np.ones((2, 3)))
+
+
+def test_index_out_of_bounds():
+    def make():
+        table, n = cr.tensor(np.arange(12.0).reshape(4, 3), requires_grad=True), cr.tensor(0.0)
+
+        def f(i):
+            n.data = n.detach() + 1
+            table.grad = None
+            loss = cr.sum(table[i] ** 2)
+            loss.backward()
+            table.data = table.detach() - 0.1 * table.grad.detach()
+            return loss.detach()
+
+        return f, table, n
+
+    f, *state = make()
+    g, *mine = make()
+    g = cr.compile(g)
+    for i in ([0, 1], [3, 3], [-1, 0], [4, 0], [1, 2], [0, -5], [1, 1]):
+        i = np.array(i)
+        if -4 <= i.min() and i.max() < 4:
+            close(g(i), f(i))
+        else:
+            with pytest.raises(IndexError):
+                f(i)
+            with pytest.raises(IndexError):
+                g(i)
+        close([t.detach() for t in mine], [t.detach() for t in state])
