@@ -117,7 +117,12 @@ def row_blocks(machine, m):
 
 def first_row(f, machine, m, block):
     """The row at which a block starts: with `share(row_blocks(machine, m))`, the rows that this thread has."""
-    (high, more), *rest = heights(machine.rows, m)
+    return row_at(f, heights(machine.rows, m), block)
+
+
+def row_at(f, blocks, block):
+    """The row at which one of these blocks, as `heights` gives them, starts."""
+    (high, more), *rest = blocks
     return block * high if not rest else block * (high - 1) + least(f, block, more)
 
 
@@ -179,7 +184,13 @@ class Plan:
 
     @cached_property
     def heights(self):
-        return heights(self.machine.rows, self.m)
+        return heights(self.tall, self.m)
+
+    @cached_property
+    def tall(self):
+        """Rows of a block: fewer where three vectors of columns are all there are, so that they fit beside each other."""
+        three = self.lanes * 2 < self.n <= self.lanes * 3 and not isinstance(self.b, Packed)
+        return 4 if three and self.machine.width(4) == 3 else self.machine.rows
 
     @cached_property
     def count(self):
@@ -212,7 +223,7 @@ class Plan:
         """Vectors of a panel."""
         every = -(-self.n // self.lanes)
         if isinstance(self.b, Packed) or self.count > 1:
-            return min(every, self.machine.width(self.machine.rows))
+            return min(every, self.machine.width(self.tall))
         most = self.machine.width(self.heights[0][0])
         return -(-every // -(-every // most))
 

@@ -23,6 +23,7 @@ from .blocking import (
     least,
     most,
     plan_of,
+    row_at,
     row_blocks,
 )
 from .kernels import Span, accumulate, each, pack_kernel, product_kernel, sums, transpose
@@ -180,7 +181,7 @@ class _Product:
         """All blocks of depth, for a range of blocks of rows and a range of panels."""
         f, plan = self.f, self.plan
         count, length, tail = plan.depth
-        row = first_row(f, plan.machine, plan.m, rows[0]) if plan.held < plan.m else 0
+        row = row_at(f, plan.heights, rows[0]) if plan.held < plan.m else 0
         with f.loop(0, count) as turn:
             block = turn.index
             ends = (block.equals(0), block.equals(count - 1)) if count > 1 else (None, None)
@@ -242,8 +243,8 @@ class _Product:
             moved = block * plan.blocks.stride if plan.blocks else k0 * a.second
             return f.offset(f.offset(a.pointer, moved, self.t), row * a.first, self.t), a.first, a.second
         stride = plan.stride_a
-        first = first_row(f, plan.machine, plan.m, rows[0])
-        stop = first_row(f, plan.machine, plan.m, rows[1])
+        first = row_at(f, plan.heights, rows[0])
+        stop = row_at(f, plan.heights, rows[1])
         if isinstance(a, Read) and a.along == 0:
             self.pack_across(row, first, stop, k0, span, stride)
             return self.a_at, 1, stride
@@ -454,7 +455,7 @@ class _Dots:
         a = self.row_wise()
         rows, columns = (0, plan.m), (0, -(-plan.n // lanes))
         if self.share and self.split == "rows":
-            rows = tuple(first_row(f, plan.machine, plan.m, x) for x in self.share(plan.count))
+            rows = tuple(row_at(f, plan.heights, x) for x in self.share(plan.count))
         elif self.share:
             columns = self.share(columns[1])
         full, rest = divmod(plan.n, lanes)
