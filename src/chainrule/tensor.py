@@ -139,11 +139,9 @@ class Tensor(Value):
     def grad(self):
         """The accumulated gradient, a Tensor, or None."""
         holder = self._grad_holder()
-        if holder is None:
-            return None
-        if state.recorder is not None:
+        if holder is not None and state.recorder is not None:
             state.recorder.grad_read(holder)
-        return holder.grad
+        return None if holder is None else holder.grad
 
     @grad.setter
     def grad(self, value):

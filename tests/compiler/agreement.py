@@ -86,4 +86,7 @@ def _copied(result):
     leaves, structure = flatten(result)
     from chainrule.trees import unflatten
 
-    return unflatten(structure, [x.detach().clone() if isinstance(x, cr.Tensor) else np.array(x) if isinstance(x, np.ndarray) else x for x in leaves])
+    return unflatten(
+        structure,
+        [x.detach().clone() if isinstance(x, cr.Tensor) else np.array(x) if isinstance(x, np.ndarray) else x for x in leaves],
+    )

@@ -1,9 +1,9 @@
 """What a compiled function sees besides arrays: settings, arrays, Tensors and objects around it, and how it is called."""
 
+import copy
 import dataclasses
 import functools
 import pickle
-import copy
 
 import numpy as np
 import pytest
@@ -92,7 +92,16 @@ def test_results_of_every_kind():
 
     def f(x):
         y = x + 1
-        return {"same": x, "twice": [y, y], "none": None, "number": 3, "constant": constant, "t": t, "sum": y.sum(), "view": y[0]}
+        return {
+            "same": x,
+            "twice": [y, y],
+            "none": None,
+            "number": 3,
+            "constant": constant,
+            "t": t,
+            "sum": y.sum(),
+            "view": y[0],
+        }
 
     g = eager_and_compiled(f, X)
     out = g(X)

@@ -67,7 +67,9 @@ def test_optimizers(name, zero):
     assert len(f.variants) <= 3
 
 
-@pytest.mark.parametrize("name", [n for n in vars(optim) if isinstance(vars(optim)[n], type) and issubclass(vars(optim)[n], optim.Optimizer)])
+@pytest.mark.parametrize(
+    "name", [n for n in vars(optim) if isinstance(vars(optim)[n], type) and issubclass(vars(optim)[n], optim.Optimizer)]
+)
 def test_every_optimizer_by_its_defaults(name):
     if name == "Optimizer":
         return
@@ -238,7 +240,9 @@ def test_gradients_set_or_forgotten_from_outside():
     agree(trainer(OPTIMIZERS["sgd momentum"], zero="never"), 6, between)
 
 
-@pytest.mark.parametrize("layer", [lambda: nn.Dropout(0.4), lambda: nn.BatchNorm1d(8), lambda: nn.BatchNorm1d(8, momentum=None)])
+@pytest.mark.parametrize(
+    "layer", [lambda: nn.Dropout(0.4), lambda: nn.BatchNorm1d(8), lambda: nn.BatchNorm1d(8, momentum=None)]
+)
 def test_modes(layer):
     def between(i, things):
         things[0].train(i % 3 != 2)

@@ -46,7 +46,7 @@ def same_on_two(f, *args):
 @pytest.mark.parametrize("shape", [(100_000,), (333, 1001), (64, 5000), (7, 9, 4000)])
 def test_elementwise_and_folds(two, shape):
     x = rng.normal(size=shape)
-    run, one, expected = same_on_two(lambda x: (cr.exp(x) * x, (x * x).sum(-1) if x.ndim > 1 else x + 1.0, cr.sin(x).sum()), x)
+    _run, one, expected = same_on_two(lambda x: (cr.exp(x) * x, (x * x).sum(-1) if x.ndim > 1 else x + 1.0, cr.sin(x).sum()), x)
     for a, e in zip(one, expected, strict=True):
         np.testing.assert_allclose(a, e, rtol=1e-9)
 
@@ -122,5 +122,3 @@ def test_small_programs_stay_on_one_thread(two):
     graph = cr.graph(lambda x: cr.exp(x))(np.ones(10))
     run = native.prepare(native.simplify(graph))
     assert isinstance(run, Runner) and run.program.threads == 1 and run.chooser is None
-
-

@@ -266,7 +266,7 @@ class Compiled:
             statics = tuple(kind_of(x) for x, a in zip(leaves, active, strict=True) if not a)
             key = structure, tuple(active), tuple(avals), statics, self.around_key
             found = self.traces.get(key)
-            if found is None or found.graph is not None and not found.fits():
+            if found is None or (found.graph is not None and not found.fits()):
                 found = self.trace(leaves, active, avals, structure)
                 if not any(isinstance(c, Value) and (c.owner is not ROOT or isinstance(c.value, Value)) for c in found.captured):
                     self.traces[key] = found

@@ -17,7 +17,8 @@ def works(step):
         return False
     if any((x.aval.dtype if isinstance(x, Var) else x.value.dtype) != out.aval.dtype for x in step.inputs):
         return False
-    return 0 not in out.aval.shape and not any(0 in shape_of(x) for x in step.inputs) and out.aval.dtype.name in ("float32", "float64")
+    empty = 0 in out.aval.shape or any(0 in shape_of(x) for x in step.inputs)
+    return not empty and out.aval.dtype.name in ("float32", "float64")
 
 
 def two(values, other):
@@ -78,9 +79,11 @@ def emit(kernel, emitter, scratch, machine, share=None):
             emitter.store(root, level)
 
     if step.row.name == "conv_weight_grad":
-        convolve.weight_grad(
-            f, machine, t, c, first, second, lambda k, j, x, valid: store([(batch, k)], detail.group, j, x, valid), scratch, share
-        )
+
+        def finish_weights(k, j, x, valid):
+            store([(batch, k)], detail.group, j, x, valid)
+
+        convolve.weight_grad(f, machine, t, c, first, second, finish_weights, scratch, share)
         return
     wide = step.outputs[0].aval.shape[-1]
 

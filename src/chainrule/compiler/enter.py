@@ -34,16 +34,21 @@ ARRAY_ARGUMENT, TENSOR_ARGUMENT, TENSOR, ARRAY, GRADIENT, SAME_ARGUMENT, NO_GRAD
 DOES_NOT_FIT = -3
 
 
-def slot_offset(descriptor):
-    """Where in an object an attribute of `__slots__` stands."""
-    member = ctypes.c_void_p.from_address(id(descriptor) + 40).value
+def slot_offset(cls, name):
+    """Where in an object of a class an attribute of its `__slots__` stands."""
+    descriptor = cls.__dict__[name]
+    member = ctypes.c_void_p.from_address(id(descriptor) + 40).value or 0
     return ctypes.c_ssize_t.from_address(member + 16).value
 
 
 @functools.cache
 def usable():
     """Whether objects are laid out in memory as this module takes for granted."""
-    if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8 or not getattr(sys, "_is_gil_enabled", lambda: True)():
+    if (
+        sys.implementation.name != "cpython"
+        or ctypes.sizeof(ctypes.c_void_p) != 8
+        or not getattr(sys, "_is_gil_enabled", lambda: True)()
+    ):
         return False
     try:
         a = np.zeros((3, 5), np.float32)
@@ -60,8 +65,8 @@ def usable():
         good &= word(a, BASE) is None and word(a, DESCR) == id(a.dtype) and word(a, 8) == id(np.ndarray)
         good &= ctypes.c_int32.from_address(id(a) + FLAGS).value & 0x501 == 0x501
         good &= ctypes.c_int32.from_address(id(a[:, 1:]) + FLAGS).value & 1 == 0
-        good &= word(t, slot_offset(Value.value)) == id(a) and word(t, slot_offset(Value.owner)) == id(a)
-        good &= word(t, slot_offset(Value.note)) == id(None) and word(leaf, slot_offset(Leaf.grad)) == id(t)
+        good &= word(t, slot_offset(Value, "value")) == id(a) and word(t, slot_offset(Value, "owner")) == id(a)
+        good &= word(t, slot_offset(Value, "note")) == id(None) and word(leaf, slot_offset(Leaf, "grad")) == id(t)
         good &= ctypes.c_int32.from_address(id(leaf)).value == sys.getrefcount(leaf) - 1
         return bool(good)
     except Exception:
@@ -73,7 +78,7 @@ def _text():
     module = Module()
     f = Function(module, "chainrule_enter", [("ptr", "self"), ("ptr", "args"), ("i64", "count")], "ptr")
     me, args, count = f.arguments.values()
-    value, owner, note = (slot_offset(d) for d in (Value.value, Value.owner, Value.note))
+    value, owner, note = (slot_offset(Value, name) for name in ("value", "owner", "note"))
     block = f.call("PyLong_AsVoidPtr", "ptr", me)
     found = f.stack("ptr")
 
@@ -108,11 +113,11 @@ def _text():
         with f.when(~is_argument):
             f.store(address(item[OBJECT]), found)
         with f.when(source.equals(GRADIENT)):
-            tensor = at(f.load("ptr", found), slot_offset(Leaf.grad))
+            tensor = at(f.load("ptr", found), slot_offset(Leaf, "grad"))
             f.store(tensor, found)
             require(f.load("i32", tensor).equals(1))
         with f.when(source.equals(NO_GRADIENT)):
-            f.store(at(f.load("ptr", found), slot_offset(Leaf.grad)), found)
+            f.store(at(f.load("ptr", found), slot_offset(Leaf, "grad")), found)
         same = source.equals(SAME_ARGUMENT) | source.equals(NO_GRADIENT)
         with f.when(same):
             require(number(f.load("ptr", found)).equals(item[KIND]))
@@ -185,7 +190,17 @@ def door(runner, records, arguments, outputs, kept):
     if not usable():
         return None
     table = runner.table.copy()  # of its own: a call through Python may be under way in another thread
-    head = [table.ctypes.data, runner.address, runner.status.ctypes.data, arguments, len(records), len(outputs), id(ROOT), id(np.ndarray), 1]
+    head = [
+        table.ctypes.data,
+        runner.address,
+        runner.status.ctypes.data,
+        arguments,
+        len(records),
+        len(outputs),
+        id(ROOT),
+        id(np.ndarray),
+        1,
+    ]
     block = np.array([*head, *(n for r in records for n in r), *outputs], np.int64)
     make = ctypes.pythonapi.PyCMethod_New
     make.restype = ctypes.py_object

@@ -127,7 +127,8 @@ class NeedsBuffer(Exception):
 
 
 EXPENSIVE = {
-    "exp": 10, "log": 12, "tanh": 14, "sigmoid": 14, "sin": 14, "cos": 14, "tan": 25, "erf": 16, "power": 25, "divide": 4, "sqrt": 5,
+    "exp": 10, "log": 12, "tanh": 14, "sigmoid": 14, "sin": 14, "cos": 14, "tan": 25, "erf": 16, "power": 25,
+    "divide": 4, "sqrt": 5,
     "log1p": 14, "expm1": 14, "softplus": 25, "arctan": 18, "arctan2": 25, "arcsin": 20, "arccos": 20, "sinh": 20, "cosh": 20,
     "logaddexp": 28, "log2": 12, "log10": 12, "exp2": 12, "remainder": 8, "fmod": 20, "floor_divide": 8, "reciprocal": 4,
     "hypot": 8, "cbrt": 25, "arcsinh": 30, "arccosh": 30, "arctanh": 30, "gelu": 30, "silu": 16,
@@ -431,8 +432,8 @@ def read_at(key, shape, index, found=None, bounded=None):
         if k is None:
             rest.pop(0)
         elif k is Ellipsis:
-            for _ in range(len(shape) - used):
-                at.append(rest.pop(0))
+            n = len(shape) - used
+            at, rest = at + rest[:n], rest[n:]
         elif isinstance(k, int):
             at.append(Affine(k % shape[len(at)]))
         elif isinstance(k, slice):

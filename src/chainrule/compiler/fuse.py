@@ -1,89 +1,37 @@
 """Which steps run together: a graph becomes a list of kernels, and what passes between them stands in memory."""
 
+import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from ..core.graph import Constant, Graph, Step, Var
+from ..core.graph import Constant, Graph, Var
 from ..core.lowering import Map, Pool, Reduce
 from ..ops.indexing import _where_arrays_go, result_shape
-from .expressions import EXPENSIVE, ZERO, Affine, Axis, NeedsBuffer, Node, along, read_at, shape_of, strides_of
-from .loops import Root, merged_axes, nodes_under, tops
+from .expressions import EXPENSIVE, ZERO, Axis, NeedsBuffer, along, read_at, shape_of
+from .fused import (
+    Kernel,
+    NotAffine,
+    Product,
+    Windows,
+    groups_of,
+    labels_of,
+    offset_root,
+    place_of,
+    reads_of,
+    root_of,
+    scattered,
+    sizes,
+    sizes_of,
+)  # fmt: skip
+from .loops import merged_axes, nodes_under, tops
 from .pooling import Pooling
 
 VIEWS = {"reshape", "transpose", "broadcast_to", "flip", "index", "gather", "astype", "constant"}
 PIECES = {"pad", "concatenate", "index_set", "index_add", "window_spread", "max_pool_scatter"}
 SMALL = 4096  # a product of fewer multiplications than this may be part of other kernels
-
-
-@dataclass
-class Kernel:
-    """Steps that run together.
-
-    kind     loops: expressions over shared axes; product: a matrix product and what is done with its result;
-             pieces: parts of one array, written one after the other; other kinds are lowerings of single steps
-    vars     what it leaves in memory
-    reads    ids of the variables that it reads from memory
-    """
-
-    kind: str
-    vars: list[Var]
-    reads: set = field(default_factory=set)
-    roots: list[Root] = field(default_factory=list)
-    step: Step | None = None
-    detail: Any = None
-    axes: tuple = ()
-    expanded: dict = field(default_factory=dict)  # id of a variable that is computed inside -> its Node
-    origin: dict = field(default_factory=dict)  # id of a Node -> the variable that it stands for
-    given: Any = None  # of a product: the Node that stands for its result
-    operands: frozenset = frozenset()  # of a product: ids of the variables that it multiplies
-
-    @property
-    def work(self):
-        """About how many additions it costs."""
-        if self.kind in ("product", "windows"):
-            return 0.1 * self.detail.size
-        total = 0.0
-        for r in self.roots:
-            total = max(total, math.prod(a.size for a in r.axes) * (1 + r.node.weight))
-        return total
-
-
-@dataclass
-class Product:
-    """A matrix product as strided operands: (operand, offset, stride of rows, stride of columns, strides of the batch)."""
-
-    var: Var
-    batch: tuple
-    m: int
-    n: int
-    k: int
-    x: tuple
-    y: tuple
-    swapped: bool = False
-    batch_loops: tuple = ()  # the loops of each axis of the batch, of rows and of columns
-    row: tuple = ()
-    column: tuple = ()
-    packed: bool = False  # the second operand is laid out before, once for many runs
-
-    @property
-    def size(self):
-        return math.prod(a.size for a in self.batch) * self.m * self.n * self.k
-
-
-@dataclass
-class Windows:
-    """A convolution. Its result has a loop for each axis; the last ones, `group`, run as one if it is `flat`."""
-
-    var: Var
-    size: int
-    first: int  # number of axes before those that may run as one
-    axes: tuple = ()
-    group: tuple = ()
-    flat: bool = True
 
 
 class Fuser:
@@ -325,9 +273,7 @@ class Fuser:
             else:
                 selected = np.shape(np.broadcast_to(np.zeros(()), shape)[key])
                 reader = lambda index: read_at(key, shape, list(index))[0]  # noqa: E731
-            extra = len(shape_of(v)) - len(selected)
-            part_shape = selected if extra <= 0 else selected
-            part(v, part_shape, reader, "add" if name == "index_add" else "set")
+            part(v, selected, reader, "add" if name == "index_add" else "set")
         return Kernel("pieces", [out], reads_of(roots), roots, step=step, expanded=ex.expanded, origin=ex.origin)
 
     def selected(self, step, ex, arrays):
@@ -370,7 +316,7 @@ class Fuser:
                     raise NotAffine
                 raise NeedsBuffer(operand)
             source, offset = node.data
-            terms = {a: c for a, c in offset.terms}
+            terms = dict(offset.terms)
             operands.append((source, offset.const, terms, outer))
         depth = None
         for order in ([k for k in labels[0] if k in summed], [k for k in labels[1] if k in summed]):
@@ -378,12 +324,12 @@ class Fuser:
             if all(
                 terms.get(axis[p], 0) == terms.get(axis[q], 0) * sizes[q]
                 for _, _, terms, _ in operands
-                for p, q in zip(order, order[1:], strict=False)
+                for p, q in itertools.pairwise(order)
             ):
                 depth = axis[order[-1]]
                 break
         if depth is None:  # the axes to sum over do not follow each other: a copy in which they do
-            for operand, own in zip(step.inputs, labels, strict=False):
+            for operand in step.inputs:
                 if isinstance(operand, Var) and operand.id not in self.stored:
                     raise NeedsBuffer(operand)
             raise NotAffine
@@ -395,9 +341,9 @@ class Fuser:
         if labels[2][-1] == row:  # the transposed product: rows and columns change places
             strided = [(s, c, b, a, rest) for s, c, a, b, rest in reversed(strided)]
             m, n = n, m
-        detail = Product(out, tuple(axis[k] for k in batch), m, n, k, *strided)
-        operands = strided
-        reads = frozenset(source.id for source, *_ in operands if isinstance(source, Var))
+        x, y = strided
+        detail = Product(out, tuple(axis[k] for k in batch), m, n, k, x, y)
+        reads = frozenset(source.id for source, *_ in strided if isinstance(source, Var))
         return self.finished(Kernel("product", [out], set(reads), step=step, detail=detail, operands=reads), [out])
 
     def finished(self, kernel, variables):
@@ -411,7 +357,9 @@ class Fuser:
         reads = frozenset(x.id for x in step.inputs if isinstance(x, Var))
         weights = shape_of(step.inputs[1]) if step.row.name != "conv_weight_grad" else out.aval.shape
         larger = step.inputs[0] if step.row.name != "conv" else out
-        detail = Windows(out, math.prod(shape_of(larger)) * math.prod(weights[1:]), 1 if step.row.name == "conv_weight_grad" else 2)
+        detail = Windows(
+            out, math.prod(shape_of(larger)) * math.prod(weights[1:]), 1 if step.row.name == "conv_weight_grad" else 2
+        )
         kernel = Kernel("windows", [out], set(reads), step=step, detail=detail, operands=reads)
         return self.finished(kernel, [out])
 
@@ -461,9 +409,9 @@ class Fuser:
             loops = tuple(Axis(n) for n in sizes(others[0]))
             probe = Probe(self.makers, self.stored - own - {detail.var.id}, self.native, detail.var)
             probe.step(self.makers[others[0].id], others[0], place_of(others[0], loops))
-            if len(probe.places) != 1:
+            if len(probe.found_at) != 1:
                 raise NeedsBuffer(detail.var)
-            (index,) = probe.places
+            (index,) = probe.found_at
             found = groups_of(index, loops, detail.var.aval.shape, natural)
             if found is None:
                 raise NeedsBuffer(detail.var)
@@ -613,7 +561,9 @@ class Fuser:
                         changed = True
                         continue
                     if len(roots) < len(kernel.roots):
-                        kernel = replace(kernel, roots=roots, vars=[r.var for r in roots], reads=reads_of(roots) | kernel.operands)
+                        kernel = replace(
+                            kernel, roots=roots, vars=[r.var for r in roots], reads=reads_of(roots) | kernel.operands
+                        )
                         changed = True
                 kept.append(kernel)
             kernels = kept
@@ -637,9 +587,8 @@ class Fuser:
                     out.append(kernels[k])
                     continue
                 stack.append((k, True))
-                for r in sorted(kernels[k].reads):
-                    if r in maker and maker[r] != k and maker[r] not in done:
-                        stack.append((maker[r], False))
+                sources = [maker[r] for r in sorted(kernels[k].reads) if r in maker]
+                stack.extend((m, False) for m in sources if m != k and m not in done)
 
         for g in self.graph.guards:
             if isinstance(g.var, Var) and g.var.id in maker:
@@ -647,37 +596,6 @@ class Fuser:
         for k in sorted(range(len(kernels)), key=lambda k: place[k]):
             visit(k)
         return out
-
-
-def labels_of(step):
-    """(rows, columns, labels summed over, batch, (labels of both arguments and of the result)) of a product."""
-    if step.row.name == "contract":
-        a, b, out = step.params["labels"]
-    else:
-        x, y = (len(shape_of(o)) for o in step.inputs)
-        n = max(x, y) - 2
-        a, b, out = (*range(n - x + 2, n), -1, -2), (*range(n - y + 2, n), -2, -3), (*range(n), -1, -3)
-    rows = [k for k in a if k in out and k not in b]
-    columns = [k for k in b if k in out and k not in a]
-    if step.row.name == "matmul":
-        rows, columns = [-1], [-3]
-    summed = [k for k in a if k not in out]
-    batch = [k for k in out if k not in rows and k not in columns]
-    return rows, columns, summed, batch, (a, b, out)
-
-
-def sizes_of(step):
-    """Length of each axis of a product, by its label."""
-    _, _, _, _, (a, b, out) = labels_of(step)
-    sizes: dict = {}
-    for labels, shape in ((a, shape_of(step.inputs[0])), (b, shape_of(step.inputs[1])), (out, step.outputs[0].aval.shape)):
-        for k, n in zip(labels, shape, strict=True):
-            sizes[k] = max(n, sizes.get(k, 1)) if n else 0
-    return sizes
-
-
-class NotAffine(Exception):
-    """A step cannot be lowered in this form; NumPy does it."""
 
 
 class Recording(Pooling):
@@ -714,85 +632,11 @@ class Probe(Recording):
 
     def __init__(self, makers, stored, native, var):
         super().__init__(makers, stored, native)
-        self.var, self.places = var, set()
+        self.var = var
+        self.found_at: set = set()
 
     def at(self, operand, index):
         if isinstance(operand, Var) and operand.id == self.var.id:
-            self.places.add(tuple(index))
+            self.found_at.add(tuple(index))
             return self.number(1.0)
         return super().at(operand, index)
-
-
-def groups_of(place, loops, shape, natural):
-    """(the loops of each axis of `natural`, whether rows and columns change places) if an array of this shape, read at `place`
-    while `loops` run, is gone through element by element; else None."""
-    if any(isinstance(i, Node) for i in place):
-        return None
-    if tuple(n for n in shape if n != 1) != tuple(n for n in natural if n != 1):
-        return None
-    groups: list = []
-    indices = iter([i for i, n in zip(place, shape, strict=True) if n != 1])
-    for n in natural:
-        group: list = []
-        if n != 1:
-            i = next(indices)
-            size = 1
-            for axis, c in sorted(i.terms, key=lambda t: t[1]):
-                if c != size:
-                    return None
-                group.insert(0, axis)
-                size *= axis.size
-            if i.const or size != n:
-                return None
-        groups.append(tuple(group))
-    flat = [a for g in groups for a in g]
-    if flat == list(loops):
-        return groups, False
-    *batch, rows, columns = groups
-    if [a for g in (*batch, columns, rows) for a in g] == list(loops) and rows and columns:
-        return groups, True
-    return None
-
-
-def sizes(var):
-    """Lengths of the axes that have more than one element."""
-    return tuple(n for n in var.aval.shape if n != 1)
-
-
-def place_of(var, axes):
-    """The index of `var` where the loops over its axes stand."""
-    rest = iter(axes)
-    return tuple(along(next(rest)) if n != 1 else ZERO for n in var.aval.shape)
-
-
-def root_of(var, node, axes):
-    index = place_of(var, axes)
-    own = tuple(axes[: len(sizes(var))])
-    return offset_root(var, node, own, index)
-
-
-def offset_root(var, node, axes, index):
-    offset = Affine(0)
-    for i, n in zip(index, strides_of(var.aval.shape), strict=True):
-        offset = offset + i.times(n)
-    return Root(var, tuple(a for a in axes if a.size != 1), node, offset)
-
-
-def scattered(var, node, axes, where, mode):
-    """A root that writes to `where`, an index that may be found while running."""
-    offset, found, strides = Affine(0), [], []
-    for i, n in zip(where, strides_of(var.aval.shape), strict=True):
-        if isinstance(i, Node):
-            found.append(i)
-            strides.append(n)
-        else:
-            offset = offset + i.times(n)
-    root = Root(var, axes, node, offset)
-    root.found, root.strides, root.mode = tuple(found), tuple(strides), mode
-    return root
-
-
-def reads_of(roots):
-    """Ids of the variables that these expressions read from memory."""
-    tops = [r.node for r in roots] + [n for r in roots for n in r.found]
-    return {n.data[0].id for n in nodes_under(tops) if n.kind == "load" and isinstance(n.data[0], Var)}

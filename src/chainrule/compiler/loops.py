@@ -367,6 +367,7 @@ class Emitter(Access):
 
     def identity(self, fold, n=0):
         combine, dtype = fold.data[0], fold.dtype
+        x: float
         if combine in ("add", "logical_or"):
             x = 0
         elif combine in ("multiply", "logical_and"):

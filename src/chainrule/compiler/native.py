@@ -49,9 +49,9 @@ def prepare(graph, updates=(), precise=False, timed=False):
         if code is None:
             code = assemble(program.text)
             whole = packed(program, code, numbering) if key is not None else None
-            if whole is not None:
+            if key is not None and whole is not None:
                 own = key
-                cache.store(key, whole)
+                cache.store(own, whole)
             else:
                 cache.store(own, code)
         program.code_bytes = code_size(code)

@@ -52,7 +52,11 @@ def part(graph, assembler, kept=(), fixed=0):
     updates = {}
     for o, i in kept:
         x = graph.outputs[o]
-        if isinstance(x, Var) and x.id not in inputs and sum(y is x or (isinstance(y, Var) and y.id == x.id) for y in graph.outputs) == 1:
+        if (
+            isinstance(x, Var)
+            and x.id not in inputs
+            and sum(y is x or (isinstance(y, Var) and y.id == x.id) for y in graph.outputs) == 1
+        ):
             updates[x.id] = graph.inputs[i].var.id
     # What is kept in place is no output of its own.
     outputs = [o for o in graph.outputs if not (isinstance(o, Var) and o.id in updates)]
@@ -71,10 +75,8 @@ def part(graph, assembler, kept=(), fixed=0):
         else:
             slots.append(None)
     table = rounded(8 * (FIXED + len(inner.slots)))
-    return Part(
-        graph, program.name, inner.slots, [inner.slot_of[i.var.id] for i in graph.inputs], slots, table, rounded(program.arena + 64),
-        program, inner.prepare,
-    )  # fmt: skip
+    given = [inner.slot_of[i.var.id] for i in graph.inputs]
+    return Part(graph, program.name, inner.slots, given, slots, table, rounded(program.arena + 64), program, inner.prepare)
 
 
 def _with(graph, outputs, updates):

@@ -6,7 +6,8 @@ from ..core.graph import Constant, Var
 from . import contract, convolutions, nested, running
 from .contract import Machine, Strided
 from .expressions import Axis
-from .fuse import Fuser, NotAffine
+from .fuse import Fuser
+from .fused import NotAffine
 from .loops import Emitter, Level, memory_type, tops
 from .runtime import registers
 from .scalars import NoLowering, Number
@@ -95,7 +96,7 @@ def can_pack(kernel, fixed):
     """Whether the second operand of a product is one of the variables `fixed`, so that it can be laid out once."""
     if kernel.kind != "product" or kernel.detail.batch:
         return False
-    m, n, a, b = shape_of_product(kernel.detail, lambda operand: None)
+    m, n, _a, _b = shape_of_product(kernel.detail, lambda operand: None)
     source = kernel.detail.x[0] if kernel.detail.swapped else kernel.detail.y[0]
     return isinstance(source, Var) and source.id in fixed and m > 1 and n > 1
 

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -57,9 +58,14 @@ def native(step):
         return False
     row = step.row
     if isinstance(row.lower, Map):
-        dtypes, numbers = [], []
+        dtypes: list = []
+        numbers: list = []
         for x in step.inputs:
-            if isinstance(x, Constant) and isinstance(x.value, (bool, int, float, complex)) and not isinstance(x.value, np.generic):
+            if (
+                isinstance(x, Constant)
+                and isinstance(x.value, (bool, int, float, complex))
+                and not isinstance(x.value, np.generic)
+            ):
                 if isinstance(x.value, complex):
                     return False
                 dtypes.append(None)
@@ -73,11 +79,13 @@ def native(step):
             return False
         return _scalar_works(row, (*dtypes, avals[0].dtype), tuple(numbers), params)
     if isinstance(row.lower, Reduce):
-        if row.lower.combine in ("maximum", "minimum") and 0 in (shape_of(step.inputs[0])[a] for a in step.params["axes"]):
-            return False
-        return True
+        return not (
+            row.lower.combine in ("maximum", "minimum") and 0 in (shape_of(step.inputs[0])[a] for a in step.params["axes"])
+        )
     if row.name == "astype":
-        return _cast_works(*(x.aval.dtype if isinstance(x, Var) else np.asarray(x.value).dtype for x in step.inputs), avals[0].dtype)
+        return _cast_works(
+            *(x.aval.dtype if isinstance(x, Var) else np.asarray(x.value).dtype for x in step.inputs), avals[0].dtype
+        )
     if isinstance(row.lower, Pool) and not pooling.works(step):
         return False
     if row.name in PIECES:
@@ -204,7 +212,9 @@ class Assembler:
             elif products.can_pack(kernel, self.fixed):
                 kernel.detail.packed = True
         self.inputs = {i.var.id: k for k, i in enumerate(graph.inputs)}
-        given = [o for o in (*graph.outputs, *(u.value for u in graph.updates)) if isinstance(o, Var) and o.id not in self.updates]
+        given = [
+            o for o in (*graph.outputs, *(u.value for u in graph.updates)) if isinstance(o, Var) and o.id not in self.updates
+        ]
         self.shared = {id(k) for k in kernels if self.threads > 1 and products.can_share(k, self.threads)}
         if not self.shared:
             self.threads = 1
@@ -278,9 +288,9 @@ class Assembler:
         root = next(r for r in kernel.roots if r.var.id == new)
         for r in kernel.roots:
             for node in nodes_under([r.node]):
-                if node.kind == "load" and isinstance(node.data[0], Var) and node.data[0].id == old:
-                    if node.args or node.data[1] != root.offset or r.axes != root.axes:
-                        return False
+                reads = node.kind == "load" and isinstance(node.data[0], Var) and node.data[0].id == old
+                if reads and (node.args or node.data[1] != root.offset or r.axes != root.axes):
+                    return False
         return True
 
     # --- code -------------------------------------------------------------------------------------------------------------
@@ -293,7 +303,7 @@ class Assembler:
         arena = f.load("ptr", table, ARENA)
         status = f.load("ptr", table, STATUS)
         loaded: dict = {}
-        first = thread.equals(0) if self.threads > 1 else None
+        first: Any = thread.equals(0) if self.threads > 1 else None
         apart = False  # whether threads may have got to different places since they last met
 
         def meet():
@@ -398,7 +408,9 @@ class Assembler:
             f.line(f"call void @chainrule_parallel_limited({f.cast('trunc', threads, 'i32')}, ptr @together, {table})")
             return [f.load("i64", f.load("ptr", table, STATUS), RESULT)]
 
-        one = lambda: [f.emit("i64", f"call i64 @{inside}({table}, i64 0, i64 1)")]  # noqa: E731
+        def one():
+            return [f.emit("i64", f"call i64 @{inside}({table}, i64 0, i64 1)")]
+
         f.give(f.choose(threads > 1, several, one)[0])
         return "program"
 

@@ -12,7 +12,7 @@ from ..ops.comparison import equal, isfinite
 from ..ops.elementwise import absolute, exp, log, sqrt, square, where
 from ..ops.indexing import ARRAY
 from ..ops.reduction import _max
-from ..ops.shaping import _sum, broadcast_to, expand
+from ..ops.shaping import _sum, expand
 from ..transforms.abstract import trace
 
 LARGEST_CONSTANT = 1 << 16  # elements of an array that is computed here rather than by the program
@@ -81,10 +81,10 @@ class Simplifier:
 
     def run(self) -> Graph:
         graph = self.graph
-        guards = [[] for _ in range(len(graph.steps) + 1)]
+        guards: list[list] = [[] for _ in range(len(graph.steps) + 1)]
         for g in graph.guards:
             guards[min(g.before, len(graph.steps))].append(g)
-        kept_guards = []
+        kept_guards: list = []
 
         def take_guards(n):
             kept_guards.extend(replace(g, var=self.operand(g.var), before=len(self.steps)) for g in guards[n])
@@ -225,13 +225,23 @@ class Simplifier:
         """One number added to each row of zeros, at a column that is computed: a comparison of column numbers instead."""
         x, v, *arrays = step.inputs
         out = step.outputs[0].aval
-        if not (is_number(x, 0) and isinstance(v, Var) and len(out.shape) == 2 and v.aval.shape == out.shape[:1] and len(arrays) == 2):
+        if not (
+            is_number(x, 0)
+            and isinstance(v, Var)
+            and len(out.shape) == 2
+            and v.aval.shape == out.shape[:1]
+            and len(arrays) == 2
+        ):
             return None
         rows, columns = arrays
         if step.params["key"] != (ARRAY, ARRAY) or v.aval.dtype != out.dtype or not isinstance(columns, Var):
             return None
         n, width = out.shape
-        if columns.aval.shape != (n,) or not (isinstance(rows, Constant) and np.array_equal(rows.value, np.arange(n))) or width > 256:
+        if (
+            columns.aval.shape != (n,)
+            or not (isinstance(rows, Constant) and np.array_equal(rows.value, np.arange(n)))
+            or width > 256
+        ):
             return None
 
         def one_hot(v, columns):
@@ -297,7 +307,9 @@ def constant_key(value):
 
 def without_dead_code(graph: Graph) -> Graph:
     """The graph without steps whose results nobody uses."""
-    used = {o.id for o in (*graph.outputs, *(u.value for u in graph.updates), *(g.var for g in graph.guards)) if isinstance(o, Var)}
+    used = {
+        o.id for o in (*graph.outputs, *(u.value for u in graph.updates), *(g.var for g in graph.guards)) if isinstance(o, Var)
+    }
     keep = []
     for step in reversed(graph.steps):
         if any(v.id in used for v in step.outputs):

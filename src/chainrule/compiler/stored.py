@@ -69,7 +69,7 @@ def _parameter(value):
         return "{" + Numbering(value).text() + "}"
     if isinstance(value, tuple):
         return "(" + ",".join(map(_parameter, value)) + ")"
-    if callable(value) and not isinstance(value, (type, np.dtype)) or isinstance(value, Value):
+    if (callable(value) and not isinstance(value, (type, np.dtype))) or isinstance(value, Value):
         raise Unknown
     return repr(value)
 
@@ -103,7 +103,9 @@ def packed(program: Program, code, numbering) -> bytes | None:
         slots.append((kind, what))
     alias = {numbering.number[v]: k for v, k in program.alias.items()}
     updates = {numbering.number[a]: numbering.number[b] for a, b in program.updates.items()}
-    return pickle.dumps((program.name, slots, program.arena, alias, program.names, updates, program.precise, program.threads, code))
+    return pickle.dumps(
+        (program.name, slots, program.arena, alias, program.names, updates, program.precise, program.threads, code)
+    )
 
 
 def unpacked(data, graph, numbering):

@@ -1,0 +1,42 @@
+"""Where a faster engine may take over work outside of any program: operations that NumPy is slow at, repeated updates.
+
+Ops say what NumPy needs for a call, engines above install themselves in `engine`; neither knows the other.
+"""
+
+import functools
+from typing import Protocol
+
+
+class Engine(Protocol):
+    """What may stand in `engine`."""
+
+    def run(self, row, cost, args, params):
+        """The result of the operation `row` on arrays, or None: let NumPy do it. `cost` is what NumPy needs, in ns."""
+
+    def repeated(self, update, cost):
+        """A function that runs `update`, for a function that changes Tensors, is called often and costs so many ns."""
+
+
+engine: Engine | None = None
+
+
+def install(new):
+    """Make `new` the engine, or with None have none; gives the one before."""
+    global engine
+    old, engine = engine, new
+    return old
+
+
+def accelerated(row):
+    """The row's evaluation, which asks the engine first."""
+    numpy, cost = row.evaluate, row.cost
+
+    @functools.wraps(numpy)
+    def evaluate(*args, **params):
+        if engine is not None:
+            out = engine.run(row, cost(*args, **params), args, params)
+            if out is not None:
+                return out
+        return numpy(*args, **params)
+
+    return evaluate
