@@ -6,7 +6,7 @@ and plain NumPy, whose functions work on Tensors.
 
 import importlib
 
-from . import errors as errors, numpy as numpy, random as random, trees as trees
+from . import eager as eager, errors as errors, numpy as numpy, random as random, trees as trees
 from .creation import *
 from .dtypes import *
 from .gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck
@@ -51,6 +51,7 @@ from .transforms.record import graph as graph
 from .transforms.scope import enable_grad as enable_grad, is_grad_enabled as is_grad_enabled, no_grad as no_grad
 from .trees import tree_leaves as tree_leaves, tree_map as tree_map
 
+eager.install()
 __version__ = "0.1.0"
 
 # Imported when they are first used: programs that only want derivatives should not wait for them.

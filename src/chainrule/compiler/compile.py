@@ -49,6 +49,16 @@ def kind_of(x):
     return "object", id(x)
 
 
+def _in_words(kind):
+    """What `kind_of` says, as text."""
+    what, *more = kind
+    if what in ("array", "tensor", "number"):
+        shape, dtype = more[:2] if len(more) > 1 else ((), *more)
+        text = f"{dtype}[{','.join(map(str, shape))}]"
+        return text if what != "tensor" or more[2] is None else f"{text} requiring grad"
+    return "an object" if what == "object" else more[0]
+
+
 def _repeats(leaves):
     """Which arguments are one and the same Tensor: a program may change one and read another."""
     ids = [id(x) for x in leaves if isinstance(x, Tensor)]
@@ -143,7 +153,7 @@ class Compiled:
 
     @staticmethod
     def _described(key):
-        return ", ".join(" ".join(map(str, k)) for k in key[1])
+        return ", ".join(map(_in_words, key[1])) or "no arguments"
 
     def __call__(self, *args, **kwargs):
         ready = self.ready

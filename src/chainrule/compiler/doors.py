@@ -100,7 +100,7 @@ def _quick_call(run, fresh, results, structure):
             plans.append((kind, x))
             continue
         if kind == "tensor":
-            if x[0] != "new" or x[3] is not None:
+            if x[0] != "new" or x[3] == "leaf":
                 return None
             x = x[2]
         if not isinstance(x, Var) or x.id not in number or x.id in used:

@@ -3,6 +3,7 @@
 Everything is computed at the outermost loop that it depends on; the innermost loop runs over vectors.
 """
 
+import contextlib
 import math
 from dataclasses import dataclass
 
@@ -185,11 +186,12 @@ class Emitter(Access):
                 with f.loop(start * n, stop * n, n) as turn:
                     body(turn.index, (n, None))
         if size % n:
-            if share is None:
-                body(f.index(full * n), (n, size % n))
-            else:
-                with f.when(share[0].equals(share[1] - 1)):
-                    body(f.index(full * n), (n, size % n))
+            lanes = 2  # no more than the rest needs
+            while lanes < size % n:
+                lanes *= 2
+            rest = None if size % n == 1 and full else (lanes, None if lanes == size % n else size % n)
+            with contextlib.nullcontext() if share is None else f.when(share[0].equals(share[1] - 1)):
+                body(f.index(full * n), rest)
 
     def slices(self):
         """This thread's part of any number of things: a function of that number."""

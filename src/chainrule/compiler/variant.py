@@ -120,6 +120,10 @@ class Variant:
         self.differentiable = any(x.note is not None and type(x.note) is not Leaf and alive(x.note) for x, _ in tensors)
         self.outputs = [self._output(x, o, leaves) for x, o in zip(recorded.leaves, graph.outputs, strict=True)]
 
+        for i, (kind, *_) in zip(graph.inputs, self.sources, strict=True):
+            if kind == "grad":
+                i.tensor = None  # the gradients of this run need not live on
+
         self.graph = simplify(graph)
         self.rename = dict(zip(map(_name, _operands(graph)), _operands(self.graph), strict=True))
         self.guards = [(g.value, g.source) for g in self.graph.guards]

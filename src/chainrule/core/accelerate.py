@@ -13,8 +13,11 @@ class Engine(Protocol):
     def run(self, row, cost, args, params):
         """The result of the operation `row` on arrays, or None: let NumPy do it. `cost` is what NumPy needs, in ns."""
 
-    def repeated(self, update, cost):
-        """A function that runs `update`, for a function that changes Tensors, is called often and costs so many ns."""
+    def repeated(self, update, tensors):
+        """A function that does the same as `update(owner)`, which changes Tensors by their values alone.
+
+        `tensors(owner)` are those that it changes.
+        """
 
 
 engine: Engine | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .accelerate import accelerated
 from .derivative import Joint, Zero
 from .dispatch import caller
 from .lowering import Lowering
@@ -24,6 +25,7 @@ class Primitive:
     aval        shape-and-dtype rule: aval(*avals, **params) gives the Aval of the result, or a tuple of them
     batch       batch(args, batched, params): runs the op where flagged arguments carry a leading batch axis
     lower       how it becomes machine code
+    cost        cost(*args, **params): roughly how many nanoseconds `evaluate` takes, for ops that machine code does much sooner
     fast        gives the same as evaluate, sooner, for arrays and NumPy's and Python's numbers alone
     numpy       the NumPy function that users know it by, if any
     several     evaluate gives a tuple of results
@@ -42,6 +44,7 @@ class Primitive:
     lower: Lowering
     variadic: bool = False
     several: bool = False
+    cost: Callable | None = None
     fast: Callable | None = None
     numpy: Callable | None = None
     summed: Callable | None = None
@@ -58,6 +61,8 @@ class Primitive:
             raise TypeError(f"primitive {self.name!r} is defined twice")
         if len(self.derivative) != len(self.args):
             raise TypeError(f"{self.name}: {len(self.args)} arguments but {len(self.derivative)} derivatives")
+        if self.cost is not None:
+            self.evaluate = accelerated(self)
         zeros = [isinstance(d, Zero) for d in self.derivative]
         self.joint = next((d for d in self.derivative if isinstance(d, Joint)), None)
         few = len(self.args) == 1 or (len(self.args) == 2 and not self.params)
@@ -89,7 +94,7 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
-def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, summed=None, joint_jvp=None, several=False):
+def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, summed=None, joint_jvp=None, several=False, cost=None):
     """Define a row from its NumPy body: positional arguments are arrays, keyword-only ones are static parameters.
 
     The decorated name becomes the function to call; its row stands in its attribute `row`.
@@ -111,6 +116,7 @@ def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, summed=N
             summed=summed,
             joint_jvp=joint_jvp,
             several=several,
+            cost=cost,
             doc=(fn.__doc__ or "").strip(),
         )
         return publish(row, fn)

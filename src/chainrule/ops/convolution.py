@@ -88,6 +88,11 @@ def _grouped(x, axis, groups):
     return x.reshape(*x.shape[:axis], groups, x.shape[axis] // max(groups, 1), *x.shape[axis + 1 :])
 
 
+def _cost(places, per, kernel, outputs, groups):
+    """Nanoseconds to unroll the windows at so many places, and for the product."""
+    return 40e3 + places * per * math.prod(kernel) * (groups + 0.04 * outputs)
+
+
 def _conv_aval(x, w, stride, padding, dilation, groups):
     sizes = output_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
     return Aval((x.shape[0], w.shape[0], *sizes), np.result_type(x.dtype, w.dtype))
@@ -166,6 +171,9 @@ def _conj(x):
     aval=_conv_aval,
     batch=_batch(lambda: conv, (0, 0, False, False), (0, 1, True, True), (1, 0, 1)),
     lower=Convolve(),
+    cost=lambda x, w, stride, padding, dilation, groups: _cost(
+        x.shape[0] * math.prod(x.shape[2:]) / math.prod(stride), w.shape[1], w.shape[2:], w.shape[0], groups
+    ),
 )
 def conv(x, w, *, stride, padding, dilation, groups):
     """Cross-correlation of x (n, channels, *sizes) with w (outputs, channels / groups, *kernel): (n, outputs, *places)."""
@@ -199,6 +207,9 @@ def conv(x, w, *, stride, padding, dilation, groups):
     aval=_input_grad_aval,
     batch=_batch(lambda: conv_input_grad, (0, 0, False, False), (1, 1, False, True), (1, 0, 1)),
     lower=Convolve(),
+    cost=lambda y, w, sizes, stride, padding, dilation, groups: _cost(
+        y.shape[0] * math.prod(y.shape[2:]), w.shape[1], w.shape[2:], w.shape[0], groups
+    ),
 )
 def conv_input_grad(y, w, *, sizes, stride, padding, dilation, groups):
     """Transpose of `conv` in its input: y (n, outputs, *places) and w as there give (n, channels, *sizes)."""
@@ -236,6 +247,9 @@ def conv_input_grad(y, w, *, sizes, stride, padding, dilation, groups):
     aval=_weight_grad_aval,
     batch=_batch(lambda: conv_weight_grad, (1, 1, True, False), (1, 0, True, True), (1, 1, 0)),
     lower=Convolve(),
+    cost=lambda x, y, kernel, stride, padding, dilation, groups: _cost(
+        y.shape[0] * math.prod(y.shape[2:]), x.shape[1] / max(groups, 1), kernel, y.shape[1], groups
+    ),
 )
 def conv_weight_grad(x, y, *, kernel, stride, padding, dilation, groups):
     """Transpose of `conv` in its weight: x (n, channels, *sizes) and y (n, outputs, *places) give

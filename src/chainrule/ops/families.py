@@ -206,7 +206,7 @@ class PartialOverAxes:
         return Bound(push, pull, keeps)
 
 
-def reduction(partial, *, lower, numpy=None):
+def reduction(partial, *, lower, numpy=None, cost=None):
     """Row builder for `fn(x, *, axes)`; `partial` is a rule, or None for a result without derivative."""
 
     def define(fn):
@@ -219,6 +219,7 @@ def reduction(partial, *, lower, numpy=None):
             lower=lower,
             numpy=numpy,
             name=fn.__name__.lstrip("_"),
+            cost=cost,
         )
         call: Callable = define_row(fn)
         return call

@@ -88,6 +88,16 @@ def _kept(x, hit):
     return (x.view(bits) & np.negative(hit.astype(bits))).view(x.dtype)
 
 
+def _cost(x, window, stride, padding, dilation):
+    """Nanoseconds for a pass over x for each place in the window along each axis."""
+    return 30e3 + 0.25 * x.size * sum(window)
+
+
+def _selection_cost(places, window):
+    """Nanoseconds for a pass over the places for each element of the window."""
+    return 80e3 + 5 * places * math.prod(window)
+
+
 def _together(args, batched):
     """All arguments with the leading batch axis."""
     n = next(shape_of(x)[0] for x, b in zip(args, batched, strict=True) if b)
@@ -108,6 +118,7 @@ def _together(args, batched):
     aval=lambda x, window, **geometry: Aval(_places(x.shape, window, **geometry), x.dtype),
     batch=lambda args, batched, params: max_pool(*args, **params),
     lower=Pool(),
+    cost=_cost,
 )
 def max_pool(x, *, window, stride, padding, dilation):
     """Maximum of each window of x (..., *sizes): (..., *places). NaN counts as the largest number.
@@ -129,6 +140,7 @@ def max_pool(x, *, window, stride, padding, dilation):
     aval=lambda t, x, window, **geometry: Aval(_places(x.shape, window, **geometry), t.dtype),
     batch=lambda args, batched, params: max_pool_select(*_together(args, batched), **params),
     lower=Pool(),
+    cost=lambda t, x, window, stride, **geometry: _selection_cost(x.size / math.prod(stride), window),
 )
 def max_pool_select(t, x, *, window, stride, padding, dilation):
     """From t, of the shape of x, what stands where x has the first maximum of each window."""
@@ -150,6 +162,7 @@ def max_pool_select(t, x, *, window, stride, padding, dilation):
     aval=lambda y, x, **geometry: Aval(x.shape, y.dtype),
     batch=lambda args, batched, params: max_pool_scatter(*_together(args, batched), **params),
     lower=Pool(),
+    cost=lambda y, x, window, **geometry: _selection_cost(y.size, window),
 )
 def max_pool_scatter(y, x, *, window, stride, padding, dilation):
     """Transpose of `max_pool_select`: each number of y (..., *places) added where x has the first maximum of its window."""
@@ -178,6 +191,7 @@ def max_pool_scatter(y, x, *, window, stride, padding, dilation):
     aval=lambda x, window, **geometry: Aval(_places(x.shape, window, **geometry), x.dtype),
     batch=lambda args, batched, params: window_sum(*args, **params),
     lower=Pool(),
+    cost=_cost,
 )
 def window_sum(x, *, window, stride, padding, dilation):
     """Sum of each window of x (..., *sizes): (..., *places)."""
@@ -203,6 +217,7 @@ def window_sum(x, *, window, stride, padding, dilation):
     aval=lambda y, sizes, window, **geometry: Aval((*_split(y.shape, window)[0], *sizes), y.dtype),
     batch=lambda args, batched, params: window_spread(*args, **params),
     lower=Pool(),
+    cost=lambda y, sizes, window, stride, padding, dilation: 30e3 + math.prod(stride) * y.size * sum(window) / 2,
 )
 def window_spread(y, *, sizes, window, stride, padding, dilation):
     """Transpose of `window_sum`: each number of y (..., *places) added to all elements of its window in (..., *sizes)."""

@@ -13,7 +13,7 @@ from ..core.aval import Aval
 from ..core.derivative import Linear, Pair, zero
 from ..core.lowering import Call, Reduce
 from ..core.primitive import primitive
-from ..core.value import Value, dtype_of, ndim_of, shape_of
+from ..core.value import Value, dtype_of, ndim_of, shape_of, size_of
 from ..errors import UnsupportedError, explain
 from ..names import torch_names
 from .comparison import isnan
@@ -84,7 +84,11 @@ def _softmax_partial(x, out):
     return exp(where(isnan(d) & ~isnan(x), -math.inf, d))
 
 
-@reduction(_softmax_partial, lower=Call())
+def _softmax_cost(x, axes):
+    return 10e3 + 3 * size_of(x)
+
+
+@reduction(_softmax_partial, lower=Call(), cost=_softmax_cost)
 def _logsumexp(x, *, axes):
     """log(sum(exp(x))) over axes."""
     x = x if dtype_of(x).kind in "fc" else np.asarray(x, float)
@@ -109,6 +113,7 @@ def _log_softmax_vjp(g, out, axes):
     batch=lambda args, batched, params: _log_softmax(*args, axes=tuple(a + 1 for a in params["axes"])),
     lower=Call(),
     name="log_softmax",
+    cost=_softmax_cost,
 )
 def _log_softmax(x, *, axes):
     """x - log(sum(exp(x))) over axes, for floating point x."""

@@ -3,9 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
+from ..core import accelerate
 from ..core.changes import LENGTH, Noted, changes
 from ..core.dispatch import state as dispatching
 from ..errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
@@ -149,6 +151,8 @@ class Optimizer(ABC):
     >>> x.item()
     0.125
     """
+
+    _repeated: Any = None  # how updates are done once they are many
 
     def __init__(self, params, defaults):
         check_settings(type(self).__name__, defaults)
@@ -312,10 +316,28 @@ class Optimizer(ABC):
             else:
                 with enable_grad():
                     loss = closure()
+        if self._repeated is None:
+            self._repeated = self._way()
         with phase("update"):
-            for group in self.param_groups:
-                self._step_group(group)
+            self._repeated(self)
         return loss
+
+    def _way(self):
+        """How to call `_update`: by the engine, if this is an algorithm of ours, of which we know that it only computes."""
+        kind = type(self)
+        ours = all(f.__module__.startswith(f"{__package__}.") for f in (kind.step_one, kind.init_one, kind._update, kind._step_group))
+        return accelerate.engine.repeated(kind._update, kind._changed) if ours and accelerate.engine is not None else kind._update
+
+    def _update(self):
+        for group in self.param_groups:
+            self._step_group(group)
+
+    def _changed(self):
+        """All Tensors that a step may change."""
+        return [t for g in self.param_groups for p in g["params"] for t in (p, *self.state.get(p, {}).values())]
+
+    def __getstate__(self):
+        return {key: value for key, value in self.__dict__.items() if key != "_repeated"}
 
     def _step_group(self, group):
         # Everything here is detached, so that nothing is recorded; pausing the tape with no_grad would cost more.

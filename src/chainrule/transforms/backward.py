@@ -403,6 +403,6 @@ def own(g, ours, handed):
     if not isinstance(g, np.ndarray) or ours:
         return g
     if g.base is not None or not g.flags.writeable or id(g) in handed:
-        g = np.array(g)
+        g = np.array(g, order="C")  # as parameters are: whoever updates them goes through both side by side
     handed.add(id(g))
     return g

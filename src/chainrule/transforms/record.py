@@ -11,6 +11,7 @@ import gc
 import sys
 import weakref
 from pathlib import Path
+from traceback import walk_tb
 from types import FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from ..core.dispatch import RECORDING_LEVEL, Trace, attention, state
 from ..core.graph import Constant, Graph, Guard, Input, Step, Update, Var
 from ..core.value import Value
 from ..dtypes import native_order
-from ..errors import LostDerivativeError, NonDifferentiableError, TreeError, explain
+from ..errors import CompileError, LostDerivativeError, NonDifferentiableError, TreeError, explain
 from ..tensor import Tensor
 from ..trees import flatten, paths, unflatten
 from .backward import tick
@@ -302,14 +303,16 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
     state.recorder = recorder
     attention.append(recorder)
     try:
-        result = f(*call_args, **call_kwargs)
+        with _read_only([a for a, _ in recorder.arrays.values()], asked):
+            result = f(*call_args, **call_kwargs)
         out_leaves, out_structure = flatten(result)
         for o in out_leaves:
-            if not isinstance(o, (Value, np.ndarray, np.generic, bool, int, float, complex)):
+            if not _is_result(o):
+                found = f"{o.dtype} array" if isinstance(o, np.ndarray) else type(o).__name__
                 raise NonDifferentiableError(
                     explain(
                         f"{asked}: {recorder.graph.name} must return arrays or Tensors",
-                        f"found: {type(o).__name__}",
+                        f"found: {found}",
                         help="return arrays, or nothing",
                     )
                 )
@@ -326,6 +329,42 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
     end(recorder)
     recorder.graph.arguments = _argument_reader(structure, variable, recorder.graph.name)
     return Recorded(recorder.graph, unflatten(out_structure, real), real, grads, recorder.survivors, rehung)
+
+
+def _is_result(x):
+    """Whether a program can return this."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        return x.dtype.kind in "biufc"
+    return isinstance(x, (Value, bool, int, float, complex))
+
+
+@contextlib.contextmanager
+def _read_only(arrays, asked):
+    """While it lasts, arrays from outside cannot be written: a program would not do it again."""
+    held = sorted((a for a in arrays if a.flags.writeable), key=lambda a: a.base is not None)  # owners first
+    for a in held:
+        a.flags.writeable = False
+    try:
+        yield
+    except ValueError as error:
+        if "read-only" not in str(error) or type(error) is not ValueError:
+            raise
+        raise CompileError(
+            explain(
+                f"{asked}: an array from outside of the function is written to, which its program would not do again",
+                f"at {_line_of(error.__traceback__)}",
+                help="keep what changes in a Tensor, cr.tensor(x), or pass the array as an argument",
+            )
+        ) from error
+    finally:
+        for a in held:
+            a.flags.writeable = True
+
+
+def _line_of(traceback):
+    """The innermost line of the user's in a traceback."""
+    lines = [(f.f_code.co_filename, n) for f, n in walk_tb(traceback) if not f.f_code.co_filename.startswith((_OURS, _NUMPY))]
+    return f"{Path(lines[-1][0]).name}:{lines[-1][1]}" if lines else "?"
 
 
 def _plain(x, recorder):
