@@ -11,7 +11,6 @@ import math
 import os
 import threading
 import types
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -33,13 +32,14 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Operation:
-    """Calls of one operation with the same shapes and parameters: what they have cost, and their program."""
+    """Calls of one operation with the same shapes and parameters: what they cost, what they have cost, and their program."""
 
-    __slots__ = ("call", "spent")
+    __slots__ = ("call", "cost", "spent")
 
-    def __init__(self):
-        self.spent = 0.0
-        self.call: Callable | None = None
+    def __init__(self, cost):
+        self.cost = cost
+        self.spent = 0.0  # in calls that NumPy has raised no error for: programs do not look whether arguments fit together
+        self.call: Callable | None = None if cost >= LEAST else declined
 
 
 def declined(*args):
@@ -51,39 +51,37 @@ class Programs:
     """The engine behind eager operations. See `core.accelerate`."""
 
     def __init__(self):
-        self.table: OrderedDict[Any, Operation] = OrderedDict()
+        self.table: dict[Any, Operation] = {}
         self.spent = 0.0  # ns by NumPy in everything that could have a program
         self.lock = threading.RLock()
 
-    def run(self, row, cost, args, params):
-        if cost < LEAST:
-            return None
+    def run(self, row, numpy, args, params):
         try:
             key = (row, *[(x.shape, x.dtype) for x in args], *params.items())
             found = self.table.get(key)
         except (AttributeError, TypeError):  # not arrays, or parameters in lists
-            return None
+            return numpy(*args, **params)
         if found is None:
-            found = self.new(key)
-        elif found.call is not None:
-            return found.call(*args)
-        found.spent += cost
-        self.spent += cost
-        if found.spent < PROGRAM or self.spent < IMPORT:
-            return None
-        return self.made(found, row, args, params)(*args)
+            found = self.new(key, row.cost(*args, **params))
+        call = found.call
+        if call is None and found.spent >= PROGRAM and self.spent >= IMPORT:
+            call = self.made(found, row, args, params)
+        out = None if call is None else call(*args)
+        if out is None:
+            out = numpy(*args, **params)
+            if call is None:
+                found.spent += found.cost
+                self.spent += found.cost
+        return out
 
-    def new(self, key):
+    def new(self, key, cost):
         with self.lock:
-            found = self.table[key] = self.table.get(key) or Operation()
-            if len(self.table) > MOST:
-                self.make_room()
-            return found
-
-    def make_room(self):
-        """Forget the operations that have cost least; those with a program have cost most."""
-        for key in sorted(self.table, key=lambda k: self.table[k].spent)[: MOST // 2]:
-            del self.table[key]
+            if key not in self.table:
+                if len(self.table) >= MOST:  # forget those that have cost least: the ones with a program have cost most
+                    for old in sorted(self.table, key=lambda k: self.table[k].spent)[: MOST // 2]:
+                        del self.table[old]
+                self.table[key] = Operation(cost)
+            return self.table[key]
 
     def made(self, operation, row, args, params):
         """The program of an operation, made once."""

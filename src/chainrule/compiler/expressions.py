@@ -179,7 +179,7 @@ class Expressions:
                 offset = offset + i.times(n)
         axes = offset.axes.union(*(f.axes for f in found))
         key = (operand.id if isinstance(operand, Var) else id(operand), offset, tuple(strides))
-        return self.node("load", (operand, offset), tuple(found), axes, dtype, key, tuple(strides), 1.0)
+        return self.node("load", (operand, offset), tuple(found), axes, dtype, key, tuple(strides), 0.5)
 
     def at(self, operand, index):
         """The element of `operand` at `index`."""

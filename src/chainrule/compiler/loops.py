@@ -226,18 +226,18 @@ class Emitter(Access):
             return False
         if any(m.mode == "add" and dict(m.offset.terms).get(axis) != 1 and not m.lanes for m in members):
             return False
-        unit = fold_unit = 0
+        along_axis = along_fold = 0
         folded = {a for n in nodes if n.kind == "reduce" for a in n.data[1]}
         for n in nodes:
             if n.kind != "load":
                 continue
             terms = dict(n.data[1].terms)
+            times = math.prod(a.size for a in n.axes if a in folded)  # how often it is read for each turn
             if terms.get(axis) in (1, None) and not any(axis in a.axes for a in n.args):
-                unit += terms.get(axis) == 1
-                continue
-            if any(terms.get(a) == 1 for a in folded):
-                fold_unit += 1
-        return fold_unit == 0 or unit > fold_unit
+                along_axis += times * (terms.get(axis) == 1)
+            elif any(terms.get(a) == 1 for a in folded):
+                along_fold += times
+        return along_fold == 0 or along_axis > along_fold
 
     # --- expressions ----------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ def single(row, args, params):
         """For arrays that are not in C order, and where programs cannot be entered from Python directly."""
         if not all(type(x) is np.ndarray for x in args):
             return None
-        args = [x if x.flags.carray_ro else np.array(x, order="C") for x in args]
+        args = [x if x.flags.c_contiguous and x.flags.aligned else np.array(x, order="C") for x in args]
         out = empty(shape, dtype)
         with run.reserved() as own:
             return out if own.run(args, {result.id: out}) == DONE else None

@@ -10,8 +10,8 @@ from typing import Protocol
 class Engine(Protocol):
     """What may stand in `engine`."""
 
-    def run(self, row, cost, args, params):
-        """The result of the operation `row` on arrays, or None: let NumPy do it. `cost` is what NumPy needs, in ns."""
+    def run(self, row, numpy, args, params):
+        """What `numpy(*args, **params)` gives, the evaluation of `row`, which needs `row.cost(*args, **params)` ns."""
 
     def repeated(self, update, tensors):
         """A function that does the same as `update(owner)`, which changes Tensors by their values alone.
@@ -32,14 +32,10 @@ def install(new):
 
 def accelerated(row):
     """The row's evaluation, which asks the engine first."""
-    numpy, cost = row.evaluate, row.cost
+    numpy = row.evaluate
 
     @functools.wraps(numpy)
     def evaluate(*args, **params):
-        if engine is not None:
-            out = engine.run(row, cost(*args, **params), args, params)
-            if out is not None:
-                return out
-        return numpy(*args, **params)
+        return numpy(*args, **params) if engine is None else engine.run(row, numpy, args, params)
 
     return evaluate

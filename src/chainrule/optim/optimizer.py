@@ -45,8 +45,10 @@ class Group(dict):
             self.rate = value
         elif ours and "rate" in self.__dict__:
             self.rate.data = np.float64(value)
+            return
         else:
             self.rate = constant(np.float64(value))
+        changes.note()
 
     def update(self, settings):  # type: ignore[override]
         for key, value in settings.items():
@@ -265,6 +267,7 @@ class Optimizer(ABC):
             for key in group:
                 if key not in ("lr", "params"):
                     yield group, key, f".param_groups[{i}][{key!r}]"
+            yield vars(group), "rate", f".param_groups[{i}]['lr']"
         yield self.__dict__, "_state", ".state"
 
     @property
