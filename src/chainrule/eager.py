@@ -1,9 +1,9 @@
 """Programs for what is done outside of any program: operations that NumPy is slow at, and the updates of optimisers.
 
-A call is counted by what NumPy needs for it, which its row estimates from shapes alone. Once the calls of a kind have cost
-about what a program for them costs, the program is made, so that a run never takes much more than twice as long as if it had been known
-before which choice is better; and the same run makes the same choices every time. The compiler is imported when the first
-program is made.
+A call counts with what NumPy needs for it, which is estimated from shapes alone. Once the calls of a kind have cost about as
+much as a program for them does, the program is made: no run takes much more than twice as long as if it had been known
+beforehand which choice is better, and the same run makes the same choices each time. The compiler is imported for the first
+program.
 """
 
 import importlib
@@ -112,7 +112,7 @@ class Updates:
         self.updates = 0
         self.program: Any = None
         self.slow = 0  # updates in a row that did not go straight into the program
-        self.turn = 0  # updates that NumPy does next
+        self.turn: float = 0  # updates that NumPy does next
 
     def __call__(self, owner):
         if attention or state.scopes:  # part of a program that is being written down, or in surroundings of a special kind

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -174,9 +175,7 @@ def test_many_threads_get_their_own_results(engine):
     def work(seed):
         mine = x + seed
         expected = evaluate.__wrapped__(mine, w, **params)
-        for _ in range(200):
-            if not np.allclose(evaluate(mine, w, **params), expected):
-                wrong.append(seed)
+        wrong.extend(seed for _ in range(200) if not np.allclose(evaluate(mine, w, **params), expected))
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
     for t in threads:
@@ -190,8 +189,7 @@ def test_derivatives_of_all_orders_agree(engine):
     x, w = numbers(2, 1, 6, 6), numbers(2, 1, 3, 3)
 
     def f(w):
-        y = cr.sum(F.log_softmax(F.max_pool2d(cr.tanh(F.conv2d(x, w)), 2).reshape(2, -1)) ** 2)
-        return y
+        return cr.sum(F.log_softmax(F.max_pool2d(cr.tanh(F.conv2d(x, w)), 2).reshape(2, -1)) ** 2)
 
     first = cr.grad(f)(w), cr.hessian(f)(w), cr.vmap(f)(np.stack([w, 2 * w]))
     again = cr.grad(f)(w), cr.hessian(f)(w), cr.vmap(f)(np.stack([w, 2 * w]))
@@ -204,7 +202,7 @@ def test_derivatives_of_all_orders_agree(engine):
 
 def test_recorded_programs_stay_as_they_are(engine):
     (x, w), params = case("conv", np.float64)
-    evaluate = ROWS["conv"].row.call if hasattr(ROWS["conv"], "row") else ROWS["conv"].call
+    evaluate = ROWS["conv"].call
     for _ in range(3):
         evaluate(x, w, **params)
     graph = cr.graph(lambda x: evaluate(x, w, **params))(x)
@@ -272,7 +270,7 @@ def program_of(optimizer):
     return optimizer._repeated.program
 
 
-def both(make, steps, between=lambda optimizer, step: None, missing=lambda step: (), engine=None):
+def both(make, steps, between=lambda optimizer, step: None, missing=lambda step: ()):
     """The parameters after so many steps, with programs and by NumPy."""
     results = []
     for mine in (accelerate.engine, None):
@@ -367,7 +365,9 @@ def test_what_was_handed_out_stays_as_it_was(engine):
     seen = []
     for step in range(12):
         gradients(ps, step)
-        now = (ps[0].detach(), ps[1].detach().numpy(), ps[2].detach()[0], ps[0].grad, optimizer.state_dict()) if step % 3 == 0 else ()
+        now: tuple = ()
+        if step % 3 == 0:
+            now = ps[0].detach(), ps[1].detach().numpy(), ps[2].detach()[0], ps[0].grad, optimizer.state_dict()
         copies = copy.deepcopy(now)
         optimizer.step()
         seen.append((now, copies))
@@ -403,8 +403,6 @@ def test_holding_on_to_gradients_leaves_turns_to_numpy(engine):
 
 
 def test_first_gradients_are_freed(engine):
-    import weakref
-
     ps = parameters()
     optimizer = optim.SGD(ps)
     refs = []
@@ -467,10 +465,12 @@ def test_optimizers_with_programs_can_be_copied(engine):
 
 
 def test_a_failing_compiler_changes_nothing(engine, monkeypatch):
-    def broken(self):
-        self.update_done = True
+    calls = []
+
+    def broken(*args):
+        calls.append(1)
         raise RuntimeError("no code today")
 
-    monkeypatch.setattr("chainrule.compiler.variant.prepare", lambda *args: broken(engine))
+    monkeypatch.setattr("chainrule.compiler.variant.prepare", broken)
     fast = both(OPTIMIZERS["adam"], 12)
-    assert program_of(fast) is None and engine.update_done
+    assert program_of(fast) is None and calls

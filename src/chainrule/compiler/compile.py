@@ -28,6 +28,7 @@ from .explain import explanation
 from .native import execute
 from .profile import profiled
 from .simplify import one_number, simplify
+from .program import FIRST_GUARD
 from .surroundings import PLAIN, Surroundings, watchable
 from .variant import Miss, NotThis, OutOfBounds, Variant, is_array
 
@@ -65,9 +66,9 @@ def _repeats(leaves):
     return () if len(set(ids)) == len(ids) else tuple(map(ids.index, ids))
 
 
-def computed_outside(graph, arrays):
+def computed_outside(graph, arrays, captured=()):
     """Whether NumPy itself may have computed with some of these arrays, whose numbers then are part of the program."""
-    read = {id(i.tensor) for i in graph.inputs}
+    read = {id(i.tensor) for i in graph.inputs} | set(map(id, captured))
     if not all(id(a) in read for a in arrays):
         return True
     constants = (x.value for s in graph.steps for x in s.inputs if isinstance(x, Constant))
@@ -84,6 +85,8 @@ class Traced(NamedTuple):
 
     def fits(self):
         """Whether what the graph reads from outside has the shapes that it had."""
+        if self.graph is None:
+            return True
         avals = [i.var.aval for i in self.graph.inputs[len(self.graph.inputs) - len(self.captured) :]]
         return all(aval_like(c)[:2] == a[:2] for c, a in zip(self.captured, avals, strict=True))
 
@@ -158,8 +161,16 @@ class Compiled:
     def __call__(self, *args, **kwargs):
         ready = self.ready
         if ready is not None and not attention and not kwargs and ready[1].valid():
-            done, result = ready[0](args)
-            if done:
+            variant = ready[0]
+            status, result = variant.door(args)
+            while status > 0:  # a decision came out differently: on to the program that goes that way, if there is one
+                variant = variant.others.get(status)
+                if variant is None:
+                    break
+                status, result = variant.door(args)
+            if status == 0:
+                if variant is not ready[0]:
+                    self.ready = variant, ready[1]
                 return result
         if state.recorder is not None or state.abstract:
             return self.f(*args, **kwargs)  # part of the program that is being written down
@@ -199,6 +210,7 @@ class Compiled:
         variants = self.table.get(key, [])
         known: list = []  # decisions that this call is known to take
         tried = set()
+        turns: list = []  # (variant, status that it ended with) where this call took another path
         while True:
             v = next((v for v in variants if id(v) not in tried and v.guards_begin(known) and v.holds(leaves)), None)
             if v is None:
@@ -208,6 +220,7 @@ class Compiled:
                 result = v.call(leaves)
             except Miss as miss:
                 if miss.guard is not None:
+                    turns.append((v, FIRST_GUARD + miss.guard))
                     known = [*(value for value, _ in v.guards[: miss.guard]), NotThis(v.guards[miss.guard][0])]
                 continue
             except OutOfBounds:
@@ -220,8 +233,11 @@ class Compiled:
                 variants.insert(0, v)
             if v.door is None and not kwargs:
                 v.door = open_door(v, args, leaves, structure) or False
-            if v.door and not self.check:
-                self.ready = v.door, self.around
+            if v.door and not attention and not self.check:
+                self.ready = v, self.around
+                for (before, status), after in zip(turns, [*(t[0] for t in turns[1:]), v], strict=False):
+                    if after.door:
+                        before.others[status] = after
             return result
 
     def record(self, args, kwargs, leaves, structure, key):
@@ -231,8 +247,9 @@ class Compiled:
         around.refresh()
         recorded = record(self.f, args, kwargs, asked="compile")
         slots, steady = around.after(self.loose)
-        known = {id(after) for *_, after in slots} | {id(leaf.grad) for leaf, _ in recorded.grads} | set(map(id, recorded.leaves))
-        self.contents |= bool(around.arrays) and computed_outside(recorded.graph, around.arrays)
+        known = {id(after) for *_, after in slots} | {id(leaf.grad) for leaf, _ in recorded.grads}
+        known |= set(map(id, recorded.leaves))
+        self.contents = self.contents or (bool(around.arrays) and computed_outside(recorded.graph, around.arrays))
         self.around = None
         new = self.key(args, kwargs, leaves, structure)  # as the function has left things: it may have made state
         steady &= not recorded.rehung and new[1] == key[1] and all(id(t) in known for t in recorded.made)
@@ -269,17 +286,20 @@ class Compiled:
     def traced(self, args, kwargs, leaves, structure):
         """Called with Tensors of a transform, or inside of one: as one operation that is itself a program."""
         with self.lock:
-            self.look(args, kwargs)
             leaves = [native_order(x) if is_array(x) else x for x in leaves]
             active = [isinstance(x, Value) or is_array(x) for x in leaves]
             avals = [aval_like(x) for x, a in zip(leaves, active, strict=True) if a]
             statics = tuple(kind_of(x) for x, a in zip(leaves, active, strict=True) if not a)
-            key = structure, tuple(active), tuple(avals), statics, self.around_key
-            found = self.traces.get(key)
-            if found is None or (found.graph is not None and not found.fits()):
+
+            def key():
+                self.look(args, kwargs)
+                return structure, tuple(active), tuple(avals), statics, self.around_key
+
+            found = self.traces.get(key())
+            if found is None or not found.fits():
                 found = self.trace(leaves, active, avals, structure)
                 if not any(isinstance(c, Value) and (c.owner is not ROOT or isinstance(c.value, Value)) for c in found.captured):
-                    self.traces[key] = found
+                    self.traces[key()] = found
         if found.graph is None:
             return self.f(*args, **kwargs)
         operands = [x for x, a in zip(leaves, active, strict=True) if a]
@@ -310,9 +330,11 @@ class Compiled:
                 t.value = value
         if moved or any(s.row.name == "random_bits" for s in graph.steps):
             return Traced(None, [], None, keep)
+        if self.around.arrays and not self.contents and computed_outside(graph, self.around.arrays, captured):
+            self.contents, self.around = True, None
         return Traced(simplify(graph, write_out=False), captured, shape[-1], keep)
 
-    # --- looking ----------------------------------------------------------------------------------------------------------------
+    # --- looking --------------------------------------------------------------------------------------------------------------
 
     def explain(self, *args, **kwargs):
         """What a call with these arguments runs, as an `Explanation` to print or to ask (see docs/compile.md).

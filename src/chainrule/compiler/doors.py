@@ -24,13 +24,14 @@ from .variant import is_array
 
 
 def open_door(variant, args, leaves, structure):
-    """A function (arguments) -> (whether it ran, result) that leaves all checks to native code; None if there is none."""
-    if not variant.quick or structure.children[1].children:
+    """A function (arguments) -> (status, result) that leaves all checks to native code; None if there is none."""
+    if not variant.quick or variant.differentiable or structure.children[1].children:
         return None
     kept: list = [leaves]
     records, place, at = [], {}, 0
     for n, child in enumerate(structure.children[0].children):
-        if child.kind is None and isinstance(leaves[at], (np.ndarray, Tensor)) and (isinstance(leaves[at], Tensor) or is_array(leaves[at])):
+        x = leaves[at] if child.kind is None else None
+        if isinstance(x, Tensor) or (isinstance(x, np.ndarray) and is_array(x)):
             place[at] = n
         else:
             kept.append(args[n])
@@ -78,7 +79,7 @@ def open_door(variant, args, leaves, structure):
             records.append(_identity(NO_GRADIENT, id(leaf), None))
     run = door(variant.run, records, len(args), [slot for slot, _ in fresh], kept)
     variant.kept = kept  # native code refers to these objects
-    return None if run is None else _quick_call(run, fresh, variant.outputs, variant.structure)
+    return None if run is None else _quick_call(run, fresh, variant.outputs, variant.structure, place)
 
 
 def _identity(source, what, x):
@@ -86,15 +87,18 @@ def _identity(source, what, x):
     return [source, what, id(x), *[0] * (RECORD - 3)]
 
 
-def _quick_call(run, fresh, results, structure):
+def _quick_call(run, fresh, results, structure, place):
     """The function that calls a native door: new arrays in, results out."""
-    empty, misfit = np.empty, (False, None)
+    empty = np.empty
     shapes = [(v.aval.shape, v.aval.dtype) for _, v in fresh]
     number = {v.id: n for n, (_, v) in enumerate(fresh)}
     plans, used = [], set()
     for kind, x in results:
         if kind == "tensor" and x[0] == "captured":
             plans.append(("constant", x[1]))
+            continue
+        if kind == "tensor" and x[0] == "argument" and x[1] in place:
+            plans.append(("argument", place[x[1]]))
             continue
         if kind == "constant":
             plans.append((kind, x))
@@ -112,26 +116,30 @@ def _quick_call(run, fresh, results, structure):
     if single in ("tensor", "array", "number"):
         ((shape, dtype),) = shapes
 
-        def call(args):
+        def one(args):
             out = empty(shape, dtype)
-            if run(*args, out) != 0:
-                return misfit
-            return True, Tensor(out, ROOT) if single == "tensor" else out if single == "array" else out[()]
+            status = run(*args, out)
+            if status:
+                return status, None
+            return 0, Tensor(out, ROOT) if single == "tensor" else out if single == "array" else out[()]
 
-        return call
+        return one
 
     def call(args):
         outs = [empty(*s) for s in shapes]
-        if run(*args, *outs) != 0:
-            return misfit
+        status = run(*args, *outs)
+        if status:
+            return status, None
         made = []
         for kind, x in plans:
             if kind == "tensor":
                 made.append(Tensor(outs[x], ROOT))
             elif kind == "constant":
                 made.append(x)
+            elif kind == "argument":
+                made.append(args[x])
             else:
                 made.append(outs[x] if kind == "array" else outs[x][()])
-        return True, unflatten(structure, made)
+        return 0, unflatten(structure, made)
 
     return call

@@ -123,6 +123,8 @@ class Writer:
         at = 0
         for p in kernel.detail:
             self.tables.append(f.offset(f.arguments["scratch"], at))
+            for call in (what for kind, what in p.slots if kind == "call"):
+                call.moved(at + (p.table if call.inner else 0))  # the memory of a part begins behind its table
             at += p.bytes
         self.rest = f.offset(f.arguments["scratch"], at)
 

@@ -490,10 +490,10 @@ class Assembler:
         values = [thread, threads, status, own, f.constant("ptr", 0) if at is None else f.offset(arena, at)]
         values += [pointer(key, what) for key, what in operands]
         if inside:
+            nested.emit(kernel, k, pointers)
             for _, what in operands:
                 if what[0] == "call":
                     what[1].moved(scratch)
-            nested.emit(kernel, k, pointers)
             name = self.known(k)
             return f.emit("i64", f"call i64 @{name}({', '.join(map(repr, values))})")
         emitter = Emitter(k, pointers, share, k.arguments["failed"], self.precise)

@@ -168,7 +168,7 @@ class Simplifier:
         return tuple(plain(Constant(o)) for o in (out if isinstance(out, tuple) else (out,)))
 
     def _constant(self, step):
-        return step.inputs[0]
+        return step.inputs[0] if self.write_out else None  # in a program to be differentiated it says something
 
     def _transpose(self, step):
         (x,), perm = step.inputs, step.params["perm"]

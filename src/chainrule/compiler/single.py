@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.aval import Aval, aval_of
 from ..core.graph import Graph, Input, Step, Var
-from .enter import ARRAY_ARGUMENT, DOES_NOT_FIT, door, record_of
+from .enter import ARRAY_ARGUMENT, door, record_of
 from .native import prepare
 from .program import DONE
 from .simplify import simplify

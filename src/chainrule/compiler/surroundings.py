@@ -23,7 +23,10 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.g
 _DEPTH = 8
 _MOST = 20_000  # places to look at before each call
 _LARGE = 1 << 16  # elements of an array from which on its contents are not compared
-_HIDDEN = {"__init__", "__new__", "__repr__", "__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__annotations__"}
+_HIDDEN = {
+    "__init__", "__new__", "__repr__", "__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__annotations__",
+    "__slots__", "__abstractmethods__", "_abc_impl", "__parameters__", "__orig_bases__",
+}  # fmt: skip
 _OURS = __name__.partition(".")[0]
 _UNTRACKED = (np.random.Generator, np.random.RandomState, random.Random, types.GeneratorType, io.IOBase, map, filter, zip)
 
@@ -88,7 +91,7 @@ def _looks(x):
 
 def _is_filled(place):
     """Whether this is the length of a dict or set: a function may fill one when it first runs."""
-    return isinstance(place.holder, _Length) and not isinstance(place.holder.thing, list)
+    return place.key is LENGTH and not isinstance(getattr(place.holder, "thing", place.holder), list)
 
 
 class Surroundings:
@@ -113,6 +116,10 @@ class Surroundings:
             self.walk(thing, f"argument {i}", 0)
         self.version = changes.count
         self.unversioned = [p for p in self.places if not p.versioned]
+        # What is looked at before each call, sorted by how: names in dicts, cells of closures, everything else.
+        self.names = [(p.holder, p.key, p.value) for p in self.unversioned if type(p.holder) is dict]
+        self.cells = [(p.holder, p.value) for p in self.unversioned if type(p.holder) is types.CellType]
+        self.rest = len(self.unversioned) - len(self.names) - len(self.cells)
         self.copies = [(a, a.copy()) for a in self.arrays if a.size <= _LARGE] if contents else []
         self.seen.clear()
 
@@ -122,6 +129,16 @@ class Surroundings:
 
     def valid(self):
         """Whether everything is as it was."""
+        if changes.count == self.version and not (self.rest or self.slots or self.copies):
+            for holder, key, value in self.names:
+                if holder.get(key) is not value:
+                    break
+            else:
+                for cell, value in self.cells:
+                    if read(cell, None) is not value:
+                        break
+                else:
+                    return True
         places = self.places if changes.count != self.version else self.unversioned
         for p in places:
             now = read(p.holder, p.key)
@@ -158,7 +175,7 @@ class Surroundings:
                     explain(
                         f"compile: {self.name} changes {p.path}, a plain Python value, which its program would not do again",
                         f"before: {p.value!r}, after: {now!r}, in {self.where}",
-                        help="keep what changes in a Tensor or a module's buffer, or change it outside of the compiled function",
+                        help="keep what changes in a Tensor or a module's buffer, or change it outside of the function",
                     )
                 )
             else:
@@ -168,7 +185,8 @@ class Surroundings:
     def key(self):
         """What has to be equal for the same program to hold."""
         fixed = ((p.path, (type(p.value), repr(p.value)) if isinstance(p.value, PLAIN) else id(p.value)) for p in self.places)
-        return *fixed, *((p.path, _looks(p.value)) for p in self.slots), *(("contents", copy.tobytes()) for _, copy in self.copies)
+        loose = ((p.path, _looks(p.value)) for p in self.slots)
+        return *fixed, *loose, *(("contents", copy.tobytes()) for _, copy in self.copies)
 
     # --- walking ----------------------------------------------------------------------------------------------------------
 
@@ -285,6 +303,7 @@ class Surroundings:
             self.kind(type(thing), path, depth)
             return
         if isinstance(thing, Noted):
+            self.place(thing, LENGTH, f"len({path})", depth, True)
             for k in list(thing):
                 self.place(thing, k, f"{path}[{k!r}]" if isinstance(k, PLAIN) else f"{path}[...]", depth, True)
         elif isinstance(thing, dict):

@@ -124,7 +124,7 @@ class Variant:
             if kind == "grad":
                 i.tensor = None  # the gradients of this run need not live on
 
-        self.graph = simplify(graph)
+        self.graph = simplify(graph, write_out=not self.differentiable)
         self.rename = dict(zip(map(_name, _operands(graph)), _operands(self.graph), strict=True))
         self.guards = [(g.value, g.source) for g in self.graph.guards]
         self.by_input = {i.var.id: k for k, i in enumerate(self.graph.inputs)}
@@ -133,6 +133,7 @@ class Variant:
         self.slots = [(holder, key, self._renamed(r)) for holder, key, r in self.slots]
         self.outputs = [(kind, self._renamed(x) if kind == "tensor" else self.new(x)) for kind, x in self.outputs]
         self.door: Any = None  # its way without Python; False if it has none
+        self.others: dict = {}  # status of a decision that came out differently -> the variant that goes on from there
         self.kept: list = []  # what that way refers to
         self.pure: Graph | None = None
         self.pairs: dict = {}  # id of a new value -> number of the input whose memory it takes over
@@ -200,10 +201,11 @@ class Variant:
     def _made(self):
         """Operands of everything that a run makes anew."""
         found = [x for kind, x in self.outputs if kind in ("array", "number")]
-        references = [r for _, r in self.gradients] + [r for *_, r in self.slots] + [x for k, x in self.outputs if k == "tensor"]
+        references = [r for _, r in self.gradients] + [r for *_, r in self.slots]
+        references += [x for k, x in self.outputs if k == "tensor"]
         return found + [r[2] for r in references if r is not None and r[0] == "new"]
 
-    # --- whether it holds -------------------------------------------------------------------------------------------------------
+    # --- whether it holds -----------------------------------------------------------------------------------------------------
 
     def holds(self, leaves):
         """Whether what the program takes for granted is so."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import trees
-from ..core.changes import changes
+from ..core.changes import LENGTH, Noted, changes
 from ..core.value import Value, shape_of
 from ..errors import ArgumentError, UnsupportedError, explain
 from ..ops.shaping import cast
@@ -36,7 +36,6 @@ class HookHandle:
 
     def remove(self):
         self.hooks.pop(self.key, None)
-        changes.note()
 
 
 def _constant(value):
@@ -83,7 +82,7 @@ class Module:
 
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)
-        self.__dict__.update(_kinds={}, _forward_hooks={}, training=True)
+        self.__dict__.update(_kinds={}, _forward_hooks=Noted(), training=True)
         return self
 
     # --- running ------------------------------------------------------------------------------------------------------
@@ -118,7 +117,6 @@ class Module:
         """
         key = _tick()
         self._forward_hooks[key] = hook
-        changes.note()
         return HookHandle(self._forward_hooks, key)
 
     # --- registering --------------------------------------------------------------------------------------------------
@@ -137,8 +135,9 @@ class Module:
     def _watched(self):
         """What a compiled program that uses this module depends on, besides values: (holder, key, how it is written)."""
         for name in self.__dict__:
-            if name != "_kinds" and (name != "_forward_hooks" or self._forward_hooks):
+            if name != "_kinds":
                 yield self.__dict__, name, f".{name}"
+        yield self.__dict__, LENGTH, " (its number of attributes)"
 
     def _fit(self, name, kind, value):
         """`value` as what may stand where a parameter, buffer or module is registered."""

@@ -327,9 +327,11 @@ class Optimizer(ABC):
 
     def _way(self):
         """How to call `_update`: by the engine, if this is an algorithm of ours, of which we know that it only computes."""
-        kind = type(self)
-        ours = all(f.__module__.startswith(f"{__package__}.") for f in (kind.step_one, kind.init_one, kind._update, kind._step_group))
-        return accelerate.engine.repeated(kind._update, kind._changed) if ours and accelerate.engine is not None else kind._update
+        kind, engine = type(self), accelerate.engine
+        parts = (kind.step_one, kind.init_one, kind._update, kind._step_group)
+        if engine is None or not all(f.__module__.startswith(f"{__package__}.") for f in parts):
+            return kind._update
+        return engine.repeated(kind._update, kind._changed)
 
     def _update(self):
         for group in self.param_groups:

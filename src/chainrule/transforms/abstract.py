@@ -13,11 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.aval import Aval, aval_of
-from ..core.derivative import zero
 from ..core.dispatch import Trace, next_level, state
 from ..core.graph import Constant, Graph, Input, Operand, Step, Var
-from ..core.lowering import View
-from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, shape_of
 from ..errors import LostDerivativeError, NonDifferentiableError, ShapeError, explain
 from ..ops.shaping import _broadcast, broadcast_to, cast, expand
@@ -26,23 +23,11 @@ from .backward import Leaf, walk_back
 from .batch import Batch
 from .checkpoint import REPLAYED
 from .forward import no_backward, push_forward
-from .record import user_line
+from .record import _constant, user_line
 from .reverse import Tape
 from .scope import Scope
 
 SMALL = 8  # arrays of at most so many elements become part of a graph; larger ones become inputs
-
-
-@primitive(
-    derivative=[zero],
-    aval=lambda x: x,
-    batch=lambda args, batched, params: _constant(*args),
-    lower=View(),
-    name="constant",
-)
-def _constant(x):
-    """x as a constant: no derivative flows through."""
-    return x
 
 
 @lru_cache(maxsize=4096)

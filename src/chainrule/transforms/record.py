@@ -18,14 +18,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.aval import Aval
+from ..core.derivative import zero
 from ..core.dispatch import RECORDING_LEVEL, Trace, attention, state
 from ..core.graph import Constant, Graph, Guard, Input, Step, Update, Var
+from ..core.lowering import View
+from ..core.primitive import primitive
 from ..core.value import Value
 from ..dtypes import native_order
 from ..errors import CompileError, LostDerivativeError, NonDifferentiableError, TreeError, explain
 from ..tensor import Tensor
 from ..trees import flatten, paths, unflatten
-from .backward import tick
+from .backward import Leaf, tick
 from .checkpoint import REPLAYED
 from .forward import no_backward
 from .reverse import ROOT
@@ -46,6 +49,18 @@ def user_line() -> str:
     return "?"
 
 
+@primitive(
+    derivative=[zero],
+    aval=lambda x: x,
+    batch=lambda args, batched, params: _constant(*args),
+    lower=View(),
+    name="constant",
+)
+def _constant(x):
+    """x as a constant: no derivative flows through."""
+    return x
+
+
 class Recorder(Trace):
     """A trace that computes and writes down what it computed."""
 
@@ -63,6 +78,7 @@ class Recorder(Trace):
         self.grads: dict = {}  # id of a Leaf -> (the Leaf, its gradient when first read, or WRITTEN if it was set before)
         self.notes: dict = {}  # id of a lifted Tensor -> its note before
         self.survivors: list = []  # Tensors made here that live on
+        self.constants: dict = {}  # id of a Var -> the same as a constant
         self.start = tick()  # leaves that are younger are made here
 
     # --- running operations -------------------------------------------------------------------------------------------
@@ -91,6 +107,14 @@ class Recorder(Trace):
                     self.graph.inputs.append(Input(var, self.arrays[id(whole)][1], a))
                 return self.array_vars[id(a)]
         return Constant(native_order(a) if isinstance(a, np.ndarray) else a)
+
+    def cut(self, x):
+        """`x`, through which no derivative flows: a program may itself be differentiated."""
+        if not isinstance(x, Value) or x.owner is not self or isinstance(x.note, Constant):
+            return x
+        if x.note.id not in self.constants:
+            self.constants[x.note.id] = self.process(_constant.row, (x,), {})
+        return self.constants[x.note.id]
 
     def grad_read(self, leaf):
         """The gradient of `leaf` decides what happens next."""
@@ -196,6 +220,9 @@ class Recorder(Trace):
         for t in survivors:
             if id(t) not in returned:
                 graph.updates.append(Update(grads.get(id(t), f"state{len(graph.updates)}"), t, self._operand(t)))
+        live = [r for r in results if isinstance(r, Tensor) and r.owner is ROOT and type(r.note) not in (Leaf, type(None))]
+        if self.constants and not live:
+            _without_constants(graph)
         self.release([t for t, _ in self.lifted] + survivors)
 
     def _alive(self):
@@ -234,6 +261,30 @@ class Recorder(Trace):
 
 
 WRITTEN = object()
+
+
+def _without_constants(graph):
+    """Take out, in place, what says through which values no derivative flows: nobody will differentiate the program."""
+    same, place, steps = {}, [], []
+    for step in graph.steps:
+        place.append(len(steps))
+        inputs = tuple(same.get(x.id, x) if isinstance(x, Var) else x for x in step.inputs)
+        if step.row is _constant.row:
+            same[step.outputs[0].id] = inputs[0]
+        else:
+            step.inputs = inputs
+            steps.append(step)
+    place.append(len(steps))
+
+    def operand(x):
+        return same.get(x.id, x) if isinstance(x, Var) else x
+
+    graph.steps = steps
+    graph.outputs = [operand(x) for x in graph.outputs]
+    for guard in graph.guards:
+        guard.var, guard.before = operand(guard.var), place[guard.before]
+    for update in graph.updates:
+        update.value = operand(update.value)
 
 
 class Recorded(NamedTuple):

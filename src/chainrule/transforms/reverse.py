@@ -119,6 +119,10 @@ class Tape(Trace):
             else:
                 values.append(a)
                 parents.append(None)
+        if active and self is ROOT and state.recorder is not None:
+            for i, (a, parent) in enumerate(zip(args, parents, strict=True)):
+                if parent is None and isinstance(a, Value) and a.owner is self and row.kind(i) is not None:
+                    values[i] = state.recorder.cut(values[i])
         if active and row.joint is not None:
             return self._record_jointly(row, values, parents, params)
         out = row.call(*values, **params)
