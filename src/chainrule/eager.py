@@ -119,7 +119,7 @@ class Updates:
             self.update(owner)
             return
         ready = None if self.program is None else self.program.ready
-        if ready is not None and ready[1].valid() and ready[0](())[0]:
+        if ready is not None and ready[1].valid() and ready[0].door(())[0] == 0:
             self.slow = 0
         elif self.turn > 0:
             self.turn -= 1

@@ -235,7 +235,7 @@ def test_a_module_itself():
     model.eval(), other.eval()
     for i in range(3):
         close(g(X + i).detach(), other(X + i).detach())
-    close([b for b in model.buffers()], [b for b in other.buffers()])
+    close(list(model.buffers()), list(other.buffers()))
 
 
 def test_partials_and_lambdas():
@@ -475,7 +475,7 @@ def test_state_made_at_the_first_call():
 
     a, b = Lazy(), Lazy()
     f = cr.compile(b.step)
-    for i in range(5):
+    for _i in range(5):
         close(f(OFFSETS), a.step(OFFSETS))
         close(b.h, a.h)
     assert len(f.variants) == 1

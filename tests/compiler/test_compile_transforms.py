@@ -51,6 +51,7 @@ TRANSFORMS = {
     "nothing": lambda f: f,
 }
 
+
 def halved(x):
     while cr.sum(x * x) > 0.5:
         x = x / 2
@@ -70,7 +71,10 @@ FUNCTIONS = {
 @pytest.mark.parametrize("kind", FUNCTIONS)
 def test_under_and_over(name, kind):
     f, transform = FUNCTIONS[kind], TRANSFORMS[name]
-    if kind in ("branch", "loop") and ("vmap" in name or name in ("scan", "grad of scan", "while_loop", "cond", "fori_loop", "jacfwd", "jacrev", "hessian", "third")):
+    if kind in ("branch", "loop") and (
+        "vmap" in name
+        or name in ("scan", "grad of scan", "while_loop", "cond", "fori_loop", "jacfwd", "jacrev", "hessian", "third")
+    ):
         return  # a decision by a value that is not known, or a different one for each entry
     expected = transform(f)(X)
     inner, outer, both = transform(cr.compile(f)), cr.compile(transform(f)), cr.compile(transform(cr.compile(f)))

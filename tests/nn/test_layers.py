@@ -17,9 +17,9 @@ X = np.random.default_rng(0).normal(size=(5, 4)) * 3
 def test_linear_is_a_product_and_a_sum():
     layer = nn.Linear(4, 3, dtype=float)
     w, b = layer.weight.detach().numpy(), layer.bias.detach().numpy()
-    np.testing.assert_allclose(layer(X).detach(), X @ w.T + b, rtol=1e-14)
-    np.testing.assert_allclose(layer(X[0]).detach(), X[0] @ w.T + b, rtol=1e-14)
-    np.testing.assert_allclose(layer(X.reshape(5, 1, 4)).detach(), (X @ w.T + b)[:, None], rtol=1e-14)
+    np.testing.assert_allclose(layer(X).detach(), X @ w.T + b, rtol=1e-13)
+    np.testing.assert_allclose(layer(X[0]).detach(), X[0] @ w.T + b, rtol=1e-13)
+    np.testing.assert_allclose(layer(X.reshape(5, 1, 4)).detach(), (X @ w.T + b)[:, None], rtol=1e-13)
     assert nn.Linear(4, 3, bias=False).bias is None and nn.Linear(4, 3, bias=False)(X).shape == (5, 3)
 
 
@@ -169,7 +169,9 @@ def test_activations_without_overflow():
         assert np.isfinite(value).all() and np.isfinite(slope).all()
 
 
-def test_in_place_activations_bind_their_input():
+def test_in_place_activations_bind_their_input(way):
+    if way == "compiled":
+        pytest.skip("gives its argument another history, which no program does again: such calls always run for real")
     x = cr.tensor([-1.0, 2.0], requires_grad=True)
     y = x * 1
     z = nn.ReLU(inplace=True)(y)

@@ -115,7 +115,9 @@ def test_repr_is_that_of_pytorch():
     )
 
 
-def test_forward_hooks_see_and_replace_the_output():
+def test_forward_hooks_see_and_replace_the_output(way):
+    if way == "compiled":
+        pytest.skip("a hook that keeps what it sees in a list cannot be compiled, and compile says so")
     m, seen = nn.Linear(2, 1, dtype=float), []
     first = m.register_forward_hook(lambda module, args, out: seen.append((module, args, out)))
     second = m.register_forward_hook(lambda module, args, out: out * 0 + 7)

@@ -15,7 +15,9 @@ class Saved:
     def __init__(self, tensors):
         self.tensors = tensors
         self.values = [np.array(t.value) for t in tensors]
-        self.grads = [(leaf, leaf.grad, None if leaf.grad is None else np.array(leaf.grad.value)) for leaf in map(_leaf, tensors) if leaf]
+        self.grads = [
+            (leaf, leaf.grad, None if leaf.grad is None else np.array(leaf.grad.value)) for leaf in map(_leaf, tensors) if leaf
+        ]
 
     def restore(self):
         for t, value in zip(self.tensors, self.values, strict=True):

@@ -27,8 +27,8 @@ from .doors import open_door
 from .explain import explanation
 from .native import execute
 from .profile import profiled
-from .simplify import one_number, simplify
 from .program import FIRST_GUARD
+from .simplify import one_number, simplify
 from .surroundings import PLAIN, Surroundings, watchable
 from .variant import Miss, NotThis, OutOfBounds, Variant, is_array
 
@@ -58,6 +58,15 @@ def _in_words(kind):
         text = f"{dtype}[{','.join(map(str, shape))}]"
         return text if what != "tensor" or more[2] is None else f"{text} requiring grad"
     return "an object" if what == "object" else more[0]
+
+
+def _views(x):
+    """`x`, and the Tensors that it is a part of."""
+    while True:
+        yield x
+        if not hasattr(x, "base") or not isinstance(x, Tensor):
+            return
+        x = x.base[0]
 
 
 def _repeats(leaves):
@@ -247,14 +256,14 @@ class Compiled:
         around.refresh()
         recorded = record(self.f, args, kwargs, asked="compile")
         slots, steady = around.after(self.loose)
-        known = {id(after) for *_, after in slots} | {id(leaf.grad) for leaf, _ in recorded.grads}
-        known |= set(map(id, recorded.leaves))
+        lasting = [*(after for *_, after in slots), *(leaf.grad for leaf, _ in recorded.grads), *recorded.leaves]
+        known = {id(t) for x in lasting for t in _views(x)}
         self.contents = self.contents or (bool(around.arrays) and computed_outside(recorded.graph, around.arrays))
         self.around = None
         new = self.key(args, kwargs, leaves, structure)  # as the function has left things: it may have made state
         steady &= not recorded.rehung and new[1] == key[1] and all(id(t) in known for t in recorded.made)
         if steady:
-            keep = leaves, self.around
+            keep = [x for x in leaves if not is_array(x)], self.around
             variants = self.table.setdefault(new, [])
             variants.insert(0, Variant(recorded, leaves, slots, self.precise, keep))
         self.calls.append(new)
@@ -298,7 +307,9 @@ class Compiled:
             found = self.traces.get(key())
             if found is None or not found.fits():
                 found = self.trace(leaves, active, avals, structure)
-                if not any(isinstance(c, Value) and (c.owner is not ROOT or isinstance(c.value, Value)) for c in found.captured):
+                if not any(
+                    isinstance(c, Value) and (c.owner is not ROOT or isinstance(c.value, Value)) for c in found.captured
+                ):
                     self.traces[key()] = found
         if found.graph is None:
             return self.f(*args, **kwargs)

@@ -27,7 +27,7 @@ def open_door(variant, args, leaves, structure):
     """A function (arguments) -> (status, result) that leaves all checks to native code; None if there is none."""
     if not variant.quick or variant.differentiable or structure.children[1].children:
         return None
-    kept: list = [leaves]
+    kept: list = []
     records, place, at = [], {}, 0
     for n, child in enumerate(structure.children[0].children):
         x = leaves[at] if child.kind is None else None

@@ -167,6 +167,8 @@ class Surroundings:
             now = read(p.holder, p.key)
             if now is p.value or same(now, p.value):
                 continue
+            if isinstance(p.holder, Noted) and p.key is LENGTH and now > p.value:
+                continue  # first states of an optimiser: made outside of the program, which reads them
             if _is_constant(p.value) and _is_constant(now) and type(p.holder) in (dict, list):
                 loose[id(p.holder), p.key] = p.holder
                 slots.append((p.holder, p.key, p.value, now))

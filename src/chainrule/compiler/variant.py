@@ -21,6 +21,8 @@ from .program import DONE, FAILED_CALL, FIRST_GUARD, OUT_OF_BOUNDS
 from .runtime import ShapeChanged
 from .simplify import simplify
 
+GONE = Tensor(np.zeros(0), ROOT)  # where a program need not hold on to a Tensor
+
 
 class Miss(Exception):
     """A variant does not hold for these values: decision number `guard` came out differently, or a shape did."""
@@ -124,6 +126,7 @@ class Variant:
             if kind == "grad":
                 i.tensor = None  # the gradients of this run need not live on
 
+        self._let_go()
         self.graph = simplify(graph, write_out=not self.differentiable)
         self.rename = dict(zip(map(_name, _operands(graph)), _operands(self.graph), strict=True))
         self.guards = [(g.value, g.source) for g in self.graph.guards]
@@ -165,6 +168,16 @@ class Variant:
             else:
                 sources.append(("tensor", t))
         return sources
+
+    def _let_go(self):
+        """Gradients and other Tensors of the recorded run are nobody's but the user's."""
+        for k, i in enumerate(self.recorded.inputs):
+            if self.sources[k][0] in ("grad", "slot"):
+                i.tensor = GONE
+        lasting = {id(i.tensor) for i in self.recorded.inputs}
+        for u in self.recorded.updates:
+            if id(u.tensor) not in lasting:
+                u.tensor = GONE
 
     def _leaf_source(self, leaf):
         i = self.leaf_arguments.get(id(leaf))

@@ -1,6 +1,5 @@
 """A count of changes to settings that compiled programs depend on, so that they need not look for changes at each call."""
 
-
 LENGTH = object()  # as the key of a place: how many there are
 
 

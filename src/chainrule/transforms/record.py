@@ -377,9 +377,11 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
         state.recorder = None
         attention.remove(recorder)
     real = [_plain(o, recorder) for o in out_leaves]
+    graph, made = recorder.graph, recorder.survivors
     end(recorder)
-    recorder.graph.arguments = _argument_reader(structure, variable, recorder.graph.name)
-    return Recorded(recorder.graph, unflatten(out_structure, real), real, grads, recorder.survivors, rehung)
+    vars(recorder).clear()  # it may be part of a cycle, and must not keep gradients alive
+    graph.arguments = _argument_reader(structure, variable, graph.name)
+    return Recorded(graph, unflatten(out_structure, real), real, grads, made, rehung)
 
 
 def _is_result(x):
