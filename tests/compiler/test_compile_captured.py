@@ -64,7 +64,8 @@ def test_numbers_are_part_of_the_program():
     "x",
     [
         X.T, X[:, ::2], X[::-1], np.zeros((0, 3)), np.array(2.0), X.astype(">f8"), X.astype(np.float16), X.astype(np.float32),
-        X + 1j, X.astype(np.int32), X.astype(np.uint8), X > 2, np.float64(3.0), np.float32(2.0), np.broadcast_to(np.ones(3), (4, 3)),
+        X + 1j, X.astype(np.int32), X.astype(np.uint8), X > 2, np.float64(3.0), np.float32(2.0),
+        np.broadcast_to(np.ones(3), (4, 3)),
         np.asfortranarray(X), X.astype(">i4"), np.int64(3), np.frombuffer(b"\0" * 17, np.uint8)[1:].view(np.float64),
     ],
     ids=lambda x: f"{x.dtype.str}{x.shape}",

@@ -22,10 +22,10 @@ class Saved:
     def restore(self):
         for t, value in zip(self.tensors, self.values, strict=True):
             t.value = np.array(value)
-        for leaf, grad, value in self.grads:
+        for leaf, grad, saved in self.grads:
             leaf.grad = grad
             if grad is not None:
-                grad.value = np.array(value)
+                grad.value = np.array(saved)
 
     def named(self):
         yield from ((f"a Tensor of shape {t.shape}", np.asarray(v)) for t, v in zip(self.tensors, self.values, strict=True))

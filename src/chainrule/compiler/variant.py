@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.graph import Constant, Graph, Var
+from ..core.graph import Constant, Graph, Operand, Var
 from ..core.value import Value
 from ..dtypes import native_order
 from ..errors import CompileError, explain
@@ -274,12 +274,12 @@ class Variant:
                 self.after.append((k, x))
         self.taken = set(self.pairs.values())
         # Outputs and updates of the graph may be more than what is asked for here.
-        wanted = [x for x in made if isinstance(x, Var)]
+        wanted: list[Operand] = [x for x in made if isinstance(x, Var)]
         self.run = prepare(replace(graph, outputs=wanted, derived={}), pairs.items(), self.precise)
         calls = any(kind == "call" for kind, _ in self.run.program.slots)
         # The array of an old gradient may be written over only if nothing can go wrong any more.
         self.reuses = not calls and not graph.guards
-        self.gradient_of = {}  # id of a variable -> where the leaf is whose gradient it becomes
+        self.gradient_of: dict = {}  # id of a variable -> where the leaf is whose gradient it becomes
         self.quick = not (self.after or calls or self.slots)
         for where, r in self.gradients:
             if r is None:
@@ -298,7 +298,8 @@ class Variant:
             return self._call(run, leaves)
 
     def _call(self, run, leaves):
-        inputs, owners = [], []
+        inputs: list = []
+        owners: list = []
         for k, i in enumerate(self.graph.inputs):
             t = self.owner(k, leaves)
             x = array_in(t)

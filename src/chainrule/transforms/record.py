@@ -265,7 +265,9 @@ WRITTEN = object()
 
 def _without_constants(graph):
     """Take out, in place, what says through which values no derivative flows: nobody will differentiate the program."""
-    same, place, steps = {}, [], []
+    same: dict = {}
+    place: list[int] = []
+    steps: list[Step] = []
     for step in graph.steps:
         place.append(len(steps))
         inputs = tuple(same.get(x.id, x) if isinstance(x, Var) else x for x in step.inputs)
@@ -368,6 +370,7 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
                     )
                 )
         grads = [(leaf, g) for leaf, g in recorder.grads.values() if leaf.time < recorder.start]
+        recorder.grads.clear()  # which would keep leaves alive that the function made
         recorder.finish(out_leaves, out_structure)
         rehung = any(t.note is not recorder.notes[id(t)] for t, _ in recorder.lifted)
     except BaseException:
