@@ -421,7 +421,7 @@ def test_returned_loss_walked_outside():
     close(found[1], found[0])
 
 
-# --- what others hold stays what it is ---------------------------------------------------------------------------------
+# --- what others hold stays what it is ----------------------------------------------------------------------------------------
 
 
 def test_snapshots_keep_their_values():

@@ -80,7 +80,7 @@ def trained():
     return step, [p, before, after], optimizer
 
 
-# --- callbacks --------------------------------------------------------------------------------------------------------
+# --- callbacks ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_an_error_does_not_stay():
     close(f(X), X + 1)
 
 
-# --- threads and processes --------------------------------------------------------------------------------------------
+# --- threads and processes ----------------------------------------------------------------------------------------------------
 
 
 def in_threads(work, n=6):
@@ -248,7 +248,7 @@ def test_after_a_fork():
     close(plain(step(big)), expected)
 
 
-# --- the cache --------------------------------------------------------------------------------------------------------
+# --- the cache ----------------------------------------------------------------------------------------------------------------
 
 PROGRAM = """
 import numpy as np, chainrule as cr
@@ -282,7 +282,7 @@ def test_corrupt_files_in_the_cache(tmp_path):
         run_with_cache(tmp_path)
 
 
-# --- check=True -------------------------------------------------------------------------------------------------------
+# --- check=True ---------------------------------------------------------------------------------------------------------------
 
 
 def test_check_passes_where_all_is_well():
@@ -324,7 +324,7 @@ def test_check_finds_wrong_programs(what, monkeypatch):
         step(X)
 
 
-# --- the way without Python (no timing decides a test) ----------------------------------------------------------------
+# --- the way without Python (no timing decides a test) ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("zero", ["start", "end", "never"])
