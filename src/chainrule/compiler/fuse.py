@@ -193,14 +193,14 @@ class Fuser:
     def remembered(self, key, make):
         """The kernel that `make` gives. It stays the same until one of the variables inside gets a place in memory."""
         found = self.made.get(key)
-        if isinstance(found, NeedsBuffer):
-            raise found
+        if isinstance(found, Var):
+            raise NeedsBuffer(found)
         if found is None or any(v in self.stored for v in found.expanded):
             try:
                 found = self.made[key] = make()
             except NeedsBuffer as e:
                 if e.var.id in key:  # one of its own: there is no such kernel
-                    self.made[key] = e
+                    self.made[key] = e.var  # not `e`, which would keep everything alive that is running
                 raise
         return found
 

@@ -23,6 +23,7 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.g
 _DEPTH = 8
 _MOST = 20_000  # places to look at before each call
 _LARGE = 1 << 16  # elements of an array from which on its contents are not compared
+_NAMED = (dict, types.MappingProxyType)  # the latter is that of a class
 _HIDDEN = {
     "__init__", "__new__", "__repr__", "__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__annotations__",
     "__slots__", "__abstractmethods__", "_abc_impl", "__parameters__", "__orig_bases__",
@@ -45,9 +46,7 @@ def read(holder, key):
     """What stands there now."""
     if key is LENGTH:
         return len(holder)
-    if isinstance(holder, dict):
-        return holder.get(key, _GONE)
-    if isinstance(holder, types.MappingProxyType):  # of a class
+    if isinstance(holder, _NAMED):
         return holder.get(key, _GONE)
     if isinstance(holder, types.CellType):
         try:
@@ -115,9 +114,9 @@ class Surroundings:
         for i, thing in enumerate(self.objects):
             self.walk(thing, f"argument {i}", 0)
         self.version = changes.count
-        self.unversioned = [p for p in self.places if not p.versioned]
+        self.unversioned = [p for p in self.places if not (p.versioned or isinstance(p.holder, tuple))]
         # What is looked at before each call, sorted by how: names in dicts, cells of closures, everything else.
-        self.names = [(p.holder, p.key, p.value) for p in self.unversioned if type(p.holder) is dict]
+        self.names = [(p.holder, p.key, p.value) for p in self.unversioned if isinstance(p.holder, _NAMED)]
         self.cells = [(p.holder, p.value) for p in self.unversioned if type(p.holder) is types.CellType]
         self.rest = len(self.unversioned) - len(self.names) - len(self.cells)
         self.copies = [(a, a.copy()) for a in self.arrays if a.size <= _LARGE] if contents else []
