@@ -25,6 +25,7 @@ LAYERS = [
     ["ops.pooling"],
     ["ops"],
     ["numpy_calls"],
+    ["methods"],
     ["tensor"],
     ["transforms.backward"],
     ["transforms.reverse"],
@@ -77,7 +78,8 @@ LAYERS = [
     ["compiler.compile"],
     ["compiler"],
     ["creation", "eager"],
-    ["numpy", "pytorch", "random", "gradcheck"],
+    ["fft", "linalg", "special", "pytorch", "random", "gradcheck"],
+    ["numpy"],
     [""],
     ["nn", "optim", "data"],  # packages of their own, none of which imports another
     ["train", "plot"],

@@ -6,7 +6,16 @@ and plain NumPy, whose functions work on Tensors.
 
 import importlib
 
-from . import eager as eager, errors as errors, numpy as numpy, random as random, trees as trees
+from . import (
+    eager as eager,
+    errors as errors,
+    fft as fft,
+    linalg as linalg,
+    numpy as numpy,
+    random as random,
+    special as special,
+    trees as trees,
+)
 from .creation import *
 from .dtypes import *
 from .gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck

@@ -8,12 +8,16 @@ import builtins as _builtins
 import numpy as _np
 from numpy import e as e, euler_gamma as euler_gamma, inf as inf, nan as nan, newaxis as newaxis, pi as pi
 
-from . import ops as _ops
+from . import fft as fft, linalg as linalg, ops as _ops, special as _special
 from .core.value import Value as _Value, dtype_of as _dtype_of, ndim_of as _ndim_of, shape_of as _shape_of
 from .creation import *
 from .dtypes import *
 from .errors import LostDerivativeError as _LostDerivativeError, explain as _explain
-from .numpy_calls import NUMPY_FUNCTIONS as _NUMPY_FUNCTIONS, unsupported as _unsupported
+from .numpy_calls import (
+    NUMPY_FUNCTIONS as _NUMPY_FUNCTIONS,
+    SCIPY_UFUNCS as _SCIPY_UFUNCS,
+    unsupported as _unsupported,
+)
 from .ops import *
 from .tensor import Tensor as ndarray
 
@@ -184,7 +188,11 @@ def _register():
     }  # fmt: skip
     _NUMPY_FUNCTIONS.update({f: (g if isinstance(f, _np.ufunc) else _take_out(g)) for f, g in table.items()})
     _NUMPY_FUNCTIONS[_np.where] = _nonzero_or_where
-    _NUMPY_FUNCTIONS[_np.linalg.norm] = _ops.norm
+    for theirs, ours in ((_np.linalg, linalg), (_np.fft, fft)):
+        for name in ours.__all__:
+            if hasattr(theirs, name):
+                _NUMPY_FUNCTIONS.setdefault(getattr(theirs, name), _take_out(getattr(ours, name)))
+    _SCIPY_UFUNCS.update({name: getattr(_special, name) for name in _special.__all__})
     for f, g in table.items():
         if isinstance(f, _np.ufunc) and f.nin == 2:
             _NUMPY_FUNCTIONS[f, "outer"] = _outer(g)

@@ -1,7 +1,7 @@
 """What happens when NumPy's own functions and ufuncs meet a Tensor."""
 
 from .errors import LostDerivativeError, UnsupportedError, explain
-from .ops import activation, elementwise, shaping, special
+from .ops import elementwise, shaping
 
 # What to call for a NumPy function or ufunc that meets a Tensor; the numpy namespace fills it in.
 NUMPY_FUNCTIONS: dict = {}
@@ -16,22 +16,13 @@ def unsupported(name):
     )
 
 
-# SciPy's ufuncs are known by name: looking them up would load SciPy.
-_SCIPY_UFUNCS = {
-    "erf": special.erf,
-    "erfc": special.erfc,
-    "erfinv": special.erfinv,
-    "expit": activation.sigmoid,
-    "gammaln": special.gammaln,
-    "logit": special.logit,
-    "psi": special.digamma,
-    "xlogy": special.xlogy,
-}
+# What to call for SciPy's ufuncs, by name, since looking them up would load SciPy; the numpy namespace fills it in.
+SCIPY_UFUNCS: dict = {}
 
 
 def call_ufunc(ufunc, method, inputs, kwargs):
     """np.ufunc(...) where an argument is a Tensor: our function of the same ufunc, with NumPy's options."""
-    ours = NUMPY_FUNCTIONS.get(ufunc) or _SCIPY_UFUNCS.get(ufunc.__name__)
+    ours = NUMPY_FUNCTIONS.get(ufunc) or SCIPY_UFUNCS.get(ufunc.__name__)
     if ours is None:
         raise unsupported(f"np.{ufunc.__name__}")
     out, where = kwargs.pop("out", None), kwargs.pop("where", True)

@@ -9,7 +9,7 @@ import pytest
 import row_tools
 import scipy.special
 from row_tools import close, inner, random_like, richardson, same_kind
-from samples import F32, F64, ints, normal, spread
+from sampling import F32, F64, ints, normal, spread
 
 import chainrule as cr
 import chainrule.numpy as cnp
