@@ -5,12 +5,10 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from ..core.graph import Constant, Graph, Var
-from ..core.lowering import Map, Pool, Reduce
-from ..ops.indexing import _where_arrays_go, result_shape
-from .expressions import EXPENSIVE, ZERO, Axis, NeedsBuffer, along, read_at, shape_of
+from ..core.lowering import View
+from . import pieces
+from .expressions import ZERO, Axis, NeedsBuffer, along, shape_of
 from .fused import (
     Kernel,
     NotAffine,
@@ -22,15 +20,12 @@ from .fused import (
     place_of,
     reads_of,
     root_of,
-    scattered,
     sizes,
     sizes_of,
 )  # fmt: skip
 from .loops import merged_axes, nodes_under, tops
-from .pooling import Pooling
+from .recording import Probe, Recording
 
-VIEWS = {"reshape", "transpose", "broadcast_to", "flip", "index", "gather", "astype", "constant"}
-PIECES = {"pad", "concatenate", "index_set", "index_add", "window_spread", "max_pool_scatter"}
 SMALL = 4096  # a product of fewer multiplications than this may be part of other kernels
 
 
@@ -97,7 +92,7 @@ class Fuser:
         special = self.special(step)
         if special is not None:
             return special
-        if step.row.name in PIECES:
+        if pieces.are_made_by(step):
             return "pieces"
         if self.is_product(step):
             return "product"
@@ -163,7 +158,7 @@ class Fuser:
         for v, ks in several.items():
             if all(u in several for u in self.users.get(v, ())):
                 continue  # what it leads to is needed several times too, and what leads to that is then no longer
-            if self.makers[v].row.name in VIEWS:
+            if isinstance(self.makers[v].row.lower, View):
                 continue
             (k, node), *_ = ks.items()
             fold = next((n for n in nodes_under([node]) if n.kind == "reduce" and n.weight >= 8), None)
@@ -174,16 +169,8 @@ class Fuser:
                     continue
             more.add(v)
         if not more:
-            more = {v for v in several if self.makers[v].row.name not in VIEWS}
+            more = {v for v in several if not isinstance(self.makers[v].row.lower, View)}
         return more
-
-    @staticmethod
-    def scalar(node, root):
-        """Whether a costly function would be computed for one number at a time, outside of the loop that runs over vectors."""
-        if node.kind != "map" or node.folds or not root.axes or root.axes[-1] in node.axes:
-            return False
-        row = node.data[0]
-        return EXPENSIVE.get(row if isinstance(row, str) else row.name, 1) >= 10 and math.prod(a.size for a in node.axes) > 64
 
     # --- building kernels -------------------------------------------------------------------------------------------------
 
@@ -221,7 +208,7 @@ class Fuser:
             node = ex.inside[v.id][1] if v.id in ex.inside else ex.step(step, v, index)
             ex.inside[v.id] = (index, node)
             roots.append(root_of(v, node, axes))
-        return Kernel("loops", variables, reads_of(roots), roots, axes=axes, expanded=ex.expanded, origin=ex.origin)
+        return Kernel("loops", variables, reads_of(roots), roots, expanded=ex.expanded, origin=ex.origin)
 
     def pieces(self, step):
         """Parts of one array, each written where it belongs."""
@@ -230,70 +217,8 @@ class Fuser:
     def _pieces(self, step):
         (out,) = step.outputs
         ex = self.expressions([out.id])
-        shape, name = out.aval.shape, step.row.name
-        roots: list = []
-
-        def fill(node_at):
-            axes = tuple(Axis(n) for n in shape if n != 1)
-            index = place_of(out, axes)
-            roots.append(root_of(out, node_at(index), axes))
-
-        def part(operand, part_shape, place, mode="set"):
-            axes = tuple(Axis(n) for n in part_shape)
-            index = tuple(along(a) for a in axes)
-            own = shape_of(operand)
-            tail = index[len(index) - len(own) :] if len(own) <= len(index) else (ZERO,) * (len(own) - len(index)) + index
-            node = ex.at(operand, tuple(ZERO if n == 1 else i for n, i in zip(own, tail, strict=True)))
-            where = place(index)
-            if where is None:
-                raise NotAffine
-            roots.append(scattered(out, node, tuple(a for a in axes if a.size != 1), where, mode))
-
-        if isinstance(step.row.lower, Pool):
-            roots.extend(ex.parts(step))
-        elif name == "concatenate":
-            axis, start = step.params["axis"], 0
-            for operand, n in zip(step.inputs, step.params["sizes"], strict=True):
-                s = start
-                if n:
-                    part(operand, shape_of(operand), lambda i, s=s: (*i[:axis], i[axis] + s, *i[axis + 1 :]))
-                start += n
-        elif name == "pad":
-            dtype = out.aval.dtype
-            fill(lambda index: ex.number(dtype.type(0)))
-            (x,) = step.inputs
-            widths = step.params["widths"]
-            part(x, shape_of(x), lambda i: tuple(a + lo for a, (lo, _) in zip(i, widths, strict=True)))
-        else:
-            x, v, *arrays = step.inputs
-            key = step.params["key"]
-            fill(lambda index: ex.at(x, index))
-            if arrays:
-                selected, reader = self.selected(step, ex, arrays)
-            else:
-                selected = np.shape(np.broadcast_to(np.zeros(()), shape)[key])
-                reader = lambda index: read_at(key, shape, list(index))[0]  # noqa: E731
-            part(v, selected, reader, "add" if name == "index_add" else "set")
+        roots = pieces.roots_of(step, ex)
         return Kernel("pieces", [out], reads_of(roots), roots, step=step, expanded=ex.expanded, origin=ex.origin)
-
-    def selected(self, step, ex, arrays):
-        """(shape of x[key], its index -> index into x), for keys with index arrays."""
-        key, shape = step.params["key"], step.outputs[0].aval.shape
-        parts = key if isinstance(key, tuple) else (key,)
-        shapes = [shape_of(a) for a in arrays]
-        selected = result_shape(shape, key, shapes)
-        before = _where_arrays_go(parts, len(shape)) or 0
-        n = len(np.broadcast_shapes(*shapes))
-
-        def reader(index):
-            shared, others = index[before : before + n], [*index[:before], *index[before + n :]]
-            found = []
-            for a, own in zip(arrays, shapes, strict=True):
-                tail = shared[n - len(own) :]
-                found.append(ex.at(a, tuple(ZERO if m == 1 else i for m, i in zip(own, tail, strict=True))))
-            return read_at(parts, shape, others, iter(found), ex.bounded)[0]
-
-        return selected, reader
 
     def product(self, step):
         """A matrix product whose operands stand in memory in rows and columns of even spacing."""
@@ -365,26 +290,9 @@ class Fuser:
 
     def _finished_windows(self, kernel, variables):
         detail = kernel.detail
-        own = {v.id for v in variables}
-        ex = self.expressions(own | {detail.var.id})
         axes = tuple(Axis(n) for n in detail.var.aval.shape)
         loops = tuple(a for a in axes if a.size != 1)
-        index = tuple(along(a) for a in axes)
-        given = ex.node("given", detail.var, (), frozenset(loops), detail.var.aval.dtype, detail.var.id)
-        ex.inside[detail.var.id] = (index, given)
-        roots = []
-        for v in sorted(variables, key=lambda v: self.position[v.id]):
-            if v.id == detail.var.id:
-                roots.append(offset_root(v, given, axes, index))
-                continue
-            if tuple(sizes(v)) != tuple(a.size for a in loops):
-                raise NeedsBuffer(detail.var)
-            at = place_of(v, loops)
-            node = ex.step(self.makers[v.id], v, at)
-            if node.folds:
-                raise NeedsBuffer(v)
-            ex.inside[v.id] = (at, node)
-            roots.append(root_of(v, node, loops))
+        ex, given, roots = self.following(detail.var, variables, loops, tuple(along(a) for a in axes))
         groups = merged_axes(axes[detail.first :], nodes_under(tops(roots)), roots)
         flat = len(groups) <= 1
         if not flat and detail.first == 1:
@@ -400,14 +308,12 @@ class Fuser:
             return self._finished_windows(kernel, variables)
         detail = kernel.detail
         variables = sorted(variables, key=lambda v: self.position[v.id])
-        own = {v.id for v in variables}
-        ex = self.expressions(own | {detail.var.id})
         natural = (*(a.size for a in detail.batch), detail.m, detail.n)
         others = [v for v in variables if v.id != detail.var.id]
         swapped = False
         if others:
             loops = tuple(Axis(n) for n in sizes(others[0]))
-            probe = Probe(self.makers, self.stored - own - {detail.var.id}, self.native, detail.var)
+            probe = Probe(self.makers, self.stored - {v.id for v in variables} - {detail.var.id}, self.native, detail.var)
             probe.step(self.makers[others[0].id], others[0], place_of(others[0], loops))
             if len(probe.found_at) != 1:
                 raise NeedsBuffer(detail.var)
@@ -421,21 +327,7 @@ class Fuser:
             rest = iter(loops)
             groups = [(next(rest),) if n != 1 else () for n in natural]
             index = place_of(detail.var, loops)
-        given = ex.node("given", detail.var, (), frozenset(loops), detail.var.aval.dtype, detail.var.id)
-        ex.inside[detail.var.id] = (index, given)
-        roots = []
-        for v in variables:
-            if v.id == detail.var.id:
-                roots.append(offset_root(v, given, loops, index))
-                continue
-            if tuple(sizes(v)) != tuple(a.size for a in loops):
-                raise NeedsBuffer(detail.var)
-            at = place_of(v, loops)
-            node = ex.step(self.makers[v.id], v, at)
-            if node.folds:
-                raise NeedsBuffer(v)
-            ex.inside[v.id] = (at, node)
-            roots.append(root_of(v, node, loops))
+        ex, given, roots = self.following(detail.var, variables, loops, index)
         nodes = nodes_under(tops(roots))
         if any(len(merged_axes(g, nodes, roots)) > 1 for g in groups):
             raise NeedsBuffer(detail.var)
@@ -444,6 +336,26 @@ class Fuser:
             kernel, vars=variables, reads=reads_of(roots) | kernel.operands, roots=roots, given=given, expanded=ex.expanded,
             origin=ex.origin, detail=detail,
         )  # fmt: skip
+
+    def following(self, var, variables, loops, index):
+        """(expressions, the Node of `var`, roots) of `variables`, where elements of `var` are at hand at `index`."""
+        ex = self.expressions({v.id for v in variables} | {var.id})
+        given = ex.node("given", var, (), frozenset(loops), var.aval.dtype, var.id)
+        ex.inside[var.id] = (index, given)
+        roots = []
+        for v in sorted(variables, key=lambda v: self.position[v.id]):
+            if v.id == var.id:
+                roots.append(offset_root(v, given, loops, index))
+                continue
+            if sizes(v) != tuple(a.size for a in loops):
+                raise NeedsBuffer(var)
+            at = place_of(v, loops)
+            node = ex.step(self.makers[v.id], v, at)
+            if node.folds:
+                raise NeedsBuffer(v)
+            ex.inside[v.id] = (at, node)
+            roots.append(root_of(v, node, loops))
+        return ex, given, roots
 
     # --- putting kernels together -----------------------------------------------------------------------------------------
 
@@ -457,11 +369,9 @@ class Fuser:
             for d in direct[k]:
                 before[k] |= before[d] | 1 << d
         alive: dict = dict(enumerate(kernels))
-        order = list(range(n))
         by_read: dict = {}
         groups: list = []
-        for k in order:
-            kernel = kernels[k]
+        for k, kernel in enumerate(kernels):
             merged_into = None
             if kernel.kind == "loops":
                 candidates = []
@@ -471,12 +381,8 @@ class Fuser:
                     candidates.extend(by_read.get(r, ()))
                 if kernel.work < 64 and groups:
                     candidates.extend(groups[-3:])
-                seen = set()
                 for c in sorted(set(candidates), reverse=True)[:12]:
-                    if c in seen or c == k or c not in alive:
-                        continue
-                    seen.add(c)
-                    if self.try_merge(alive, c, k, before):
+                    if c != k and c in alive and self.try_merge(alive, c, k, before):
                         merged_into = c
                         break
             if merged_into is not None:
@@ -596,47 +502,3 @@ class Fuser:
         for k in sorted(range(len(kernels)), key=lambda k: place[k]):
             visit(k)
         return out
-
-
-class Recording(Pooling):
-    """Expressions that remember which variables they have unrolled, and which variable each fold is."""
-
-    def __init__(self, makers, stored, native):
-        super().__init__(makers, stored, native)
-        self.expanded: dict = {}
-        self.origin: dict = {}
-
-    def step(self, step, var, index):
-        """The element at `index` of a variable that this kernel computes."""
-        method = getattr(self, f"row_{step.row.name}", None)
-        if isinstance(step.row.lower, Map):
-            method = self._map
-        elif isinstance(step.row.lower, Reduce):
-            method = self._reduce
-        if method is None:
-            raise NotAffine
-        node = method(step, index)
-        self.origin.setdefault(node.id, var)
-        return node
-
-    def at(self, operand, index):
-        node = super().at(operand, index)
-        if isinstance(operand, Var) and operand.id not in self.stored and operand.id not in self.inside:
-            self.expanded.setdefault(operand.id, node)
-            self.origin.setdefault(node.id, operand)
-        return node
-
-
-class Probe(Recording):
-    """Finds out at which index a variable is read."""
-
-    def __init__(self, makers, stored, native, var):
-        super().__init__(makers, stored, native)
-        self.var = var
-        self.found_at: set = set()
-
-    def at(self, operand, index):
-        if isinstance(operand, Var) and operand.id == self.var.id:
-            self.found_at.add(tuple(index))
-            return self.number(1.0)
-        return super().at(operand, index)

@@ -29,7 +29,6 @@ class Kernel:
     roots: list[Root] = field(default_factory=list)
     step: Step | None = None
     detail: Any = None
-    axes: tuple = ()
     expanded: dict = field(default_factory=dict)  # id of a variable that is computed inside -> its Node
     origin: dict = field(default_factory=dict)  # id of a Node -> the variable that it stands for
     given: Any = None  # of a product: the Node that stands for its result

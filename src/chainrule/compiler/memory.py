@@ -21,16 +21,12 @@ def rounded(n):
 class Plan:
     """Places of a program's arrays.
 
-    slots      what the pointer table holds after its fixed entries: operands by position
     offsets    place in the arena of a variable, in bytes
-    alias      id of a variable -> id of the input whose memory it takes over
     size       of the arena, in bytes
     scratch    place in the arena of what each kernel needs for itself
     """
 
-    slots: dict = field(default_factory=dict)
     offsets: dict = field(default_factory=dict)
-    alias: dict = field(default_factory=dict)
     size: int = 0
     scratch: list = field(default_factory=list)
 

@@ -6,7 +6,6 @@ import threading
 import numpy as np
 
 from ..core.graph import Constant, Var
-from ..errors import CompileError
 from . import cache, threads
 from .program import DONE, FAILED_CALL, OUT_OF_BOUNDS, Assembler
 from .runtime import Runner, ShapeChanged, assemble, code_size, load
@@ -35,12 +34,7 @@ def prepare(graph, updates=(), precise=False, timed=False):
         kept = cache.load(key) if key is not None else None
         if kept is not None:
             program, code = unpacked(kept, graph, numbering)
-            program.code_bytes = code_size(code)
-            if program.threads > 1:
-                threads.symbols()
-            if key not in _loaded:
-                _loaded[key] = load(code, program.name)
-            return Runner(program, _loaded[key])
+            return _running(program, code, key)
         assembler = Assembler(graph, updates=updates, precise=precise, timed=timed, threads=most)
         program = assembler.build()
         program.text = assembler.module.text()
@@ -54,12 +48,16 @@ def prepare(graph, updates=(), precise=False, timed=False):
                 cache.store(own, whole)
             else:
                 cache.store(own, code)
-        program.code_bytes = code_size(code)
-        if program.threads > 1:
-            threads.symbols()
-        if own not in _loaded:
-            _loaded[own] = load(code, program.name)
-        return Runner(program, _loaded[own])
+        return _running(program, code, own)
+
+
+def _running(program, code, key):
+    program.code_bytes = code_size(code)
+    if program.threads > 1:
+        threads.symbols()
+    if key not in _loaded:
+        _loaded[key] = load(code, program.name)
+    return Runner(program, _loaded[key])
 
 
 def runner(graph):
@@ -73,14 +71,6 @@ def runner(graph):
     return found
 
 
-def fitting(x, aval):
-    """`x` as an array in C order of the shape and dtype of `aval`."""
-    x = np.asarray(x)
-    if x.shape != aval.shape or x.dtype != aval.dtype:
-        raise CompileError(f"expected {aval}, found {x.dtype}{list(x.shape)}")
-    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
-
-
 def execute(graph, operands):
     """The outputs of a pure graph for plain arrays, by machine code; by NumPy where they are not what it was written for."""
     operands = [np.asarray(x) for x in operands]
@@ -88,7 +78,7 @@ def execute(graph, operands):
         return list(graph.apply(*operands))
     run = runner(graph)
     graph = run.program.graph
-    inputs = [fitting(x, i.var.aval) for x, i in zip(operands, graph.inputs, strict=True)]
+    inputs = [np.ascontiguousarray(x) if x.ndim else x for x in operands]
     made = {v.id: np.empty(v.aval.shape, v.aval.dtype) for _, v in run.output_slots}
     with run.reserved() as run:
         status = run.run(inputs, made)

@@ -6,11 +6,9 @@ from ..core.graph import Constant, Var
 from . import contract, convolutions, nested, running
 from .contract import Machine, Strided
 from .expressions import Axis
-from .fuse import Fuser
-from .fused import NotAffine
 from .loops import Emitter, Level, memory_type, tops
 from .runtime import registers
-from .scalars import NoLowering, Number
+from .scalars import Number
 
 LONG = 10  # additions in what is done with a product, from which on it is written only once
 
@@ -26,19 +24,6 @@ def special(step):
     if step.row.name in running.ROWS:
         return "running"
     return "windows" if step.row.name in convolutions.ROWS else None
-
-
-def pieces_work(step):
-    """Whether the parts of an array that this step puts together can be written by loops."""
-    fuser = Fuser.__new__(Fuser)
-    fuser.makers, fuser.native_cache = {}, {}
-    fuser.stored = {x.id for x in step.inputs if isinstance(x, Var)}
-    fuser.native = lambda s: True  # type: ignore[method-assign]
-    try:
-        fuser._pieces(step)
-    except (NotAffine, NoLowering):
-        return False
-    return True
 
 
 # --- what kernels need ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..core.lowering import Contract, Convolve, View
+from ..core.lowering import Assemble, Contract, Convolve, View
 from ..core.primitive import ROWS
 from ..errors import ArgumentError, CompileError, explain
 from . import clock
@@ -78,7 +78,7 @@ class KernelTime:
 def rank(name):
     """Where a report names an operation: products and convolutions first, what only moves data last."""
     lower = ROWS[name].lower if name in ROWS else None
-    return 0 if isinstance(lower, (Contract, Convolve)) else 2 if isinstance(lower, View) else 1
+    return 0 if isinstance(lower, (Contract, Convolve)) else 2 if isinstance(lower, (View, Assemble)) else 1
 
 
 class Profile:

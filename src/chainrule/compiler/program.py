@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Constant, Graph, Var
-from ..core.lowering import Loop, Map, Pool, Reduce
-from . import convolutions, nested, pooling, products, running
+from ..core.lowering import Loop, Map, Pool, Reduce, View
+from . import convolutions, nested, pieces, pooling, products, running
 from .clock import COPIES, Clock, times_of
 from .expressions import shape_of
-from .fuse import PIECES, VIEWS, Fuser
+from .fuse import Fuser
 from .llvm import Function, Module
 from .loops import Emitter, memory_type, nodes_under
 from .memory import Plan, plan, rounded, size_of
@@ -20,7 +20,7 @@ from .scalars import NoLowering, Number, Scalars, lower
 
 DONE, FAILED_CALL, OUT_OF_BOUNDS, FIRST_GUARD = 0, -1, -2, 1
 BOUNDS = object()
-BROKEN, CODE, RESULT = 0, 1, 2  # words of the status: an index was out of bounds; what a step ended with; what the program did
+CODE, RESULT = 1, 2  # words of the status: what a step ended with; what the program did. The first: an index was out of bounds
 
 
 # --- what can be native -------------------------------------------------------------------------------------------------
@@ -88,8 +88,8 @@ def native(step):
         )
     if isinstance(row.lower, Pool) and not pooling.works(step):
         return False
-    if row.name in PIECES:
-        return products.pieces_work(step)
+    if pieces.are_made_by(step):
+        return pieces.work(step)
     if isinstance(row.lower, Loop):
         return row.name in nested.KINDS
     if row.name in convolutions.ROWS:
@@ -99,7 +99,7 @@ def native(step):
         return _cast_works(x.aval.dtype if isinstance(x, Var) else np.asarray(x.value).dtype, avals[0].dtype)
     if row.name in ("argmax", "argmin"):
         return shape_of(step.inputs[0])[step.params["axis"]] > 0
-    return row.name in VIEWS or row.name in ("matmul", "contract", "random_bits") or isinstance(row.lower, Pool)
+    return isinstance(row.lower, (View, Pool)) or row.name in ("matmul", "contract", "random_bits")
 
 
 @functools.cache
@@ -193,7 +193,6 @@ class Assembler:
         self.slots: list = []
         self.slot_of: dict = {}
         self.updates = dict(updates)  # id of a new value -> id of the input variable that it replaces
-        self.calls: list = []
 
     def slot(self, key, what):
         """Number of the entry of the pointer table for this operand."""

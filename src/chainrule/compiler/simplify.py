@@ -13,7 +13,7 @@ from ..ops.elementwise import absolute, exp, log, sqrt, square, where
 from ..ops.indexing import ARRAY
 from ..ops.reduction import _max
 from ..ops.shaping import _sum, expand
-from ..transforms.abstract import trace
+from ..transforms.abstract import dead_code, trace
 
 LARGEST_CONSTANT = 1 << 16  # elements of an array that is computed here rather than by the program
 _EFFECTS = {"random_bits"}
@@ -77,7 +77,6 @@ class Simplifier:
         self.seen: dict = {}
         ids = [v.id for s in graph.steps for v in s.outputs] + [i.var.id for i in graph.inputs]
         self.count = max(ids, default=0) + 1
-        self.guards_at: dict = {}
 
     def run(self) -> Graph:
         graph = self.graph
@@ -95,8 +94,7 @@ class Simplifier:
         take_guards(len(graph.steps))
         updates = [Update(u.label, u.tensor, self.operand(u.value)) for u in graph.updates]
         outputs = [self.operand(o) for o in graph.outputs]
-        out = replace(graph, steps=self.steps, guards=kept_guards, outputs=outputs, updates=updates, derived={})
-        return without_dead_code(out)
+        return dead_code(replace(graph, steps=self.steps, guards=kept_guards, outputs=outputs, updates=updates, derived={}))
 
     def operand(self, x: Operand, names=None) -> Operand:
         if isinstance(x, Var):
@@ -303,26 +301,6 @@ def constant_key(value):
             return ("object", id(value))
         return value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes()
     return type(value).__name__, repr(value)
-
-
-def without_dead_code(graph: Graph) -> Graph:
-    """The graph without steps whose results nobody uses."""
-    used = {
-        o.id for o in (*graph.outputs, *(u.value for u in graph.updates), *(g.var for g in graph.guards)) if isinstance(o, Var)
-    }
-    keep = []
-    for step in reversed(graph.steps):
-        if any(v.id in used for v in step.outputs):
-            keep.append(step)
-            used.update(x.id for x in step.inputs if isinstance(x, Var))
-    kept = {id(s) for s in keep}
-    place, n = [], 0
-    for s in graph.steps:
-        place.append(n)
-        n += id(s) in kept
-    place.append(n)
-    guards = [replace(g, before=place[min(g.before, len(graph.steps))]) for g in graph.guards]
-    return replace(graph, steps=keep[::-1], guards=guards, derived={})
 
 
 def simplify(graph: Graph, write_out=True) -> Graph:

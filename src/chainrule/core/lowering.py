@@ -24,6 +24,11 @@ class View:
 
 
 @dataclass(frozen=True)
+class Assemble:
+    """Parts of arrays, each put in its place."""
+
+
+@dataclass(frozen=True)
 class Contract:
     """Products summed over shared axes."""
 
@@ -35,7 +40,9 @@ class Convolve:
 
 @dataclass(frozen=True)
 class Pool:
-    """Windows folded to one number each."""
+    """Windows folded to one number each, or the transpose of that: numbers spread over windows."""
+
+    spreads: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,4 +55,4 @@ class Call:
     """Leave the kernel and run `evaluate`."""
 
 
-Lowering = Map | Reduce | View | Contract | Convolve | Pool | Loop | Call
+Lowering = Map | Reduce | View | Assemble | Contract | Convolve | Pool | Loop | Call

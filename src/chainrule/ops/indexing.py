@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.aval import Aval
 from ..core.derivative import Deferred, Pair, zero
-from ..core.lowering import Call, View
+from ..core.lowering import Assemble, Call, View
 from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ShapeError, explain
@@ -235,7 +235,7 @@ def _gather_batch(args, batched, params):
     ],
     aval=lambda x, *indices, key: Aval(result_shape(x.shape, key, [i.shape for i in indices]), x.dtype),
     batch=_gather_batch,
-    lower=Call(),
+    lower=View(),
     name="gather",
 )
 def _gather(x, *indices, key):
@@ -301,7 +301,7 @@ def _add_at(out, key, indices, v):
     ],
     aval=lambda x, v, *indices, key: x,
     batch=_update_batch(lambda: _index_add),
-    lower=Call(),
+    lower=Assemble(),
     name="index_add",
 )
 def _index_add(x, v, *indices, key):
@@ -346,7 +346,7 @@ def sum_to_assigned(g, shape):
     ],
     aval=lambda x, v, *indices, key: x,
     batch=_update_batch(lambda: _index_set),
-    lower=Call(),
+    lower=Assemble(),
     name="index_set",
 )
 def _index_set(x, v, *indices, key):

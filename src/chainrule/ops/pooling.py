@@ -161,7 +161,7 @@ def max_pool_select(t, x, *, window, stride, padding, dilation):
     ],
     aval=lambda y, x, **geometry: Aval(x.shape, y.dtype),
     batch=lambda args, batched, params: max_pool_scatter(*_together(args, batched), **params),
-    lower=Pool(),
+    lower=Pool(spreads=True),
     cost=lambda y, x, window, **geometry: _selection_cost(y.size, window),
 )
 def max_pool_scatter(y, x, *, window, stride, padding, dilation):
@@ -216,7 +216,7 @@ def window_sum(x, *, window, stride, padding, dilation):
     ],
     aval=lambda y, sizes, window, **geometry: Aval((*_split(y.shape, window)[0], *sizes), y.dtype),
     batch=lambda args, batched, params: window_spread(*args, **params),
-    lower=Pool(),
+    lower=Pool(spreads=True),
     cost=lambda y, sizes, window, stride, padding, dilation: 30e3 + math.prod(stride) * y.size * sum(window) / 2,
 )
 def window_spread(y, *, sizes, window, stride, padding, dilation):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.aval import Aval
 from ..core.derivative import Linear, Pair
-from ..core.lowering import Reduce, View
+from ..core.lowering import Assemble, Reduce, View
 from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of, size_of
 from ..errors import ShapeError, explain
@@ -98,7 +98,7 @@ def _flip(x, *, axes):
     transpose=lambda g, widths, in_shape: _crop(g, widths, in_shape),
     aval=lambda x, widths: Aval(tuple(n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)), x.dtype),
     batch=lambda x, *, widths: _pad(x, widths=((0, 0), *widths)),
-    lower=View(),
+    lower=Assemble(),
     name="pad",
 )
 def _pad(x, *, widths):
@@ -162,7 +162,7 @@ def _joint_jvp(tangents, args, out, axis, sizes):
         (*xs[0].shape[:axis], sum(sizes), *xs[0].shape[axis + 1 :]), np.result_type(*(x.dtype for x in xs))
     ),
     batch=_batch,
-    lower=View(),
+    lower=Assemble(),
     name="concatenate",
 )
 def _concatenate(*xs, axis, sizes):

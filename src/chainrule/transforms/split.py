@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..core.derivative import Linear
 from ..core.graph import Graph, Input, Step, Var
-from ..core.lowering import Map, View
+from ..core.lowering import Assemble, Map, View
 from ..ops.elementwise import add
 from .abstract import dead_code, remember
 
@@ -48,7 +48,7 @@ def is_linear(step):
 
 def is_view(step):
     """Whether the step only looks at a value that is not larger than its result."""
-    return isinstance(step.row.lower, View) and is_linear(step) and _size(step.inputs[0]) <= _size(step.outputs[0])
+    return isinstance(step.row.lower, (View, Assemble)) and is_linear(step) and _size(step.inputs[0]) <= _size(step.outputs[0])
 
 
 def is_arithmetic(step):
