@@ -479,7 +479,11 @@ class Fuser:
     def ordered(self, kernels):
         """In an order in which they can run, close to that of the program; first what decides about branches."""
         maker = {v.id: k for k, kernel in enumerate(kernels) for v in kernel.vars}
-        place = [max(self.position[v.id] for v in kernel.vars) for kernel in kernels]
+        # Products run when their operands are at hand, though what is done with them comes later: that frees the operands.
+        place = [
+            self.position[k.detail.var.id] if k.kind in ("product", "windows") else max(self.position[v.id] for v in k.vars)
+            for k in kernels
+        ]
         done, out = set(), []
 
         def visit(k):

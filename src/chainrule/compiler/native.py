@@ -48,6 +48,8 @@ def prepare(graph, updates=(), precise=False, timed=False):
                 cache.store(own, whole)
             else:
                 cache.store(own, code)
+        if not timed:  # what only explanations ask for, and can be made again, would take megabytes
+            program.text = program.kernels = program.plan = None
         return _running(program, code, own)
 
 

@@ -148,8 +148,8 @@ class Program:
     precise : as asked for
     threads : how many may run it together
     times : where kernels write how long they take (see clock.py); None unless asked for
-    text : LLVM IR of the module; like `kernels`, a list of Kernel, and `plan`, None if the code came from the cache: `whole`
-        then makes them again
+    text : LLVM IR of the module; like `kernels`, a list of Kernel, and `plan`, not kept while the program runs: `whole` makes
+        them again
     code_bytes : size of its machine code
     """
 

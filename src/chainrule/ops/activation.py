@@ -12,6 +12,9 @@ from .special import erf
 
 
 def _sigmoid(x):
+    if dtype_of(x).kind == "c":
+        e = np.exp(np.where(x.real < 0, x, -x))
+        return (np.where(x.real < 0, e, 1) / (1 + e))[()]
     e = np.exp(-np.abs(x))
     return (np.where(np.greater_equal(x, 0), 1, e) / (1 + e)).astype(e.dtype, copy=False)[()]
 
@@ -36,7 +39,7 @@ def softplus(x):
     """
 
 
-@elementwise(lambda x: np.maximum(x, 0), lambda x, out: cast(x > 0, dtype_of(out)))
+@elementwise(lambda x: np.maximum(x, 0), lambda out: cast(out > 0, dtype_of(out)))
 def relu(x):
     """`max(x, 0)`, with derivative 0 at 0 as in PyTorch.
 
