@@ -28,6 +28,26 @@ def test_branches():
     assert len(g.variants) == 2
 
 
+def test_native_code_finds_the_way_through_known_paths(monkeypatch):
+    def f(x):
+        n = x * 1
+        while n > 1:
+            n = n / 2
+        return n
+
+    g = cr.compile(f)
+    starts = [np.array(a) for a in (3.0, 9.0, 33.0, 129.0)]
+    for _ in range(4):
+        for x in starts + starts[::-1]:
+            g(x)
+    through_python = []
+    direct = type(g).direct
+    monkeypatch.setattr(type(g), "direct", lambda *args: through_python.append(args) or direct(*args))
+    for x in starts + starts[::-1]:
+        close(g(x), f(x))
+    assert len(g.variants) == 4 and not through_python
+
+
 def test_trees_of_decisions():
     def f(x):
         y = x

@@ -97,6 +97,27 @@ def test_buffers_fit_into_the_arena_and_never_overlap_while_they_live():
     assert e.bytes_of("input") == sum(b.bytes for b in e.buffers if b.place == "input") > 0
 
 
+def test_training_keeps_two_arrays_a_layer():
+    """What the convolution gives, and the layer: normalisation and activation are found again from these."""
+    depth, shape = 8, (8, 8, 16, 16)
+    layers = [nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU()) for _ in range(depth)]
+    optimizer = optim.SGD([p for layer in layers for p in layer.parameters()], lr=0.1, momentum=0.9)
+
+    @cr.compile
+    def step(x):
+        optimizer.zero_grad()
+        for layer in layers:
+            x = layer(x)
+        loss = (x * x).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    peak = step.explain(np.ones(shape, np.float32)).peak_bytes
+    assert peak < (2 * depth + 3) * 4 * np.prod(shape)
+
+
+
 def test_the_report_names_all_of_it():
     e = cr.compile(rising).explain(np.ones(5))
     text = str(e)

@@ -214,22 +214,27 @@ class Compiled:
 
     def direct(self, args, kwargs, leaves, structure):
         """Run a program that holds, or the function for real."""
-        self.ready = None
+        ready, self.ready = self.ready, None
         key = self.key(args, kwargs, leaves, structure)
         variants = self.table.get(key, [])
         known: list = []  # decisions that this call is known to take
         tried = set()
         turns: list = []  # (variant, status that it ended with) where this call took another path
+        likely = None if ready is None else ready[0]  # the way that native code took, so that it is known to the end next time
         while True:
-            v = next((v for v in variants if id(v) not in tried and v.guards_begin(known) and v.holds(leaves)), None)
+            first = [likely] if likely in variants else []
+            fitting = (v for v in (*first, *variants) if id(v) not in tried and v.guards_begin(known) and v.holds(leaves))
+            v = next(fitting, None)
             if v is None:
                 return self.record(args, kwargs, leaves, structure, key)
             tried.add(id(v))
             try:
                 result = v.call(leaves)
             except Miss as miss:
+                likely = None
                 if miss.guard is not None:
                     turns.append((v, FIRST_GUARD + miss.guard))
+                    likely = v.others.get(FIRST_GUARD + miss.guard)
                     known = [*(value for value, _ in v.guards[: miss.guard]), NotThis(v.guards[miss.guard][0])]
                 continue
             except OutOfBounds:

@@ -42,11 +42,18 @@ def user_line() -> str:
     """Where in the user's program we are: the innermost frame outside of this package and NumPy."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith((_OURS, _NUMPY)) or f"{_OURS}/demos" in file:
-            return f"{Path(file).name}:{frame.f_lineno}"
+        name = _name_for_users(frame.f_code.co_filename)
+        if name is not None:
+            return f"{name}:{frame.f_lineno}"
         frame = frame.f_back
     return "?"
+
+
+@functools.cache
+def _name_for_users(file):
+    """The name of a file of the user's program; None for files of this package and NumPy."""
+    ours = file.startswith((_OURS, _NUMPY)) and f"{_OURS}/demos" not in file
+    return None if ours else Path(file).name
 
 
 @primitive(
