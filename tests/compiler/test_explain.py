@@ -117,7 +117,6 @@ def test_training_keeps_two_arrays_a_layer():
     assert peak < (2 * depth + 3) * 4 * np.prod(shape)
 
 
-
 def test_the_report_names_all_of_it():
     e = cr.compile(rising).explain(np.ones(5))
     text = str(e)

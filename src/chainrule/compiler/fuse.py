@@ -135,17 +135,9 @@ class Fuser:
         more = set()
         for kernel in kernels:
             for root in kernel.roots:
-                for node in nodes_under([root.node]):
-                    if node.kind not in ("reduce", "bits") or node.weight < 8:
-                        continue
-                    needed = 1
-                    for n, axis in enumerate(root.axes):
-                        if axis in node.axes:
-                            needed = n + 1
-                    runs = math.prod(a.size for a in root.axes[:needed]) if node.axes else 1
-                    own = math.prod(a.size for a in node.axes)
+                for node, runs in runs_of(root):
                     var = kernel.origin.get(node.id)
-                    if var is not None and runs > own and var.id not in self.stored:
+                    if var is not None and runs > math.prod(a.size for a in node.axes) and var.id not in self.stored:
                         more.add(var.id)
         if more:
             return more
@@ -506,3 +498,22 @@ class Fuser:
         for k in sorted(range(len(kernels)), key=lambda k: place[k]):
             visit(k)
         return out
+
+
+def runs_of(root):
+    """(node, how often it would run) of what is costly and stands in its own loop: folds, and random words."""
+    found, todo, seen = [], [(root.node, root.axes)], set()
+    while todo:
+        node, loops = todo.pop()
+        if (node.id, loops) in seen:
+            continue
+        seen.add((node.id, loops))
+        if node.kind in ("reduce", "bits"):
+            needed = max((n + 1 for n, axis in enumerate(loops) if axis in node.axes), default=0)
+            loops = loops[:needed]
+            if node.weight >= 8:
+                found.append((node, math.prod(a.size for a in loops)))
+            if node.kind == "reduce":
+                loops += node.data[1]
+        todo.extend((x, loops) for x in node.args)
+    return found

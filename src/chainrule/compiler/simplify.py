@@ -1,19 +1,22 @@
 """The same program with less to do: compositions written out, constants computed, equal steps merged, unused ones dropped."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 
+from ..core.aval import Aval
 from ..core.graph import Constant, Graph, Operand, Step, Update, Var
 from ..core.lowering import Loop
 from ..core.primitive import ROWS
 from ..ops.comparison import equal, isfinite
+from ..ops.contraction import matmul
 from ..ops.elementwise import absolute, exp, log, sqrt, square, where
 from ..ops.indexing import ARRAY
 from ..ops.reduction import _max
 from ..ops.shaping import _sum, expand
-from ..transforms.abstract import dead_code, trace
+from ..transforms.abstract import dead_code, operand_aval, trace
 
 LARGEST_CONSTANT = 1 << 16  # elements of an array that is computed here rather than by the program
 _EFFECTS = {"random_bits"}
@@ -74,6 +77,7 @@ class Simplifier:
         self.steps: list[Step] = []
         self.new: dict[int, Operand] = {}  # id of an old variable -> what it has become
         self.makers: dict[int, Step] = {}
+        self.uses = uses(graph)  # how often a variable is read, at least
         self.seen: dict = {}
         ids = [v.id for s in graph.steps for v in s.outputs] + [i.var.id for i in graph.inputs]
         self.count = max(ids, default=0) + 1
@@ -111,14 +115,14 @@ class Simplifier:
         step = replace(step, inputs=inputs)
         found = self.shorter(step)
         if found is not None:
-            return found
+            return self.instead(step, found)
         inner = written_out(step) if self.write_out else None
         if inner is not None:
             return self.written(inner, {i.var.id: x for i, x in zip(inner.inputs, inputs, strict=True)}, step)
         key = self.key(step)
         before = self.seen.get(key) if key is not None else None
         if before is not None:
-            return before.outputs
+            return self.instead(step, before.outputs)
         if key is not None:
             self.seen[key] = step
         self.steps.append(step)
@@ -126,11 +130,20 @@ class Simplifier:
             self.makers[v.id] = step
         return step.outputs
 
+    def instead(self, step, found):
+        """`found`, which is read from now on where outputs of the step were."""
+        for v, x in zip(step.outputs, found, strict=True):
+            if isinstance(x, Var):
+                self.uses[x.id] += self.uses[v.id]
+        return found
+
     def written(self, inner, names, step):
         """Take over the steps of a graph in place of `step`; gives its outputs. `names` tells what its inputs are."""
+        read = uses(inner)
         for s in inner.steps:
             # Outputs get new names: the same graph may be written out again.
             made = replace(s, outputs=tuple(self.fresh(v.aval) for v in s.outputs), source=step.source, phase=step.phase)
+            self.uses.update({new.id: read[old.id] for new, old in zip(made.outputs, s.outputs, strict=True)})
             names.update(zip((v.id for v in s.outputs), self.add(made, names), strict=True))
         return tuple(self.operand(o, names) for o in inner.outputs)
 
@@ -250,6 +263,49 @@ class Simplifier:
         names = {i.var.id: o for i, o in zip(inner.inputs, (v, columns), strict=True)}
         return self.written(inner, names, step)[0]
 
+    def _sum(self, step):
+        """Rows or columns of a matrix product: where they are summed over, the operand's are, before it is multiplied.
+
+        Backward passes are full of such sums, where a row was broadcast: one product takes the place of many.
+        """
+        (x,), axes = step.inputs, step.params["axes"]
+        factor, product = self.scaled(x)
+        if product is None or product.row.name != "matmul" or product.outputs[0].aval.dtype.kind not in "fc":
+            return None
+        shape = product.outputs[0].aval.shape
+        rows, columns = (a in axes and shape[a] > 1 for a in (len(shape) - 2, len(shape) - 1))
+        if not rows and not columns:
+            return None
+
+        def sums_first(a, b):
+            if rows:
+                a = expand(_sum(a, axes=(a.ndim - 2,)), (a.ndim - 2,))
+            if columns:
+                b = expand(_sum(b, axes=(b.ndim - 1,)), (b.ndim - 1,))
+            total = _sum(matmul(a, b), axes=axes)
+            return total if factor is None else total * factor
+
+        inner = trace(sums_first, [Aval(*operand_aval(x)[:2]) for x in product.inputs], "sums_first", capture=False).graph
+        names = {i.var.id: o for i, o in zip(inner.inputs, product.inputs, strict=True)}
+        return self.written(inner, names, step)[0]
+
+    def scaled(self, x):
+        """(number, step): `x` is this number times the result of the step, which nobody else reads. The number may be None."""
+        step = self.only_maker(x)
+        if step is None or step.row.name not in ("multiply", "negative"):
+            return None, step
+        factors = [one_number(y.value) for y in step.inputs if isinstance(y, Constant)]
+        arrays = [y for y in step.inputs if isinstance(y, Var) and y.aval == step.outputs[0].aval]
+        if step.row.name == "negative":
+            factors = [-1]
+        if len(factors) != 1 or factors[0] is None or len(arrays) != 1:
+            return None, None
+        return factors[0], self.only_maker(arrays[0])
+
+    def only_maker(self, x):
+        """The step that makes `x`, if `x` is read once."""
+        return self.maker(x) if isinstance(x, Var) and self.uses[x.id] == 1 else None
+
     def replaced(self, step, row):
         """The result of another row on the same operands."""
         return self.add(Step(row, step.inputs, {}, step.outputs, step.source, step.phase), {})[0]
@@ -269,6 +325,13 @@ class Simplifier:
         if step.row.name == "where":
             return all(self.finite(y) for y in step.inputs[1:])
         return False
+
+
+def uses(graph):
+    """How often each variable is read, by its id."""
+    read = [x for step in graph.steps for x in step.inputs]
+    read += [*graph.outputs, *(u.value for u in graph.updates), *(g.var for g in graph.guards)]
+    return Counter(x.id for x in read if isinstance(x, Var))
 
 
 def is_number(x, value):
