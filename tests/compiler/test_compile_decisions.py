@@ -48,6 +48,12 @@ def test_native_code_finds_the_way_through_known_paths(monkeypatch):
     assert len(g.variants) == 4 and not through_python
 
 
+def test_a_callback_that_fails_on_the_other_path():
+    f = cr.compile(lambda a: cr.linalg.cholesky(a).sum() if (a > 0).any() else a.sum())
+    a = np.eye(2)
+    assert [f(a), f(-a), f(4 * a), f(-a)] == [2, -2, 4, -2]
+
+
 def test_trees_of_decisions():
     def f(x):
         y = x

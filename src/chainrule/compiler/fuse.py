@@ -46,7 +46,8 @@ class Fuser:
         self.is_native = native
         self.inputs = {i.var.id for i in graph.inputs}
         self.wanted = {o.id for o in (*graph.outputs, *(u.value for u in graph.updates)) if isinstance(o, Var)}
-        self.wanted |= {g.var.id for g in graph.guards if isinstance(g.var, Var)}
+        self.decisions = {g.var.id for g in graph.guards if isinstance(g.var, Var)}
+        self.wanted |= self.decisions
         self.stored: set = set(self.inputs)
         self.position = {v.id: n for n, s in enumerate(graph.steps) for v in s.outputs}
         self.users: dict = {}
@@ -360,6 +361,7 @@ class Fuser:
         for k in range(n):
             for d in direct[k]:
                 before[k] |= before[d] | 1 << d
+        self.callbacks = sum(1 << k for k, kernel in enumerate(kernels) if kernel.kind == "call")
         alive: dict = dict(enumerate(kernels))
         by_read: dict = {}
         groups: list = []
@@ -410,6 +412,10 @@ class Fuser:
             d += 1
         if before[c] >> k & 1:
             return False
+        # A decision is looked at before a callback that it need not wait for, since that may fail where it comes out differently.
+        more = (before[c] ^ before[k]) & self.callbacks
+        if (self.decides(a) and more & before[k]) or (self.decides(b) and more & before[c]):
+            return False
         try:
             if a.kind in ("product", "windows"):
                 if not (b.reads & {v.id for v in a.vars}) or len(a.vars) + len(b.vars) > 12:
@@ -433,6 +439,9 @@ class Fuser:
             return False
         alive[c] = merged
         return True
+
+    def decides(self, kernel):
+        return any(v.id in self.decisions for v in kernel.vars)
 
     def wasteful(self, kernel):
         """Whether a fold would run again for every element of a longer root."""

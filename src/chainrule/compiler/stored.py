@@ -19,7 +19,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 @functools.cache
 def versions():
     """What machine code depends on besides its graph: processor, LLVM, and this package's own source."""
-    files = sorted(p for folder in ("compiler", "core", "ops", "transforms") for p in (_PACKAGE / folder).glob("*.py"))
+    files = sorted(p for folder in ("compiler", "core", "ops", "transforms") for p in (_PACKAGE / folder).rglob("*.py"))
     stats = [(p.name, s.st_size, s.st_mtime_ns) for p in files for s in (p.stat(),)]
     return f"{identity()} numpy{np.__version__} {stats}"
 
