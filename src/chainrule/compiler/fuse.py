@@ -412,7 +412,7 @@ class Fuser:
             d += 1
         if before[c] >> k & 1:
             return False
-        # A decision is looked at before a callback that it need not wait for, since that may fail where it comes out differently.
+        # A decision is looked at before a callback that it need not wait for, which may fail on the other path.
         more = (before[c] ^ before[k]) & self.callbacks
         if (self.decides(a) and more & before[k]) or (self.decides(b) and more & before[c]):
             return False
