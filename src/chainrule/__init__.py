@@ -11,8 +11,10 @@ from . import (
     errors as errors,
     fft as fft,
     linalg as linalg,
+    numeric as numeric,
     numpy as numpy,
     random as random,
+    signal as signal,
     special as special,
     trees as trees,
 )
@@ -64,16 +66,17 @@ eager.install()
 __version__ = "0.1.0"
 
 # Imported when they are first used: programs that only want derivatives should not wait for them.
-_LATER = ("data", "nn", "optim", "plot", "train")
+_LATER = ("data", "nn", "optim", "plot", "saving", "symbolic", "train")
+_FUNCTIONS = {"compile": ".compiler.compile", "load": ".saving", "load_pytorch": ".saving", "save": ".saving"}
 
 
 def __getattr__(name):
     if name in _LATER:
         return importlib.import_module(f".{name}", __name__)
-    if name == "compile":
-        return importlib.import_module(".compiler.compile", __name__).compile
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(_FUNCTIONS[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_LATER])
+    return sorted([*globals(), *_LATER, *_FUNCTIONS])

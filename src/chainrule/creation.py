@@ -4,19 +4,23 @@ import numpy as np
 
 from .core.value import Value, dtype_of, shape_of
 from .errors import NonDifferentiableError, ShapeError, explain
+from .ops import ranges
+from .ops.comparison import isfinite
 from .ops.joining import stack
-from .ops.shaping import as_shape, astype
+from .ops.shaping import as_shape, as_value, astype, broadcast_to, expand_dims, on_cpu
 from .tensor import Tensor
 from .transforms.reverse import ROOT
 
 __all__ = [
-    "Variable", "arange", "array", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like",
-    "identity", "linspace", "logspace", "ones", "ones_like", "tensor", "tri", "zeros", "zeros_like",
+    "Variable", "arange", "array", "as_tensor", "asanyarray", "asarray", "asarray_chkfinite", "ascontiguousarray",
+    "asfortranarray", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full", "full_like", "geomspace", "identity",
+    "linspace", "logspace", "ones", "ones_like", "require", "tensor", "tri", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
 def _wrap(array, requires_grad=False):
     t = ROOT.constant(array)
+    t.place = True
     return t.requires_grad_() if requires_grad else t
 
 
@@ -35,6 +39,7 @@ def tensor(data, dtype=None, requires_grad=False, device=None):
     >>> cr.tensor([1.0, 2.0])
     tensor([1., 2.])
     """
+    on_cpu(device)
     if isinstance(data, Tensor):
         t = data.clone() if dtype is None else astype(data, dtype)
         if requires_grad:  # a new leaf; outer transforms still see where its values come from
@@ -69,23 +74,74 @@ def _stack(data):
     return stack([_stack(d) if isinstance(d, (list, tuple)) else d for d in data])
 
 
-def asarray(data, dtype=None, copy=None, device=None):
-    """`data` as a Tensor; a NumPy array is not copied unless the dtype changes.
+def asarray(data, dtype=None, order=None, *, device=None, copy=None, like=None):
+    """`data` as a Tensor. A NumPy array is copied only if its dtype changes, or with `copy=True`; a Tensor is given back.
 
+    Raises
+    ------
+    ValueError
+        `copy=False`, but a copy is needed: the dtype changes, or `data` is no array.
+
+    Examples
+    --------
     >>> import chainrule as cr
     >>> cr.asarray([1, 2])
     tensor([1, 2])
     """
+    on_cpu(device)
     if isinstance(data, Tensor):
+        if copy is False and dtype is not None and np.dtype(dtype) != data.dtype:
+            raise ValueError(f"asarray: unable to avoid a copy: the dtype changes from {data.dtype} to {np.dtype(dtype)}")
         t = data if dtype is None else astype(data, dtype)
-        return t.clone() if copy else t
+        return t.clone() if copy and t is data else t
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
+        if copy is False:
+            raise ValueError("asarray: unable to avoid a copy: a list of Tensors is stacked")
         return tensor(data, dtype)
-    return _wrap(np.array(data, dtype=dtype) if copy else np.asarray(data, dtype=dtype))
+    array = np.array(data, dtype=dtype, copy=copy)
+    if array.dtype.kind not in "biufc":
+        return tensor(data, dtype)  # which says what is wrong
+    return _wrap(array)
 
 
-as_tensor = asarray
-array = tensor
+as_tensor = asanyarray = ascontiguousarray = asfortranarray = asarray
+
+
+def require(data, dtype=None, requirements=None):
+    """As `asarray`: Tensors meet all requirements on their memory."""
+    return asarray(data, dtype)
+
+
+def asarray_chkfinite(data, dtype=None, order=None):
+    """As `asarray`, but NaN and infinity raise ValueError."""
+    t = asarray(data, dtype)
+    if t.dtype.kind in "fc" and not bool(isfinite(t).all()):
+        raise ValueError("array must not contain infs or NaNs")
+    return t
+
+
+def array(data, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, requires_grad=False, device=None, like=None):
+    """A new Tensor that holds a copy of `data`, with at least `ndmin` axes; as `tensor`, with NumPy's options.
+
+    >>> import chainrule as cr
+    >>> cr.array([1.0, 2.0], ndmin=2)
+    tensor([[1., 2.]])
+    """
+    t = tensor(data, dtype, requires_grad, device) if copy else asarray(data, dtype, device=device, copy=copy)
+    return expand_dims(t, tuple(range(ndmin - t.ndim))) if t.ndim < ndmin else t
+
+
+def from_dlpack(x, device=None, copy=None):
+    """A Tensor with the values of an array of any library that speaks DLPack, without a copy where that is possible.
+
+    No derivative flows through it, so a Tensor that carries one raises.
+
+    >>> import chainrule as cr
+    >>> cr.from_dlpack(np.arange(3.0))
+    tensor([0., 1., 2.])
+    """
+    on_cpu(device)
+    return _wrap(np.from_dlpack(x, copy=copy))
 
 
 def from_numpy(x):
@@ -104,103 +160,151 @@ def Variable(initial_value, dtype=None, trainable=True, name=None):
     return _wrap(data if data.dtype.kind in "fc" else data.astype(float), trainable)
 
 
-def _shape(shape):
-    return as_shape(shape[0] if len(shape) == 1 else shape)
+def _layout(size, shape, dtype):
+    """(shape, dtype) of a call in PyTorch's manner, zeros(2, 3), or in NumPy's, zeros((2, 3), int)."""
+    if shape is not None:
+        return as_shape(shape), dtype
+    if len(size) == 2 and not isinstance(size[1], (int, np.integer, Value)):
+        return as_shape(size[0]), size[1]
+    return as_shape(size[0] if len(size) == 1 else size), dtype
 
 
-def zeros(*shape, dtype=None, requires_grad=False, device=None):
-    """Zeros of this shape, given as a tuple or as several ints.
+def zeros(*size, shape=None, dtype=None, order="C", requires_grad=False, device=None, like=None):
+    """Zeros of this shape, given as a tuple or as several ints; NumPy's dtype may follow a tuple.
 
     >>> import chainrule as cr
     >>> cr.zeros(2, 2)
     tensor([[0., 0.],
             [0., 0.]])
     """
-    return _wrap(np.zeros(_shape(shape), dtype or float), requires_grad)
+    on_cpu(device)
+    shape, dtype = _layout(size, shape, dtype)
+    return _wrap(np.zeros(shape, dtype or float), requires_grad)
 
 
-def ones(*shape, dtype=None, requires_grad=False, device=None):
-    """Ones of this shape, given as a tuple or as several ints.
+def ones(*size, shape=None, dtype=None, order="C", requires_grad=False, device=None, like=None):
+    """Ones of this shape, given as a tuple or as several ints; NumPy's dtype may follow a tuple.
 
     >>> import chainrule as cr
     >>> cr.ones(2)
     tensor([1., 1.])
     """
-    return _wrap(np.ones(_shape(shape), dtype or float), requires_grad)
+    on_cpu(device)
+    shape, dtype = _layout(size, shape, dtype)
+    return _wrap(np.ones(shape, dtype or float), requires_grad)
 
 
-def empty(*shape, dtype=None, requires_grad=False, device=None):
+def empty(*size, shape=None, dtype=None, order="C", requires_grad=False, device=None, like=None):
     """An array whose values are yet to be assigned; they are zeros, so that runs can be repeated."""
-    return zeros(*shape, dtype=dtype, requires_grad=requires_grad)
+    return zeros(*size, shape=shape, dtype=dtype, requires_grad=requires_grad, device=device)
 
 
-def full(shape, fill_value, dtype=None, requires_grad=False, device=None):
-    """One number in every place.
+def full(shape, fill_value, dtype=None, order="C", *, requires_grad=False, device=None, like=None):
+    """One number in every place, or an array repeated to this shape. Derivatives flow to it.
 
     >>> import chainrule as cr
     >>> cr.full((2,), 7.0)
     tensor([7., 7.])
     """
+    on_cpu(device)
     if isinstance(fill_value, Tensor):
-        return fill_value.expand(as_shape(shape)) if dtype is None else astype(fill_value, dtype).expand(as_shape(shape))
+        return broadcast_to(fill_value if dtype is None else astype(fill_value, dtype), as_shape(shape))
     return _wrap(np.full(as_shape(shape), fill_value, dtype), requires_grad)
 
 
-def zeros_like(x, dtype=None, shape=None, requires_grad=False, device=None):
+def zeros_like(x, dtype=None, order="K", subok=True, shape=None, *, requires_grad=False, device=None):
     """Zeros of the shape and dtype of `x`; a Tensor, so that traced values can be assigned into it.
 
     >>> import chainrule as cr
     >>> cr.zeros_like(np.ones(2))
     tensor([0., 0.])
     """
-    return zeros(shape_of(x) if shape is None else shape, dtype=dtype or dtype_of(x), requires_grad=requires_grad)
+    shape = shape_of(x) if shape is None else shape
+    return zeros(shape=shape, dtype=dtype or dtype_of(x), requires_grad=requires_grad, device=device)
 
 
-def ones_like(x, dtype=None, shape=None, requires_grad=False, device=None):
+def ones_like(x, dtype=None, order="K", subok=True, shape=None, *, requires_grad=False, device=None):
     """Ones of the shape and dtype of `x`."""
-    return ones(shape_of(x) if shape is None else shape, dtype=dtype or dtype_of(x), requires_grad=requires_grad)
+    shape = shape_of(x) if shape is None else shape
+    return ones(shape=shape, dtype=dtype or dtype_of(x), requires_grad=requires_grad, device=device)
 
 
-def empty_like(x, dtype=None, shape=None, requires_grad=False):
+def empty_like(x, dtype=None, order="K", subok=True, shape=None, *, requires_grad=False, device=None):
     """As `zeros_like`."""
-    return zeros_like(x, dtype, shape, requires_grad)
+    return zeros_like(x, dtype, order, subok, shape, requires_grad=requires_grad, device=device)
 
 
-def full_like(x, fill_value, dtype=None, shape=None, device=None):
-    """One number in every place of an array with the shape and dtype of `x`."""
-    return full(shape_of(x) if shape is None else shape, fill_value, dtype or dtype_of(x))
+def full_like(x, fill_value, dtype=None, order="K", subok=True, shape=None, *, requires_grad=False, device=None):
+    """One number in every place, or an array repeated, in the shape and dtype of `x`. Derivatives flow to it."""
+    shape = shape_of(x) if shape is None else shape
+    return full(shape, fill_value, dtype or dtype_of(x), requires_grad=requires_grad, device=device)
 
 
-def arange(start, stop=None, step=1, dtype=None, requires_grad=False, device=None):
-    """Numbers from `start` (default 0) up to but without `stop`, `step` apart.
+def _plain(x):
+    return float(x.detach()) if isinstance(x, Tensor) else x
+
+
+def arange(start, stop=None, step=1, dtype=None, *, requires_grad=False, device=None, like=None):
+    """Numbers from `start` (default 0) up to but without `stop`, `step` apart. Derivatives flow to `start` and `step`.
 
     >>> import chainrule as cr
     >>> cr.arange(3)
     tensor([0, 1, 2])
     """
+    on_cpu(device)
     start, stop = (0, start) if stop is None else (start, stop)
-    return _wrap(np.arange(start, stop, step, dtype=dtype), requires_grad)
+    if isinstance(start, Value) or isinstance(step, Value):
+        count = len(np.arange(_plain(start), _plain(stop), _plain(step)))
+        out = start + step * np.arange(count)
+        return out if dtype is None else astype(out, dtype)
+    return _wrap(np.arange(start, _plain(stop), step, dtype=dtype), requires_grad)
 
 
-def linspace(start, stop, num=50, endpoint=True, dtype=None, requires_grad=False, device=None):
+def _tensors(out):
+    """Plain arrays as Tensors; other things as they are."""
+    if isinstance(out, tuple):
+        return tuple(map(_tensors, out))
+    return out if isinstance(out, Value) else _wrap(as_value(out))
+
+
+def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, requires_grad=False, device=None):
     """`num` numbers from `start` to `stop` at equal distances. Derivatives flow to both ends.
 
+    Parameters
+    ----------
+    start, stop : numbers, or arrays that broadcast
+    num : how many
+    endpoint : whether `stop` is the last of them, or would be the next
+    retstep : also give the distance
+    axis : where the numbers stand beside the axes of the ends
+
+    Examples
+    --------
     >>> import chainrule as cr
     >>> cr.linspace(0.0, 1.0, 3)
     tensor([0. , 0.5, 1. ])
     """
-    if isinstance(start, Value) or isinstance(stop, Value):
-        weights = np.linspace(0.0, 1.0, num, endpoint=endpoint)
-        return start * (1 - weights) + stop * weights
-    return _wrap(np.linspace(start, stop, num, endpoint=endpoint, dtype=dtype), requires_grad)
+    on_cpu(device)
+    out = _tensors(ranges.linspace(start, stop, num, endpoint, retstep, dtype, axis))
+    return out.requires_grad_() if requires_grad else out
 
 
-def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None):
-    """`num` numbers from `base**start` to `base**stop` at equal ratios."""
-    return _wrap(np.logspace(start, stop, num, endpoint, base, dtype))
+def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
+    """`num` numbers from `base**start` to `base**stop` at equal ratios. Derivatives flow to the ends and the base."""
+    return _tensors(ranges.logspace(start, stop, num, endpoint, base, dtype, axis))
 
 
-def eye(n, m=None, k=0, dtype=None, requires_grad=False, device=None):
+def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
+    """`num` numbers from `start` to `stop` at equal ratios. Derivatives flow to both ends.
+
+    >>> import chainrule as cr
+    >>> cr.geomspace(1.0, 100.0, 3)
+    tensor([  1.,  10., 100.])
+    """
+    return _tensors(ranges.geomspace(start, stop, num, endpoint, dtype, axis))
+
+
+def eye(n, m=None, k=0, dtype=None, order="C", *, requires_grad=False, device=None, like=None):
     """Ones on the `k`-th diagonal of an (n, m) matrix, zeros elsewhere.
 
     >>> import chainrule as cr
@@ -208,14 +312,15 @@ def eye(n, m=None, k=0, dtype=None, requires_grad=False, device=None):
     tensor([[1., 0.],
             [0., 1.]])
     """
+    on_cpu(device)
     return _wrap(np.eye(n, m, k, dtype or float), requires_grad)
 
 
-def identity(n, dtype=None):
+def identity(n, dtype=None, *, like=None):
     """The identity matrix."""
     return eye(n, dtype=dtype)
 
 
-def tri(n, m=None, k=0, dtype=None):
+def tri(n, m=None, k=0, dtype=None, *, like=None):
     """Ones on and below the `k`-th diagonal."""
     return _wrap(np.tri(n, m, k, dtype or float))

@@ -29,6 +29,12 @@ class LeakedTensorError(ChainruleError, RuntimeError):
     """A traced Tensor was used after the transform that made it had ended."""
 
 
+KEEP_DERIVATIVE = (
+    "np.stack([...]) for np.array([...]) of Tensors, np.zeros_like(x) for an array that is assigned to, a @ x for "
+    "a.dot(x) of a plain array; x.detach() if no derivative is needed"
+)
+
+
 class LostDerivativeError(ChainruleError, TypeError, RuntimeError):
     """An operation would have turned a traced Tensor into a plain number and lost its derivative."""
 
@@ -63,6 +69,10 @@ class DataError(ChainruleError, ValueError):
 
 class MissingDataError(DataError, FileNotFoundError):
     """A data file is missing."""
+
+
+class ZeroGradientWarning(UserWarning):
+    """A gradient is zero everywhere because the input goes only through operations that have no derivative."""
 
 
 def missing_extra(package: str, extra: str, purpose: str) -> MissingExtraError:

@@ -1,3 +1,55 @@
-"""Fourier transforms in NumPy's names; also `chainrule.numpy.fft` and what np.fft does with a Tensor."""
+"""Fourier transforms in NumPy's names; also `chainrule.numpy.fft` and what np.fft does with a Tensor.
 
-__all__ = [name for name, thing in list(globals().items()) if callable(thing)]  # the functions above, no modules
+Cosine and sine transforms stand here in scipy.fft's names. `scipy.fft.set_backend(chainrule.fft)` makes scipy.fft itself
+call these functions, so that it takes Tensors.
+"""
+
+from .core.value import Value
+from .ops.cosine import (
+    dct as dct,
+    dctn as dctn,
+    dst as dst,
+    dstn as dstn,
+    idct as idct,
+    idctn as idctn,
+    idst as idst,
+    idstn as idstn,
+)
+from .ops.fourier import (
+    fft as fft,
+    fft2 as fft2,
+    fftfreq as fftfreq,
+    fftn as fftn,
+    fftshift as fftshift,
+    hfft as hfft,
+    hfft2 as hfft2,
+    hfftn as hfftn,
+    ifft as ifft,
+    ifft2 as ifft2,
+    ifftn as ifftn,
+    ifftshift as ifftshift,
+    ihfft as ihfft,
+    ihfft2 as ihfft2,
+    ihfftn as ihfftn,
+    irfft as irfft,
+    irfft2 as irfft2,
+    irfftn as irfftn,
+    rfft as rfft,
+    rfft2 as rfft2,
+    rfftfreq as rfftfreq,
+    rfftn as rfftn,
+)
+
+__all__ = [name for name, thing in list(globals().items()) if callable(thing) and thing is not Value]
+
+# What scipy.fft asks of a backend: for which functions it stands in, and how to call them.
+__ua_domain__ = "numpy.scipy.fft"
+
+
+def __ua_function__(method, args, kwargs):
+    """scipy.fft's function `method` of a Tensor; with NotImplemented SciPy goes on to its own."""
+    ours = globals().get(method.__name__) if method.__name__ in __all__ else None
+    if ours is None or not any(isinstance(a, Value) for a in (*args, *kwargs.values())):
+        return NotImplemented
+    options = {k: v for k, v in kwargs.items() if k not in ("overwrite_x", "workers", "plan")}
+    return ours(*args, **options)

@@ -1,15 +1,10 @@
-"""Check derivatives against numerical ones, in both modes, and against each other.
-
-Sources: complex step, Squire and Trapp, "Using complex variables to estimate derivatives of real functions", SIAM Review 40
-(1998); extrapolated differences, Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4 (1982).
-"""
-
-from typing import NamedTuple
+"""Check derivatives against numerical ones (numeric.py), in both modes, and against each other."""
 
 import numpy as np
 
 from .core.value import dtype_of, shape_of
 from .errors import ArgumentError, ChainruleError, NonDifferentiableError, explain
+from .numeric import slope
 from .tensor import Tensor
 from .transforms.derivatives import jvp, vjp
 from .trees import flatten, paths, unflatten
@@ -19,97 +14,8 @@ class GradcheckError(ChainruleError, AssertionError):
     """A derivative disagrees with its numerical estimate, or forward and reverse mode with each other."""
 
 
-class Slope(NamedTuple):
-    """A numerical directional derivative: its value, an estimate of its error, and the method that gave it."""
-
-    value: list
-    error: list
-    method: str
-
-
 def _as_arrays(leaves):
     return [np.asarray(x) for x in leaves]
-
-
-def richardson(f, xs, ts, steps=8, shrink=1.6):
-    """Slope of `f` (flat list of arrays to flat list) along `ts`: central differences extrapolated to step zero.
-
-    Ridders' tableau, element by element: each row halves the step (by `shrink`), each column removes one more even
-    power of it; the entry whose neighbours differ least wins.
-    """
-    scale = max(float(np.max(np.abs(t), initial=0)) for t in ts) or 1.0
-    size = max([1.0, *(float(np.max(np.abs(x), initial=0)) for x in xs)])
-    double = all(x.dtype in (np.float64, np.complex128) for x in xs)
-    h = (0.02 if double else 0.2) * min(size, 10.0) / scale
-
-    def central(h):
-        up = f([(x + h * t).astype(x.dtype) for x, t in zip(xs, ts, strict=True)])
-        down = f([(x - h * t).astype(x.dtype) for x, t in zip(xs, ts, strict=True)])
-        return [(np.asarray(a) - np.asarray(b)) / (2 * h) for a, b in zip(up, down, strict=True)]
-
-    rows: list = []
-    best: list = []
-    error: list = []
-    for i in range(steps):
-        row = [central(h / shrink**i)]
-        for j in range(i):
-            factor = shrink ** (2 * (j + 1))
-            row.append([(factor * a - b) / (factor - 1) for a, b in zip(row[j], rows[-1][j], strict=True)])
-        rows.append(row)
-        if i == 0:
-            best, error = row[0], [np.full(np.shape(a), np.inf) for a in row[0]]
-            continue
-        for j in range(1, i + 1):
-            for k, value in enumerate(row[j]):
-                e = np.maximum(np.abs(value - row[j - 1][k]), np.abs(value - rows[-2][j - 1][k]))
-                better = e < error[k]
-                best[k] = np.where(better, value, best[k])
-                error[k] = np.where(better, e, error[k])
-    return Slope(best, error, "richardson")
-
-
-def _beside_kinks(f, xs, ts, rough):
-    """The estimate, but where a tiny step says something else: there a wide step has crossed a kink or a jump."""
-    double = all(x.dtype in (np.float64, np.complex128) for x in xs)
-    h = (1e-7 if double else 1e-3) / (max(float(np.max(np.abs(t), initial=0)) for t in ts) or 1.0)
-    up = f([(x + h * t).astype(x.dtype) for x, t in zip(xs, ts, strict=True)])
-    down = f([(x - h * t).astype(x.dtype) for x, t in zip(xs, ts, strict=True)])
-    values, errors = [], []
-    for a, b, value, error in zip(up, down, *rough[:2], strict=True):
-        a, b = np.asarray(a), np.asarray(b)
-        near = (a - b) / (2 * h)
-        noise = (np.abs(a) + 1) * (1e-15 if double else 1e-6) / h
-        crossed = np.abs(near - value) > 100 * (noise + error)
-        values.append(np.where(crossed, near, value))
-        errors.append(np.where(crossed, noise, error))
-    return Slope(values, errors, rough.method)
-
-
-def complex_step(f, xs, ts, h=1e-30):
-    """Slope of a real-analytic `f` along `ts` to the last digit, or None where `f` cannot take complex numbers."""
-    if any(x.dtype.kind == "c" for x in xs):
-        return None
-    try:
-        with np.errstate(all="ignore"):
-            outs = [np.asarray(o) for o in f([x + 1j * h * t for x, t in zip(xs, ts, strict=True)])]
-    except Exception:
-        return None
-    if any(o.dtype.kind != "c" for o in outs):
-        return None
-    values = [o.imag / h for o in outs]
-    return Slope(values, [np.abs(v) * 1e-15 for v in values], "complex step")
-
-
-def slope(f, xs, ts):
-    """Numerical slope by complex step where that agrees with extrapolated differences, else by these."""
-    rough = _beside_kinks(f, xs, ts, richardson(f, xs, ts))
-    sharp = complex_step(f, xs, ts)
-    if sharp is None:
-        return rough
-    for a, b, e in zip(sharp.value, rough.value, rough.error, strict=True):
-        if np.shape(a) != np.shape(b) or not np.all(np.abs(a - b) <= 1e-5 * (1 + np.abs(b)) + 10 * e):
-            return rough
-    return sharp
 
 
 def _inner(xs, ys):
@@ -243,7 +149,7 @@ def _compare(got, expected, rtol, atol, what, label, method):
         place = np.unravel_index(int(np.argmax(np.where(np.isnan(worst), np.inf, worst))), worst.shape) if worst.ndim else ()
         raise GradcheckError(
             explain(
-                f"gradcheck: {what} of {label} disagrees with the slope by {method}",
+                f"gradcheck: {what} of {label} disagrees with the numerical slope (method {method!r})",
                 f"largest mismatch {worst[place]:.3g} at index {tuple(map(int, place))}",
                 f"found {np.asarray(got)[place]:.12g}, expected {expected[place]:.12g}",
                 help="check the derivative rule; near a kink or in float32, move the point or pass larger rtol and atol",

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from . import numpy_views
+from .array_methods import ArrayMethods
 from .core.value import Value
 from .errors import UnsupportedError, explain
 from .names import torch_names
@@ -12,18 +14,22 @@ from .ops import (
     arranging,
     comparison,
     contraction,
+    cumulative,
     elementwise,
     indexing,
-    joining,
+    percentiles,
     reduction,
+    segments,
     shaping,
     sorting,
     special,
     trigonometric,
 )
+from .ops.linalg import norms
+from .views import is_compact, layout
 
 
-class Methods(Value):
+class Methods(ArrayMethods):
     """What `Tensor` adds to this: how it is differentiated, viewed, assigned to and turned into other things."""
 
     __slots__ = ()
@@ -35,47 +41,68 @@ class Methods(Value):
     abs, sign, reciprocal = elementwise.absolute, elementwise.sign, elementwise.reciprocal
     log1p, expm1, log2, log10 = elementwise.log1p, elementwise.expm1, elementwise.log2, elementwise.log10
     sigmoid, relu, erf = activation.sigmoid, activation.relu, special.erf
-    clip = clamp = elementwise.clip
-    conj = conjugate = elementwise.conjugate
+    clamp = elementwise.clip
     maximum, minimum = elementwise.maximum, elementwise.minimum
-    floor, ceil, round = comparison.floor, comparison.ceil, comparison.round
+    floor, ceil = comparison.floor, comparison.ceil
     isnan, isfinite, isinf = comparison.isnan, comparison.isfinite, comparison.isinf
     add, sub, mul, div, neg = (
         elementwise.add, elementwise.subtract, elementwise.multiply, elementwise.divide, elementwise.negative
     )  # fmt: skip
 
-    sum, mean, var, std, prod = reduction.sum, reduction.mean, reduction.var, reduction.std, reduction.prod
-    max, min, ptp = reduction.max, reduction.min, reduction.ptp
-    any, all, argmax, argmin = reduction.any, reduction.all, reduction.argmax, reduction.argmin
-    cumsum, cumprod, norm, logsumexp = reduction.cumsum, reduction.cumprod, reduction.norm, reduction.logsumexp
+    ptp, norm, logsumexp = reduction.ptp, norms.norm, reduction.logsumexp
     softmax, log_softmax, count_nonzero = reduction.softmax, reduction.log_softmax, reduction.count_nonzero
 
-    flatten, squeeze, moveaxis = shaping.flatten, shaping.squeeze, shaping.moveaxis
-    astype, flip = shaping.astype, shaping.flip
-    expand_dims = unsqueeze = torch_names(shaping.expand_dims)
-    diagonal, trace, tril, triu = arranging.diagonal, arranging.trace, arranging.tril, arranging.triu
-    repeat, roll, tile, diff = arranging.repeat, arranging.roll, arranging.tile, arranging.diff
-    split, unbind = joining.split, joining.unstack
-    dot, matmul, outer = contraction.dot, contraction.matmul, contraction.outer
+    moveaxis, flip = numpy_views.moveaxis, shaping.flip  # of PyTorch, which copies
+    expand_dims = unsqueeze = torch_names(numpy_views.expand_dims)
+    tril, triu = arranging.tril, arranging.triu
+    roll, tile, diff = arranging.roll, arranging.tile, arranging.diff
+    split, unbind = numpy_views.split, numpy_views.unstack
+    matmul, outer = contraction.matmul, contraction.outer
     mm = bmm = contraction.matmul
-    take, gather, scatter_add, scatter = indexing.take, indexing.gather, indexing.scatter_add, indexing.scatter
-    nonzero = indexing.nonzero
-    argsort, topk, median = sorting.argsort, sorting.topk, sorting.median
-    searchsorted = sorting.searchsorted
+    gather, scatter_add, scatter = indexing.gather, indexing.scatter_add, indexing.scatter
+    topk, kthvalue, median = sorting.topk, sorting.kthvalue, percentiles.median
+    quantile, nanquantile, nanmedian = percentiles.quantile, percentiles.nanquantile, percentiles.nanmedian
+    msort = sorting.msort
+
+    scatter_reduce, index_reduce = segments.scatter_reduce, segments.index_reduce
+    index_copy, index_fill = segments.index_copy, segments.index_fill
+    cummax, cummin, logcumsumexp = cumulative.cummax, cumulative.cummin, cumulative.logcumsumexp
 
     def reshape(self, *shape, order="C"):
-        """The same elements in another shape, one length of which may be -1."""
+        """The same elements in another shape, one length of which may be -1; a view where NumPy's would be one."""
+        if order == "A":
+            order = "F" if layout(self).flags.fnc else "C"
 
         def read(x):
             return shaping.reshape(x, *shape, order=order)
 
-        return self._view(read(self), read, lambda x, part: shaping.reshape(part, x.shape, order=order))
+        out = read(self)
+        if out is self or not ((order == "C" and is_compact(self)) or np.may_share_memory(read(lies := layout(self)), lies)):
+            return out
+        return self._view(out, read, lambda x, part: shaping.reshape(part, x.shape, order=order))
 
-    view = reshape
+    def view(self, *shape):
+        """PyTorch's name for `reshape`; without a shape, NumPy's name for a view of everything."""
+        if len(shape) == 1 and isinstance(shape[0], (type, np.dtype)):
+            raise UnsupportedError(
+                explain("view with a dtype: a derivative cannot follow the bits of numbers", help="use x.astype(dtype)")
+            )
+        return self.reshape(*shape) if shape else self.reshape(self.shape)
 
     def ravel(self, order="C"):
-        """The same elements in one axis."""
-        return self.reshape(-1, order="C" if order == "K" else order)
+        """The same elements in one axis; a view where NumPy's would be one. `order` 'K' takes them as they lie in memory."""
+        if order == "C" and is_compact(self):
+            return self.reshape(-1)
+        lies = layout(self)
+        if order == "K":
+            by_stride = sorted(range(self.ndim), key=lambda i: -lies.strides[i])
+            return self.transpose(by_stride).ravel()
+        if order == "A":
+            order = "F" if lies.flags.fnc else "C"
+        if np.may_share_memory(lies.ravel(order), lies):
+            return self.reshape(-1, order=order)
+        out = shaping.reshape(self, (-1,), order=order)
+        return out.clone() if out is self else out
 
     def transpose(self, *axes):
         """NumPy's: axes in a new order, reversed by default. Two axes of more are exchanged, as in PyTorch."""
@@ -92,6 +119,15 @@ class Methods(Value):
         """PyTorch's name for `transpose` with all axes given."""
         return self.transpose(*axes) if len(axes) != 2 else self.transpose(axes)
 
+    def flatten(self, start_dim=0, end_dim=-1, *, order="C"):
+        """A copy with the axes `start_dim` to `end_dim` merged into one, as in PyTorch; NumPy's order may be given too."""
+        if isinstance(start_dim, str):
+            start_dim, order = 0, start_dim
+        if order == "F":
+            return shaping.reshape(self, (-1,), order="F")
+        out = shaping.flatten(self, start_dim, end_dim)
+        return out.clone() if out is self else out
+
     def swapaxes(self, axis1, axis2):
         """Two axes exchanged."""
 
@@ -102,16 +138,16 @@ class Methods(Value):
 
     def t(self):
         """Matrix transpose of a Tensor with at most two axes."""
-        return shaping.transpose(self)
+        return self.transpose()
 
     def expand(self, *sizes):
         """Repeat along axes of length 1 and new axes in front; -1 leaves a length as it is."""
         sizes = shaping.as_shape(sizes[0] if len(sizes) == 1 else sizes)
         own = (1,) * (len(sizes) - self.ndim) + self.shape
-        return shaping.broadcast_to(self, tuple(m if n == -1 else n for n, m in zip(sizes, own, strict=True)))
+        return numpy_views.broadcast_to(self, tuple(m if n == -1 else n for n, m in zip(sizes, own, strict=True)))
 
     def expand_as(self, other):
-        return shaping.broadcast_to(self, other.shape)
+        return self.expand(other.shape)
 
     def reshape_as(self, other):
         return self.reshape(other.shape)
@@ -123,7 +159,7 @@ class Methods(Value):
 
     def clone(self):
         """A copy through which derivatives flow."""
-        zero = np.zeros((), self.dtype)[()]
+        zero = -np.zeros((), self.dtype)[()] if self.dtype.kind in "fc" else np.zeros((), self.dtype)[()]  # -0.0 + -0.0 is -0.0
         return elementwise.add(self, zero) if self.dtype.kind != "b" else comparison.bitwise_or(self, zero)
 
     def copy(self, order="C"):
@@ -143,28 +179,28 @@ class Methods(Value):
                 dtype = a
         if device is not None and not str(device).startswith("cpu"):
             raise UnsupportedError(explain(f"device {device!r}", help="chainrule computes on the CPU; leave the device out"))
-        return self if dtype is None else shaping.astype(self, dtype)
+        return self if dtype is None else shaping.cast(self, dtype)
 
     def cpu(self):
         return self
 
     def type_as(self, other):
-        return shaping.astype(self, other.dtype)
+        return shaping.cast(self, other.dtype)
 
     def float(self):
-        return shaping.astype(self, np.float32)
+        return shaping.cast(self, np.float32)
 
     def double(self):
-        return shaping.astype(self, np.float64)
+        return shaping.cast(self, np.float64)
 
     def long(self):
-        return shaping.astype(self, np.int64)
+        return shaping.cast(self, np.int64)
 
     def int(self):
-        return shaping.astype(self, np.int32)
+        return shaping.cast(self, np.int32)
 
     def bool(self):
-        return shaping.astype(self, np.bool_)
+        return shaping.cast(self, np.bool_)
 
     def new_zeros(self, *shape):
         return self.owner.constant(np.zeros(shaping.as_shape(shape[0] if len(shape) == 1 else shape), self.dtype))
@@ -186,7 +222,7 @@ class Methods(Value):
         """At most `chunks` pieces along `dim`, all but the last of one length."""
         n = self.shape[dim]
         step = -(-n // chunks)
-        return joining.split(self, list(range(step, n, step)), dim)
+        return self.split(list(range(step, n, step)), dim)
 
     @property
     def T(self):
@@ -194,27 +230,15 @@ class Methods(Value):
         if n < 2:
             return self
         out = shaping._transpose(self, perm=tuple(range(n - 1, -1, -1)))
-        return self._view(out, lambda x: x.T, lambda x, part: part.T)
+        return self._view(out, shaping.transpose, lambda x, part: shaping.transpose(part))
 
     @property
     def mT(self):
-        return shaping.matrix_transpose(self)
+        return numpy_views.matrix_transpose(self)
 
     @property
     def H(self):
-        return self.mT.conj()
-
-    @property
-    def real(self):
-        return elementwise.real(self) if self.dtype.kind == "c" else self
-
-    @property
-    def imag(self):
-        return elementwise.imag(self)
-
-    @property
-    def flat(self):
-        return iter(shaping.ravel(self))
+        return self.mT.conj() if self.dtype.kind == "c" else self.mT
 
     @property
     def at(self):
@@ -225,6 +249,6 @@ class Methods(Value):
 def _turned_back(part, axes, n):
     """`part` with its axes as they were before `transpose(*axes)`."""
     axes = axes[0] if len(axes) == 1 and (axes[0] is None or hasattr(axes[0], "__iter__")) else axes
-    if not axes:
-        return part.T
+    if not axes or axes[0] is None:
+        return shaping.transpose(part)
     return shaping.transpose(part, shaping.inverse_permutation([shaping.normalize_axis(a, n) for a in axes]))

@@ -3,16 +3,18 @@
 import functools
 import inspect
 
-ALIASES = {"dim": "axis", "keepdim": "keepdims"}
+ALIASES = {"dim": ("axis", "axes"), "dims": ("axis", "axes"), "keepdim": ("keepdims",)}
 
 
 def torch_names(f):
-    """Let `f` be called with `dim` for `axis` and `keepdim` for `keepdims`, as PyTorch users write them."""
+    """Let `f` be called with `dim` or `dims` for `axis` or `axes`, and `keepdim` for `keepdims`, as PyTorch users do."""
+    parameters = inspect.signature(f).parameters
+    aliases = {theirs: name for theirs, ours in ALIASES.items() for name in ours if name in parameters}
 
     @functools.wraps(f)
     def wrapper(*args, **kwargs):
         if kwargs:
-            for theirs, ours in ALIASES.items():
+            for theirs, ours in aliases.items():
                 if theirs in kwargs:
                     if ours in kwargs:
                         raise TypeError(f"{f.__name__}: {theirs!r} and {ours!r} are the same argument; give one of them")

@@ -3,23 +3,26 @@
 Importing this module tells Tensors what to do when NumPy's own functions meet them.
 """
 
-import builtins as _builtins
-
 import numpy as _np
 from numpy import e as e, euler_gamma as euler_gamma, inf as inf, nan as nan, newaxis as newaxis, pi as pi
 
-from . import fft as fft, linalg as linalg, ops as _ops, special as _special
-from .core.value import Value as _Value, dtype_of as _dtype_of, ndim_of as _ndim_of, shape_of as _shape_of
+from . import emath as emath, fft as fft, linalg as linalg, numpy_views as _views, ops as _ops, special as special
+from .core.value import dtype_of as _dtype_of, shape_of as _shape_of
 from .creation import *
 from .dtypes import *
-from .errors import LostDerivativeError as _LostDerivativeError, explain as _explain
-from .numpy_calls import (
-    NUMPY_FUNCTIONS as _NUMPY_FUNCTIONS,
-    SCIPY_UFUNCS as _SCIPY_UFUNCS,
-    unsupported as _unsupported,
-)
+from .in_place import *
+from .in_place import put_along_axis as _put_along_axis
+from .numpy_calls import NUMPY_FUNCTIONS as _NUMPY_FUNCTIONS
 from .ops import *
+from .ops.applying import vectorize as vectorize
+from .ops.editing import c_ as c_, r_ as r_
+from .questions import *
 from .tensor import Tensor as ndarray
+from .ufunc_calls import SCIPY_UFUNCS as _SCIPY_UFUNCS
+
+# --- functions whose results are views; those of the same names in `ops` only compute ---------------------------------
+
+globals().update({name: getattr(_views, name) for name in _views.__all__})
 
 # --- second names ---------------------------------------------------------------------------------------------------
 
@@ -28,31 +31,28 @@ true_divide = _ops.divide
 pow = _ops.power
 mod = _ops.remainder
 conj = _ops.conjugate
-fabs = _ops.absolute
 
 
-def amax(x, axis=None, keepdims=False):
-    """As `max`."""
-    return _ops.max(x, axis, keepdims)
-
-
-def amin(x, axis=None, keepdims=False):
-    """As `min`."""
-    return _ops.min(x, axis, keepdims)
-
-
+amax, amin, row_stack = _ops.max, _ops.min, _ops.vstack
 acos, asin, atan, atan2 = _ops.arccos, _ops.arcsin, _ops.arctan, _ops.arctan2
 acosh, asinh, atanh = _ops.arccosh, _ops.arcsinh, _ops.arctanh
 deg2rad, rad2deg = _ops.radians, _ops.degrees
 bitwise_not = bitwise_invert = _ops.invert
+bitwise_left_shift, bitwise_right_shift = _ops.left_shift, _ops.right_shift
 concat = _ops.concatenate
 around = _ops.round
-cumulative_sum, cumulative_prod = _ops.cumsum, _ops.cumprod
+
+
+def fabs(x):
+    """Absolute value of real `x` as a floating point number."""
+    if _dtype_of(x).kind == "c":
+        raise TypeError("fabs: complex numbers are not supported; use absolute")
+    return _ops.absolute(x if _dtype_of(x).kind == "f" else _ops.astype(x, _np.fabs(_np.zeros(1, _dtype_of(x))).dtype))
 
 
 def positive(x):
-    """`x` itself."""
-    return x if isinstance(x, _Value) else _np.positive(x)
+    """A copy of `x`."""
+    return x.clone() if isinstance(x, ndarray) else _np.positive(x)
 
 
 def float_power(x, y):
@@ -61,61 +61,24 @@ def float_power(x, y):
     return _ops.power(_ops.astype(x, dtype), _ops.astype(y, dtype))
 
 
-# --- questions about arrays: answers carry no derivative ------------------------------------------------------------
+# --- what needs no work here ----------------------------------------------------------------------------------------
+
+isdtype, issubdtype, promote_types, typename, mintypecode = (
+    _np.isdtype, _np.issubdtype, _np.promote_types, _np.typename, _np.mintypecode
+)  # fmt: skip
+isscalar, iterable, errstate, ndindex = _np.isscalar, _np.iterable, _np.errstate, _np.ndindex
+# Index arrays are plain arrays.
+diag_indices, indices, mask_indices, tril_indices, triu_indices, fromfunction = (
+    _np.diag_indices, _np.indices, _np.mask_indices, _np.tril_indices, _np.triu_indices, _np.fromfunction
+)  # fmt: skip
+s_, index_exp, mgrid, ogrid = _np.s_, _np.index_exp, _np.mgrid, _np.ogrid
 
 
-def shape(x):
-    """Lengths of all axes."""
-    return _shape_of(x)
+def ndenumerate(x):
+    """Pairs of an index and the element there."""
+    return ((place, x[place]) for place in _np.ndindex(*_shape_of(x)))
 
 
-def ndim(x):
-    """Number of axes."""
-    return _ndim_of(x)
-
-
-def size(x, axis=None):
-    """Number of elements, or the length of one axis."""
-    lengths = _shape_of(x)
-    return int(_np.prod(lengths, dtype=int)) if axis is None else lengths[axis]
-
-
-def result_type(*xs):
-    """The dtype that an operation on `xs` gives."""
-    return _np.result_type(*(_dtype_of(x) if isinstance(x, _Value) else x for x in xs))
-
-
-def allclose(x, y, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether `x` and `y` agree to the tolerances everywhere."""
-    return _builtins.bool(_ops.all(_ops.isclose(x, y, rtol, atol, equal_nan)))
-
-
-def array_equal(x, y):
-    """Whether `x` and `y` have one shape and equal elements."""
-    return _shape_of(x) == _shape_of(y) and _builtins.bool(_ops.all(_ops.equal(x, y)))
-
-
-def iscomplexobj(x):
-    """Whether the dtype of `x` is complex."""
-    return _dtype_of(x).kind == "c"
-
-
-def isrealobj(x):
-    """Whether the dtype of `x` is not complex."""
-    return _dtype_of(x).kind != "c"
-
-
-def copy(x, order="K"):
-    """A copy; derivatives flow through."""
-    return x.clone() if isinstance(x, ndarray) else _np.array(x)
-
-
-def broadcast_shapes(*shapes):
-    """The shape that arrays of these shapes broadcast to."""
-    return _np.broadcast_shapes(*shapes)
-
-
-finfo, iinfo, can_cast, isdtype = _np.finfo, _np.iinfo, _np.can_cast, _np.isdtype
 bool = bool_
 __array_api_version__ = "2024.12"
 __array_namespace_info__ = _np.__array_namespace_info__  # the same dtypes, devices and capabilities
@@ -124,92 +87,27 @@ __array_namespace_info__ = _np.__array_namespace_info__  # the same dtypes, devi
 # --- how NumPy's own functions find ours ----------------------------------------------------------------------------
 
 
-def _nonzero_or_where(condition, *branches):
-    return _ops.where(condition, *branches) if branches else _ops.nonzero(condition)
-
-
-def _take_out(function):
-    """Drop NumPy's `out=None` and pass everything else on; a Tensor given as `out` is bound to the result."""
-
-    def call(*args, **kwargs):
-        out, where = kwargs.pop("out", None), kwargs.pop("where", True)
-        if where is not True:
-            if function is not _ops.sum:
-                raise _unsupported(f"np.{function.__name__} with `where`")
-            args = (_ops.where(where, args[0], 0), *args[1:])
-        result = function(*args, **kwargs)
-        return result if out is None else out._rebind(result)
-
-    return call
-
-
-def _outer(function):
-    def outer(x, y):
-        return function(_ops.reshape(x, (*_shape_of(x), *(1,) * _ndim_of(y))), y)
-
-    return outer
-
-
-def _fold(function, axis=0):
-    def fold(x, axis=axis, dtype=None, keepdims=False):
-        x = x if dtype is None else _ops.astype(x, dtype)
-        return function(x, axis, keepdims=keepdims)
-
-    return fold
-
-
-def _at(combine):
-    def at(x, key, *v):
-        if not isinstance(x, ndarray):
-            raise _LostDerivativeError(
-                _explain(
-                    "np.ufunc.at into a plain array, which cannot hold a Tensor's derivative",
-                    help="make it a Tensor, for example with np.zeros_like(x)",
-                )
-            )
-        x._rebind(combine(x, key, *v))
-
-    return at
-
-
-def _accumulate(function):
-    def accumulate(x, axis=0, dtype=None):
-        return function(x, axis, dtype)
-
-    return accumulate
+def _where(condition, x=None, y=None):
+    return _ops.nonzero(condition) if x is None and y is None else _ops.where(condition, x, y)
 
 
 def _register():
-    table = {
-        getattr(_np, name): function
-        for name, function in globals().items()
-        if callable(function) and not name.startswith("_") and callable(getattr(_np, name, None))
-        and getattr(_np, name) is not function and not isinstance(getattr(_np, name), type)
-    }  # fmt: skip
-    _NUMPY_FUNCTIONS.update({f: (g if isinstance(f, _np.ufunc) else _take_out(g)) for f, g in table.items()})
-    _NUMPY_FUNCTIONS[_np.where] = _nonzero_or_where
-    for theirs, ours in ((_np.linalg, linalg), (_np.fft, fft)):
-        for name in ours.__all__:
-            if hasattr(theirs, name):
-                _NUMPY_FUNCTIONS.setdefault(getattr(theirs, name), _take_out(getattr(ours, name)))
-    _SCIPY_UFUNCS.update({name: getattr(_special, name) for name in _special.__all__})
-    for f, g in table.items():
-        if isinstance(f, _np.ufunc) and f.nin == 2:
-            _NUMPY_FUNCTIONS[f, "outer"] = _outer(g)
-    for f, fold in (
-        (_np.add, _ops.sum),
-        (_np.multiply, _ops.prod),
-        (_np.maximum, _ops.max),
-        (_np.minimum, _ops.min),
-        (_np.logical_and, _ops.all),
-        (_np.logical_or, _ops.any),
-    ):
-        _NUMPY_FUNCTIONS[f, "reduce"] = _fold(fold)
-    _NUMPY_FUNCTIONS[_np.logaddexp, "reduce"] = _fold(_ops.logsumexp)
-    _NUMPY_FUNCTIONS[_np.add, "at"] = _at(_ops.index_add)
-    _NUMPY_FUNCTIONS[_np.subtract, "at"] = _at(lambda x, key, v: _ops.index_add(x, key, _ops.negative(v)))
-    _NUMPY_FUNCTIONS[_np.add, "accumulate"] = _accumulate(_ops.cumsum)
-    _NUMPY_FUNCTIONS[_np.multiply, "accumulate"] = _accumulate(_ops.cumprod)
+    own = {name: thing for name, thing in globals().items() if callable(thing) and not name.startswith("_")}
+    for theirs, ours in ((_np, own), (_np.linalg, _public(linalg)), (_np.fft, _public(fft)), (_np.emath, _public(emath))):
+        for name, function in ours.items():
+            found = getattr(theirs, name, None)
+            if not callable(found) or found is function or isinstance(found, type):
+                continue
+            if found.__name__ == name or found not in _NUMPY_FUNCTIONS:  # of several names, NumPy's first
+                _NUMPY_FUNCTIONS[found] = function
+    _NUMPY_FUNCTIONS[_np.where] = _where
+    _NUMPY_FUNCTIONS[_np.put_along_axis] = _put_along_axis
+    _NUMPY_FUNCTIONS[_np.lib.stride_tricks.sliding_window_view] = _views.sliding_window_view
+    _SCIPY_UFUNCS.update(_public(special) | special.UFUNCS)
+
+
+def _public(module):
+    return {name: getattr(module, name) for name in module.__all__}
 
 
 _register()

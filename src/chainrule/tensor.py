@@ -6,20 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from .assignment import Assignable
 from .core.dispatch import state
 from .errors import ArgumentError, LostDerivativeError, explain
-from .methods import Methods
-from .numpy_calls import NUMPY_FUNCTIONS, call_ufunc, unsupported
+from .numpy_calls import NUMPY_FUNCTIONS, TRANSLATIONS, translation
 from .ops import (
     comparison,
     contraction,
     elementwise,
-    indexing,
     shaping,
-    sorting,
 )
-
-_BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+from .ufunc_calls import call_ufunc
 
 
 class Size(int):
@@ -31,7 +28,7 @@ class Size(int):
         return self.shape if dim is None else self.shape[dim]
 
 
-class Tensor(Methods):
+class Tensor(Assignable):
     """An n-dimensional array that takes part in differentiation.
 
     Made by `chainrule.tensor`, or by a transform such as `grad` for the arguments of the function that it runs. It
@@ -39,14 +36,13 @@ class Tensor(Methods):
     Tensor of an outer transform; its `owner` is the trace that runs operations on it; `note` is the owner's.
     """
 
-    __slots__ = ("base", "origin")
-    base: Any  # for a view: (the Tensor that it is a part of, how to read it from that, how to write it)
+    __slots__ = ("origin",)
     origin: Any  # the Leaf whose gradient `.grad` shows, where that is not the note
     __array_priority__ = 1000
 
     def __init__(self, value, owner=None, note=None):
         if owner is None:  # as users call it: Tensor(data); traces always say who owns the value
-            value, owner = np.array(value, float), state.root
+            value, owner, self.place = np.array(value, float), state.root, True
         self.value = value
         self.owner = owner
         self.note = note
@@ -117,6 +113,7 @@ class Tensor(Methods):
     def requires_grad_(self, requires_grad=True):
         """Make this Tensor a leaf whose `.grad` is filled in by `backward`; integer dtypes raise."""
         state.ambient().require(self, requires_grad)
+        self.place = True
         return self
 
     @property
@@ -218,12 +215,12 @@ class Tensor(Methods):
 
     @property
     def data(self):
-        """The values as a constant; assigning to it replaces the values and leaves the derivative bookkeeping."""
-        return self.detach()
+        """The values as a constant. Assigning to it, or to a part of it, replaces them and leaves the bookkeeping."""
+        return self._view(self.detach(), lambda x: x.detach(), None)
 
     @data.setter
     def data(self, value):
-        self.owner.replace(self, value)
+        self._replace(value)
 
     # --- ways out -----------------------------------------------------------------------------------------------------
 
@@ -236,8 +233,11 @@ class Tensor(Methods):
         """The values as a NumPy array that shares memory; raises if a derivative would be lost."""
         return np.asarray(self.owner.to_array(self, ".numpy()"))
 
-    def item(self):
-        """The only element as a Python number."""
+    def item(self, *place):
+        """The only element, or the one at `place` (one number counts through the flattened Tensor), as a Python number."""
+        if place:
+            at = place[0] if len(place) == 1 else place
+            return (self if isinstance(at, tuple) else shaping.reshape(self, (-1,)))[at].item()
         return self._number(".item()").item()
 
     def tolist(self):
@@ -309,102 +309,15 @@ class Tensor(Methods):
 
     def __array_namespace__(self, *, api_version=None):
         """The Array API namespace, `chainrule.numpy`."""
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ValueError(f"version {api_version!r} of the Array API is not known; chainrule.numpy follows 2024.12")
         return sys.modules["chainrule.numpy"]
 
     def __array_function__(self, func, types, args, kwargs):
-        ours = NUMPY_FUNCTIONS.get(func)
-        if ours is None:
-            raise unsupported(f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1))
-        return ours(*args, **kwargs)
-
-    # --- assignment: a Tensor never changes under the tape, it is bound to a new value --------------------------------
-
-    def _rebind(self, new):
-        if new.shape != self.shape or new.dtype != self.dtype:
-            raise ArgumentError(
-                explain(
-                    "an in-place operation cannot change shape or dtype",
-                    f"Tensor: {self.dtype} {self.shape}    result: {new.dtype} {new.shape}",
-                    help="write x = x + y instead of x += y",
-                )
-            )
-        self.owner.rebind(self, new)
-        if hasattr(self, "base"):  # as in NumPy, what is written into a part of an array is written into the array
-            whole, _, write = self.base
-            whole._rebind(write(whole, self))
-        return self
-
-    def _view(self, out, read, write):
-        """`out`, remembered as a view of this Tensor: how to read it again, and to write it into this one."""
-        if out is not self:
-            out.base = self, read, write
-        return out
-
-    def _current(self):
-        """Itself; a view is read anew first, since what it is a view of may have changed."""
-        if hasattr(self, "base"):
-            whole, read, _ = self.base
-            self.owner.rebind(self, read(whole._current()))
-        return self
-
-    def __setitem__(self, key, value):
-        self._rebind(indexing.index_set(self._current(), key, value))
-
-    def copy_(self, other):
-        """Replace all values by those of `other`, which may broadcast."""
-        return self._rebind(
-            shaping.broadcast_to(shaping.cast(shaping.as_value(other), self.dtype), self.shape) + 0 * self.detach()
-        )
-
-    def fill(self, value):
-        """NumPy's name for `fill_`."""
-        self[...] = value
-
-    def sort(self, axis=-1, **options):
-        """Sort in place and give None, as NumPy does; with PyTorch's `dim`, give (values, indices) and change nothing."""
-        if "dim" in options:
-            return sorting.sort(self, **options)
-        self._rebind(sorting.sort(self._current(), axis, **options))
-        return None
-
-    def fill_(self, value):
-        """Replace all values by one number."""
-        self[...] = value
-        return self
-
-    def zero_(self):
-        """Replace all values by 0."""
-        return self.fill_(0)
-
-    def add_(self, other, *, alpha=1):
-        return self._rebind(self._current() + (other if alpha == 1 else other * alpha))
-
-    def sub_(self, other, *, alpha=1):
-        return self._rebind(self._current() - (other if alpha == 1 else other * alpha))
-
-    def mul_(self, other):
-        return self._rebind(self._current() * other)
-
-    def div_(self, other):
-        return self._rebind(self._current() / other)
-
-    def clamp_(self, min=None, max=None):
-        return self._rebind(elementwise.clip(self._current(), min, max))
-
-    def __iadd__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __add__ takes
-        return self._rebind(self._current() + other)
-
-    def __isub__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __sub__ takes
-        return self._rebind(self._current() - other)
-
-    def __imul__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __mul__ takes
-        return self._rebind(self._current() * other)
-
-    def __itruediv__(self, other):  # type: ignore[misc]  # binds self and gives it back, whatever __truediv__ takes
-        return self._rebind(self._current() / other)
-
-    def __ipow__(self, other):
-        return self._rebind(self._current() ** other)
+        known = TRANSLATIONS.get(func) or translation(func)
+        if len(args) <= known.straight and (not kwargs or known.same.issuperset(kwargs)):
+            return known.ours(*args, **kwargs)  # here rather than in `known`: one call less
+        return known(args, kwargs)
 
     # --- operators ----------------------------------------------------------------------------------------------------
 
@@ -422,14 +335,6 @@ class Tensor(Methods):
     __and__, __or__, __xor__ = comparison.bitwise_and, comparison.bitwise_or, comparison.bitwise_xor
     __lshift__, __rshift__, __invert__ = comparison.left_shift, comparison.right_shift, comparison.invert
 
-    def __getitem__(self, key):
-        out = indexing.getitem(self, key)
-        kind = type(key)
-        basic = kind in _BASIC or (kind is tuple and all(type(k) in _BASIC for k in key))
-        if basic and out.shape:  # single elements are copies, as NumPy's scalars are
-            out.base = self, lambda x: indexing.getitem(x, key), lambda x, part: indexing.index_set(x, key, part)
-        return out
-
     def __eq__(self, other):
         return NotImplemented if _is_foreign(other) else comparison.equal(self, other)
 
@@ -442,7 +347,7 @@ class Tensor(Methods):
     pow = __pow__
 
     def __pos__(self):
-        return self
+        return self.clone()
 
     def __radd__(self, other):
         return elementwise.add(other, self)
@@ -477,11 +382,52 @@ class Tensor(Methods):
     def __rxor__(self, other):
         return comparison.bitwise_xor(other, self)
 
+    def __rlshift__(self, other):
+        return comparison.left_shift(other, self)
+
+    def __rrshift__(self, other):
+        return comparison.right_shift(other, self)
+
+    def __rdivmod__(self, other):
+        return other // self, other % self
+
     def __round__(self, digits=0):
         return comparison.round(self, digits or 0)
 
     def __divmod__(self, other):
         return self // other, self % other
+
+
+def _renewed(view):
+    """A view that what it is a part of has changed since it was read, as that has it now."""
+    view.__class__ = Tensor
+    new = view.part.read(view.part.whole)
+    if hasattr(type(view.owner), "rebind"):
+        loops, state.abstract = state.abstract, []  # reading is no assignment
+        try:
+            view.owner.rebind(view, new)
+        finally:
+            state.abstract = loops
+    else:  # it was of a transform that has ended
+        Tensor.__init__(view, new.value, new.owner, new.note)
+    return view
+
+
+def _fresh(name):
+    def write(view, x):
+        setattr(_renewed(view), name, x)
+
+    return property(lambda view: getattr(_renewed(view), name), write)
+
+
+class Stale(Tensor):
+    """What a view is while what it is a part of has changed: it is read anew when somebody looks."""
+
+    __slots__ = ()
+    value, owner, note = _fresh("value"), _fresh("owner"), _fresh("note")
+
+
+Tensor.stale = Stale
 
 
 def _is_foreign(other):
@@ -490,4 +436,5 @@ def _is_foreign(other):
 
 def _rebuild(array, requires_grad):
     t = state.ambient().constant(array)
+    t.place = True
     return t.requires_grad_() if requires_grad else t

@@ -334,10 +334,10 @@ def test_mixed_dtypes_give_gradients_of_the_leafs_dtype():
 
 
 def test_unsupported_numpy_functions_name_themselves():
-    with pytest.raises(UnsupportedError, match=r"np.linalg.inv"):
-        np.linalg.inv(leaf(np.eye(2)))
+    with pytest.raises(UnsupportedError, match=r"np.savetxt"):
+        np.savetxt("unused", leaf(np.eye(2)))
     with pytest.raises(UnsupportedError, match="help: "):
-        np.spacing(leaf(1.0))
+        np.savetxt("unused", leaf(np.eye(2)))
 
 
 def test_out_of_a_plain_array_raises():

@@ -3,24 +3,12 @@
 import numpy as np
 import pytest
 import torch_tools as tt
+from torch_tools import dtypes, normal, torch, with_torch
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.errors import ArgumentError, ShapeError, UnsupportedError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.nn import functional as F
-
-try:
-    import torch
-except ImportError:
-    torch = None
-
-with_torch = pytest.mark.skipif(torch is None, reason="needs torch")
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-
-
-def normal(*shape, seed=0, dtype=np.float64):
-    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
-
 
 Q, K, V = normal(2, 3, 4, 5), normal(2, 3, 6, 5, seed=1), normal(2, 3, 6, 2, seed=2)
 VISIBLE = np.random.default_rng(3).random((4, 6)) < 0.6
@@ -96,8 +84,6 @@ def test_mistakes_are_explained():
         F.scaled_dot_product_attention(Q, K, V, VISIBLE.astype(int))
     with pytest.raises(ArgumentError, match="multiple of num_heads"):
         nn.MultiheadAttention(5, 2)
-    with pytest.raises(UnsupportedError, match="add_bias_kv"):
-        nn.MultiheadAttention(4, 2, add_bias_kv=True)
     layer = nn.MultiheadAttention(4, 2)
     x = np.ones((3, 2, 4))
     with pytest.raises(ShapeError, match="help: give the layer embed_dim=5"):

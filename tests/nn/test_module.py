@@ -343,7 +343,7 @@ def test_a_tied_parameter_is_one_leaf():
 
     w = model.a.weight.detach().numpy()
     g1, g2 = cr.grad(untied, (0, 1))(w, w)
-    np.testing.assert_allclose(grads.a.weight.detach(), (g1 + g2).detach(), rtol=1e-12)
+    np.testing.assert_allclose(grads.a.weight.detach(), np.asarray(g1 + g2), rtol=1e-12)
 
 
 def test_ties_are_those_of_the_original():
@@ -474,7 +474,7 @@ def test_lists_and_dicts_of_modules():
     d["a"] = replacement = nn.Linear(2, 1)
     assert d.keys() == ["a", "b"] and "a" in d and len(d) == 2 and d["a"] is replacement and list(d) == ["a", "b"]
     assert d.pop("b") is not None and len(d) == 1 and d.items() == [("a", replacement)]
-    with pytest.raises(KeyError, match="no module 'z'"):
+    with pytest.raises(KeyError, match="no entry 'z'"):
         d["z"]
     ps = nn.ParameterList([np.ones(2), nn.Parameter(np.ones(3))])
     assert [n for n, _ in ps.named_parameters()] == ["0", "1"] and ps[1].shape == (3,) and "(1): Parameter" in repr(ps)

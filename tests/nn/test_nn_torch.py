@@ -210,3 +210,88 @@ def test_gains_and_bounds():
         p, q = nn.Parameter(np.zeros((100, 60, 3))), torch.zeros((100, 60, 3), dtype=torch.float64)
         getattr(nn.init, name)(p), getattr(torch.nn.init, name)(q)
         assert np.isclose(p.detach().numpy().std(), q.std().item(), rtol=0.05)
+
+
+def nested(lib):
+    """A model of many kinds of layers inside each other, with buffers."""
+
+    class Net(lib.Module):
+        def __init__(self):
+            super().__init__()
+            self.features = lib.Sequential(
+                lib.Conv2d(1, 6, 3, padding=1), lib.BatchNorm2d(6), lib.ReLU(), lib.MaxPool2d(2), lib.Conv2d(6, 8, 3, groups=2)
+            )
+            self.words = lib.ModuleDict({"table": lib.Embedding(11, 8, padding_idx=0)})
+            layer = lib.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+            self.encoder = lib.TransformerEncoder(layer, 2, **({} if lib is nn else {"enable_nested_tensor": False}))
+            self.memory = lib.LSTM(8, 4, num_layers=2, bidirectional=True, batch_first=True)
+            self.heads = lib.ModuleList([lib.Linear(8, 3), lib.Linear(8, 2, bias=False)])
+            self.register_buffer("scale", (np.array if lib is nn else torch.tensor)([2.0]))
+
+        def forward(self, image, words):
+            seen = self.features(image)
+            seen = seen.reshape((*tuple(seen.shape)[:2], -1)).mean(-1)
+            out, _ = self.memory(self.encoder(self.words["table"](words)))
+            mixed = out.mean(1) + seen
+            return self.heads[0](mixed) * self.scale, self.heads[1](mixed)
+
+    return Net()
+
+
+def test_a_nested_state_dict_loads_and_agrees_in_float32():
+    ours, theirs = nested(nn), nested(torch.nn)
+    for p in theirs.parameters():  # copies of one layer start alike; a swap would not be seen
+        torch.nn.init.normal_(p, std=0.3)
+    assert ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()}) == ([], [])
+    image, words = RNG.normal(size=(4, 1, 8, 8)).astype("f"), RNG.integers(0, 11, size=(4, 5))
+    for mode in (True, False):
+        ours.train(mode).zero_grad()
+        theirs.train(mode).zero_grad()
+        found, expected = ours(image, words), theirs(torch.tensor(image), torch.tensor(words))
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a.detach(), b.detach().numpy(), rtol=1e-5, atol=1e-5)
+        sum((a * (i + 1)).tanh().sum() for i, a in enumerate(found)).backward()
+        sum((b * (i + 1)).tanh().sum() for i, b in enumerate(expected)).backward()
+        for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            size = max(1, q.grad.abs().max().item())
+            np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=1e-5, atol=1e-5 * size, err_msg=name)
+        for (name, a), b in zip(ours.named_buffers(), theirs.buffers(), strict=True):
+            np.testing.assert_allclose(a, b.numpy(), rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_all_that_does_not_fit_is_listed_at_once():
+    state = {k: v.numpy() for k, v in nested(torch.nn).state_dict().items()}
+    state["heads.0.weight"] = np.zeros((3, 9))
+    state["encoder.layers.1.norm1.bias"] = np.zeros(7)
+    del state["features.1.running_mean"], state["memory.bias_hh_l1"]
+    state["heads.2.weight"] = np.zeros(3)
+    model = nested(nn)
+    before = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+    with pytest.raises(nn.StateDictError) as error:
+        model.load_state_dict(state)
+    text = str(error.value)
+    for line in (
+        "missing: features.1.running_mean, memory.bias_hh_l1",
+        "unexpected: heads.2.weight",
+        "wrong shape: heads.0.weight: expected (3, 8), found (3, 9)",
+        "wrong shape: encoder.layers.1.norm1.bias: expected (8,), found (7,)",
+    ):
+        assert line in text
+    assert all(np.array_equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_errors_say_where_in_the_model():
+    model = nested(nn)
+    image, words = np.ones((2, 1, 8, 8)), np.zeros((2, 5), int)
+    with pytest.raises(
+        nn.IndexRangeError, match=r"(.|\n)*found: 12 at position \(1, 2\)(.|\n)*\n  in: words.table of Net\n  help"
+    ):
+        model(image, np.where(np.arange(10).reshape(2, 5) == 7, 12, words))
+    with pytest.raises(ValueError, match=r"in: features.0 of Net\n"):
+        model(np.ones((2, 3, 8, 8)), words)
+    model.encoder.layers[1].self_attn = nn.MultiheadAttention(6, 2, batch_first=True)
+    with pytest.raises(ValueError, match=r"(?s)MultiheadAttention(.*)in: encoder.layers.1.self_attn of Net\n"):
+        model(image, words)
+    with pytest.raises(ValueError) as alone:
+        nn.Linear(2, 3)(np.ones((4, 5)))
+    assert "in:" not in str(alone.value)

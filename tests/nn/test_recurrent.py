@@ -3,22 +3,11 @@
 import numpy as np
 import pytest
 import torch_tools as tt
+from torch_tools import dtypes, normal, torch, with_torch
 
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, ShapeError
-
-try:
-    import torch
-except ImportError:
-    torch = None
-
-with_torch = pytest.mark.skipif(torch is None, reason="needs torch")
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-
-
-def normal(*shape, seed=0, dtype=np.float64):
-    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 
 def parts(module):

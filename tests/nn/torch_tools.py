@@ -1,10 +1,24 @@
 """A layer beside PyTorch's: same names, same parameters, then values, gradients and second derivatives."""
 
 import numpy as np
+import pytest
 
 import chainrule as cr
 
+try:
+    import torch
+except ImportError:
+    torch = None
+
+with_torch = pytest.mark.skipif(torch is None, reason="needs torch")
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+
 RTOL = {np.dtype(np.float32): 2e-4, np.dtype(np.float64): 1e-9, np.dtype(np.complex128): 1e-9}
+
+
+def normal(*shape, seed=0, dtype=np.float64):
+    """Random numbers to feed layers with."""
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 
 def near(a, b, what=""):
@@ -72,7 +86,7 @@ def _compare(torch, ours, theirs, inputs, params, seed, second):
     expected_grads = torch.autograd.grad(other, others, allow_unused=True)
     for k, (a, b, x) in enumerate(zip(grads, expected_grads, leaves, strict=True)):
         zero = np.zeros(x.shape, x.dtype)
-        near(zero if a is None else a.detach(), zero if b is None else b.detach().numpy(), f"second derivative {k}")
+        near(zero if a is None else a.detach(), zero if b is None else b.detach().numpy(force=True), f"second derivative {k}")
 
 
 def compare_layers(torch, ours, theirs, *inputs, **options):

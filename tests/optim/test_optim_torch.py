@@ -83,6 +83,29 @@ def test_single_precision(name):
     agree(trajectories(lambda lib, params: getattr(lib, name)(params, lr=0.01), dtype=np.float32), 1e-4)
 
 
+@pytest.mark.parametrize(
+    "name", ["SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adadelta", "Adagrad", "RMSprop", "Rprop", "ASGD", "Adamax"]
+)
+def test_complex_parameters_are_pairs_of_real_ones(name):
+    start, matrix = RNG.normal(size=4) + 1j * RNG.normal(size=4), RNG.normal(size=(3, 4)) + 1j * RNG.normal(size=(3, 4))
+    options = {"weight_decay": 0.1} if name != "Rprop" else {}
+    mine, theirs = cr.tensor(start, requires_grad=True), torch.tensor(start, requires_grad=True)
+    pairs = (
+        (mine, matrix, getattr(optim, name)([mine], lr=0.02, **options)),
+        (theirs, torch.tensor(matrix), getattr(torch.optim, name)([theirs], lr=0.02, **options)),
+    )
+    torch.set_default_dtype(torch.float64)
+    try:
+        for t in range(50):
+            for z, m, optimizer in pairs:
+                optimizer.zero_grad()
+                (((m @ z).abs() ** 2).sum() + (z * (t % 3 - 1j)).real.sum()).backward()
+                optimizer.step()
+            np.testing.assert_allclose(mine.detach(), theirs.detach().numpy(), rtol=1e-7)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("name", ["Adam", "Adagrad", "RMSprop"])
 @pytest.mark.parametrize("late", [0, 3])
 def test_parameters_without_gradient_sit_out(name, late):
@@ -135,6 +158,25 @@ SCHEDULES = [
     ("CosineAnnealingLR", {"T_max": 8}),
     ("CosineAnnealingLR", {"T_max": 5, "eta_min": 0.05}),
     ("LambdaLR", {"lr_lambda": lambda epoch: 1 / (1 + epoch)}),
+    ("LambdaLR", {"lr_lambda": [lambda epoch: 0.9**epoch]}),
+    ("MultiplicativeLR", {"lr_lambda": lambda epoch: 0.9 + 0.01 * (epoch % 3)}),
+    ("ConstantLR", {}),
+    ("ConstantLR", {"factor": 0.1, "total_iters": 40}),
+    ("PolynomialLR", {}),
+    ("PolynomialLR", {"total_iters": 60, "power": 2.5}),
+    ("LinearLR", {"start_factor": 1.0, "end_factor": 0.0, "total_iters": 50}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 7, "cycle_momentum": False}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 7, "step_size_down": 4, "mode": "triangular2"}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 5, "mode": "exp_range", "gamma": 0.98}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": [1.0], "step_size_up": 5, "scale_fn": lambda x: 0.9**x}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 5, "scale_fn": lambda x: 1 / x, "scale_mode": "cycle"}),
+    (
+        "CyclicLR",
+        {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 5, "scale_fn": lambda x: 1 / (1 + x), "scale_mode": "iterations"},
+    ),
+    ("CosineAnnealingWarmRestarts", {"T_0": 7}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 5, "T_mult": 2, "eta_min": 0.01}),
+    ("OneCycleLR", {"max_lr": 2.0, "total_steps": 101}),
     ("OneCycleLR", {"max_lr": 2.0, "total_steps": 25, "cycle_momentum": False}),
     ("OneCycleLR", {"max_lr": 2.0, "epochs": 5, "steps_per_epoch": 5, "anneal_strategy": "linear", "cycle_momentum": False}),
     ("OneCycleLR", {"max_lr": 2.0, "total_steps": 25, "three_phase": True, "pct_start": 0.4, "cycle_momentum": False}),
@@ -151,12 +193,48 @@ def silent():
 
 @pytest.mark.parametrize("name, options", SCHEDULES)
 def test_schedules(name, options, silent):
-    ours, theirs = make_pair()
+    ours, theirs = make_pair(momentum=0.9)
     a, b = getattr(optim.lr_scheduler, name)(ours, **options), getattr(torch.optim.lr_scheduler, name)(theirs, **options)
-    for _ in range(24):
-        assert np.isclose(ours.param_groups[0]["lr"], theirs.param_groups[0]["lr"], rtol=1e-12, atol=1e-15)
-        assert np.isclose(a.get_last_lr()[0], b.get_last_lr()[0], rtol=1e-12, atol=1e-15)
+    for _ in range(options.get("total_steps", 25) - 1 if name == "OneCycleLR" else 100):
+        for key in ("lr", "momentum"):
+            assert np.isclose(ours.param_groups[0][key], theirs.param_groups[0][key], rtol=1e-11, atol=1e-14)
+        assert np.isclose(a.get_last_lr()[0], b.get_last_lr()[0], rtol=1e-11, atol=1e-14)
         a.step(), b.step()
+
+
+def test_a_rate_for_averaging(silent):
+    for options in ({"anneal_epochs": 7}, {"anneal_epochs": 12, "anneal_strategy": "linear"}, {"anneal_epochs": 0}):
+        ours, theirs = make_pair()
+        a = optim.lr_scheduler.SWALR(ours, 0.05, **options)
+        b = torch.optim.swa_utils.SWALR(theirs, 0.05, **options)
+        for _ in range(100):
+            assert np.isclose(ours.lr, theirs.param_groups[0]["lr"], rtol=1e-12)
+            a.step(), b.step()
+
+
+def test_warm_restarts_at_any_epoch(silent):
+    ours, theirs = make_pair()
+    a = optim.lr_scheduler.CosineAnnealingWarmRestarts(ours, 3, 2)
+    b = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(theirs, 3, 2)
+    for epoch in (0.25, 1.5, 2.99, 3.0, 4.2, 8.9, 9.0, 17.5, 40.0, 2.0):
+        a.step(epoch), b.step(epoch)
+        assert np.isclose(ours.lr, theirs.param_groups[0]["lr"], rtol=1e-12)
+        assert a.last_epoch == b.last_epoch
+
+
+def test_chained_schedules(silent):
+    ours, theirs = make_pair()
+    a, b = (
+        lib.ChainedScheduler([lib.ConstantLR(o, 0.1, total_iters=20), lib.ExponentialLR(o, 0.95), lib.StepLR(o, 30)])
+        for lib, o in ((optim.lr_scheduler, ours), (torch.optim.lr_scheduler, theirs))
+    )
+    for _ in range(100):
+        assert np.isclose(ours.lr, theirs.param_groups[0]["lr"], rtol=1e-12)
+        a.step(), b.step()
+    saved = a.state_dict()
+    a.step()
+    a.load_state_dict(saved)
+    assert a.schedulers[1].last_epoch == 100
 
 
 def test_one_cycle_of_momentum(silent):

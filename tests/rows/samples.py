@@ -301,10 +301,10 @@ SAMPLES = {
     "fmod": modular(),
     "trunc": steps(unary(-2.2, 2.3)),
     "floor_divide": modular(),
-    "maximum": binary(-2, 2.1, -1.8, 2.2),
-    "minimum": binary(-2, 2.1, -1.8, 2.2),
-    "fmax": binary(-2, 2.1, -1.8, 2.2),
-    "fmin": binary(-2, 2.1, -1.8, 2.2),
+    "maximum": binary(-2, 2.1, -1.8, 2.2, complex=True),
+    "minimum": binary(-2, 2.1, -1.8, 2.2, complex=True),
+    "fmax": binary(-2, 2.1, -1.8, 2.2, complex=True),
+    "fmin": binary(-2, 2.1, -1.8, 2.2, complex=True),
     "where": [
         Sample(bools(2, 3), normal(2, 3), normal(3)),
         Sample(bools(3), normal(2, 1), normal()),
@@ -325,9 +325,10 @@ SAMPLES = {
         Sample(spread((3,), -2, 2), np.array(1.1), np.array(-0.9)),
         Sample(spread((), -2, 2), -5.0, 5.0),
         Sample(spread((3,), -2, 2, F32), spread((3,), -1, -0.5), 1),
+        Sample(spread((2, 3), -2, 2, C128), spread((3,), -1, -0.5, C128), np.array(1.1)),
     ],
     "absolute": unary(-2, 2.3, COMPLEX),
-    "sign": unary(-2, 2.3),
+    "sign": unary(-2, 2.3),  # of complex numbers `cr.sign` is x / |x|
     "signbit": unary(-2, 2.3),
     "copysign": binary(0.5, 2, -2, 2.3) + binary(-2, -0.5, -2, 2.3),
     "heaviside": binary(0.5, 2.3, 0.2, 1.8) + binary(-2.3, -0.5, 0.2, 1.8, mixed=False),
@@ -358,20 +359,21 @@ SAMPLES = {
     "arcsinh": unary(-2, 2, COMPLEX),
     "arccosh": unary(1.5, 3, COMPLEX),
     "arctanh": unary(-0.8, 0.8, COMPLEX),
-    "sigmoid": unary(-2, 2),
+    "sigmoid": unary(-2, 2, COMPLEX),
     "softplus": unary(-2, 2),
     "relu": unary(-2, 2.3),
     # comparison
-    **{name: steps(unary(-2.2, 2.3)) for name in ("floor", "ceil", "rint")},
+    **{name: steps(unary(-2.2, 2.3)) for name in ("floor", "ceil")},
+    "rint": steps(unary(-2.2, 2.3, COMPLEX)),
     "round": [
-        Sample(s.args[0] / (10**k if s.args[0].dtype.kind == "f" else 1), decimals=k)
-        for s in steps(unary(-2.2, 2.3))
+        Sample(s.args[0] / (10**k if s.args[0].dtype.kind in "fc" else 1), decimals=k)
+        for s in steps(unary(-2.2, 2.3, COMPLEX))
         for k in (0, 1)
     ],
     **{name: compared() for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")},
     **{name: unary(-2, 2, COMPLEX) for name in ("isnan", "isinf", "isfinite")},
     **{name: truth_pairs() for name in ("logical_and", "logical_or", "logical_xor")},
-    "logical_not": [Sample(bools(3)), Sample(normal(2, 3)), Sample(bools(0, 2))],
+    "logical_not": [Sample(bools(3)), Sample(normal(2, 3)), Sample(bools(0, 2)), Sample(normal(3, dtype=C128))],
     **{name: integer_pairs() + [Sample(bools(3), bools(2, 3))] for name in ("bitwise_and", "bitwise_or", "bitwise_xor")},
     "invert": [Sample(ints(0, 9, 3)), Sample(bools(2, 3)), Sample(bools(0))],
     "left_shift": integer_pairs(),
@@ -389,8 +391,8 @@ SAMPLES = {
         Sample(normal(0, 2), normal(0, 2), axis=0, sizes=(0, 0)),
     ],
     # reduction
-    "max": over_axes(-2, 2, empty=False),
-    "min": over_axes(-2, 2, empty=False),
+    "max": over_axes(-2, 2, complex=True, empty=False),
+    "min": over_axes(-2, 2, complex=True, empty=False),
     "prod": over_axes(0.5, 2, complex=True)
     + over_axes(-2, -0.5, integers=False)
     + [
@@ -399,29 +401,31 @@ SAMPLES = {
         Sample(spread((7,), 0.5, 2), axes=(0,)),
         Sample(bools(3), axes=(0,)),
     ],
-    "log_softmax": over_axes(-2, 2, integers=False, empty=False),
+    "log_softmax": over_axes(-2, 2, complex=True, integers=False, empty=False),
     "logsumexp": over_axes(-2, 2, complex=True, dtypes=(F32,)),
-    "norm": over_axes(0.5, 2),
-    "all": over_axes(-2, 2) + [Sample(bools(2, 3), axes=(1,))],
-    "any": over_axes(-2, 2) + [Sample(bools(2, 3), axes=(1,))],
-    "argmax": along_axis(-2, 2),
-    "argmin": along_axis(-2, 2),
+    "norm": over_axes(0.5, 2),  # of complex numbers `cr.norm` takes the moduli first
+    "all": over_axes(-2, 2, complex=True) + [Sample(bools(2, 3), axes=(1,))],
+    "any": over_axes(-2, 2, complex=True) + [Sample(bools(2, 3), axes=(1,))],
+    "argmax": along_axis(-2, 2, complex=True),
+    "argmin": along_axis(-2, 2, complex=True),
     "cumsum": along_axis(-2, 2, complex=True, zeros=True),
     "cumprod": along_axis(0.5, 2, complex=True, zeros=True)
     + [Sample(np.array([1.5, 0.0, 2.0, 0.0, 3.0]), axis=0), Sample(spread((9, 2), 0.5, 2), axis=0)],
     # indexing
-    "nonzero": [Sample(np.array([0.0, 1.0, 2.0])), Sample(bools(2, 3)), Sample(normal(0, 2))],
+    "nonzero": [Sample(np.array([0.0, 1.0, 2.0])), Sample(bools(2, 3)), Sample(normal(0, 2)), Sample(np.array([0j, 1j]))],
     "index": index_samples(),
     "gather": gather_samples(),
     "index_add": update_samples(),
     "index_set": update_samples(),
     # sorting
-    "argsort": along_axis(-2, 2),
+    "argsort": along_axis(-2, 2, complex=True),
     "searchsorted": [
-        Sample(np.array([0.1, 1.0, 2.5]), normal(2, 2), side="left"),
-        Sample(np.array([0.1, 1.0, 2.5]), normal(3, dtype=F32), side="right"),
-        Sample(np.array([1, 4, 5]), np.array(4), side="right"),
-        Sample(np.array([]), normal(2), side="left"),
+        Sample(np.array([0.1, 1.0, 2.5]), normal(2, 2), side="left", lead=0),
+        Sample(np.sort(normal(2, 3), -1), normal(2, 4), side="left", lead=1),
+        Sample(np.array([0.1, 1.0, 2.5]), normal(3, dtype=F32), side="right", lead=0),
+        Sample(np.array([1, 4, 5]), np.array(4), side="right", lead=0),
+        Sample(np.array([0.1j, 1.0, 2.5 + 1j]), normal(3, dtype=C128), side="left", lead=0),
+        Sample(np.array([]), normal(2), side="left", lead=0),
     ],
     # contraction
     "matmul": pairs_of(
@@ -450,8 +454,8 @@ SAMPLES = {
     # pooling
     **{name: pools(name) for name in ("max_pool", "max_pool_select", "max_pool_scatter", "window_sum", "window_spread")},
     # special
-    "erf": unary(-2, 2, integers=True),
-    "erfc": unary(-2, 2),
+    "erf": unary(-2, 2, COMPLEX),
+    "erfc": unary(-2, 2, COMPLEX),
     "erfinv": unary(-0.8, 0.8),
     "gammaln": unary(0.5, 3),
     "digamma": unary(0.5, 3),

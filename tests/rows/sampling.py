@@ -3,7 +3,8 @@
 import numpy as np
 
 rng = np.random.default_rng(20)
-INT, F32, F64, C128 = np.dtype(np.int64), np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.complex128)
+INT, F32, F64 = np.dtype(np.int64), np.dtype(np.float32), np.dtype(np.float64)
+C64, C128 = np.dtype(np.complex64), np.dtype(np.complex128)
 
 
 class Sample:
@@ -55,7 +56,7 @@ def unary(lo, hi, dtypes=(F32,), integers=True):
     return samples
 
 
-COMPLEX = (F32, C128)
+COMPLEX = (F32, C128, C64)
 
 
 def steps(x):
@@ -118,6 +119,7 @@ def binary(lo, hi, lo2=None, hi2=None, complex=False, mixed=True):
         ]
     if complex:
         samples += [pair((3,), (3,), C128, C128), pair((2, 3), (3,), C128, F64), pair((3,), (2, 3), F64, C128)]
+        samples += [pair((3,), (3,), C64, C64), pair((3,), (2, 3), F32, C64), pair((), (2,), C128, F64)]
     return samples
 
 
@@ -128,6 +130,7 @@ def integer_pairs():
 def truth_pairs():
     return [
         Sample(bools(2, 3), bools(3)),
+        Sample(normal(3, dtype=C128), bools(2, 3)),
         Sample(normal(3), ints(0, 2, 2, 3)),
         Sample(normal(0, 3), normal(3)),
         Sample(bools(3).astype(float), 1.0),
@@ -136,7 +139,7 @@ def truth_pairs():
 
 def compared():
     return [
-        *binary(-2, 2, -1.9, 2.2, mixed=False),
+        *binary(-2, 2, -1.9, 2.2, mixed=False, complex=True),
         Sample(ints(0, 3, 4), ints(0, 3, 4)),
         Sample(normal(3), 1.0),
         Sample(bools(3), bools(3)),
@@ -158,7 +161,8 @@ def over_axes(lo, hi, complex=False, dtypes=(F32,), empty=True, integers=True):
     if empty:
         samples += [Sample(spread((0,), lo, hi), axes=(0,)), Sample(spread((2, 0, 3), lo, hi), axes=(0, 1))]
     if complex:
-        samples += [Sample(spread((3, 2), lo, hi, C128), axes=(0,)), Sample(spread((3,), lo, hi, C128), axes=(0,))]
+        samples += [Sample(spread((3, 2), lo, hi, d), axes=(0,)) for d in (C128, C64)]
+        samples += [Sample(spread((3,), lo, hi, C128), axes=(0,)), Sample(spread((2, 3), lo, hi, C128), axes=(0, 1))]
     if integers:
         samples += [Sample(ints(1, 4, 2, 3), axes=(0,))]
     return samples
@@ -177,7 +181,7 @@ def along_axis(lo, hi, complex=False, zeros=False):
     if zeros:
         samples += [Sample(spread((2, 0), lo, hi), axis=1), Sample(bools(4), axis=0)]
     if complex:
-        samples += [Sample(spread((3,), lo, hi, C128), axis=0)]
+        samples += [Sample(spread((3,), lo, hi, d), axis=0) for d in (C128, C64)]
     return samples
 
 

@@ -6,12 +6,27 @@ import zlib
 import numpy as np
 import pytest
 import row_tools as rt
-from row_tools import random_like, stack_of
-from test_rows import active_rows, batchable, caller, rows
+from row_tools import active, random_like, stack_of
+from samples import SAMPLES
+from test_rows import batchable, caller
 
 import chainrule as cr
 from chainrule.compiler.native import execute
+from chainrule.core.lowering import Call
 from chainrule.core.primitive import ROWS
+
+NATIVE, CALLED = 4, 1  # so many samples of a row are compiled every time; the others are marked slow
+
+
+def _case(name, k, sample):
+    often = k < (CALLED if isinstance(ROWS[name].lower, Call) else NATIVE)
+    marks = () if often else (pytest.mark.slow,)
+    return pytest.param(name, sample, id=f"{name}-{k}-{sample!r}"[:90], marks=marks)
+
+
+CASES = [_case(name, k, sample) for name, samples in SAMPLES.items() for k, sample in enumerate(samples)]
+rows = pytest.mark.parametrize("name, sample", CASES)
+active_rows = pytest.mark.parametrize("name, sample", [c for c in CASES if active(c.values[1].args)])
 
 
 @pytest.fixture(autouse=True)

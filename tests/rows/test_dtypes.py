@@ -186,6 +186,10 @@ def test_nan_and_infinity_go_where_numpy_puts_them(name):
             compare(getattr(cr, name), getattr(np, name), NAN, axis=axis)
 
 
+def _is_lapack(name):
+    return name == "roots" or ROWS[name].evaluate.__module__.startswith("chainrule.ops.linalg")
+
+
 NARROW = [
     pytest.param(name, s, dtype, id=f"{name}-{k}-{np.dtype(dtype).name}")
     for name, many in SAMPLES.items()
@@ -193,6 +197,7 @@ NARROW = [
     for dtype in (np.float16, np.complex64)
     if np.dtype(dtype).kind == "f" or name in HOLOMORPHIC
     if any(isinstance(a, np.ndarray) and a.dtype == np.float64 for a in s.args)
+    if not (dtype is np.float16 and _is_lapack(name))  # TypeError, as in NumPy
 ]
 
 

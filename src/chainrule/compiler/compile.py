@@ -64,9 +64,9 @@ def _views(x):
     """`x`, and the Tensors that it is a part of."""
     while True:
         yield x
-        if not hasattr(x, "base") or not isinstance(x, Tensor):
+        if not isinstance(x, Tensor) or not hasattr(x, "part"):
             return
-        x = x.base[0]
+        x = x.part.whole
 
 
 def _repeats(leaves):

@@ -47,6 +47,8 @@ def open_door(variant, args, leaves, structure):
         array = x.value if isinstance(x, Value) else x
         if type(array) is not np.ndarray or not array.flags.c_contiguous or not array.dtype.isnative:
             return None
+        if isinstance(x, Value) and "value" in vars(type(x)):
+            return None  # a Tensor that makes its array when asked, such as a sparse gradient, has none to be read in place
         if kind == "argument" and rest[0] in place:
             if isinstance(x, Tensor):
                 if type(x.note) is Leaf:

@@ -326,6 +326,7 @@ class Variant:
             self._failed(run, status)
         for k in self.taken:
             owners[k].value = inputs[k]
+            owners[k]._tell_views()
 
         def value(operand):
             if isinstance(operand, Constant):
@@ -384,6 +385,7 @@ class Variant:
         new = [(owners[k], own(x)) for k, x in self.after]
         for t, array in new:
             t.value = array
+            t._tell_views()
         for where, r in self.gradients:
             leaf = self._leaf(where, leaves)
             if r is None:

@@ -103,12 +103,13 @@ class Joint:
     pull(gs, kept, active, params)   a cotangent per argument, None where there is none; a cotangent g of None is zero
 
     narrow(step, used)               the step with fewer arguments and results; used: a flag per result, at least one set
+    end(active, params)              the step in it at which derivatives end, if no result has one; else None
 
     `kept` is a flat list, of arrays as a rule. Rows with such a derivative give several results.
     """
 
-    def __init__(self, push, record, pull, narrow=None):
-        self.push, self.record, self.pull, self.narrow = push, record, pull, narrow
+    def __init__(self, push, record, pull, narrow=None, end=lambda active, params: None):
+        self.push, self.record, self.pull, self.narrow, self.end = push, record, pull, narrow, end
 
     def bind(self, row, i):
         return Bound(None, None, frozenset())

@@ -39,6 +39,7 @@ class _State(threading.local):
         self.recorder = None
         self.abstract: list = []  # traces that now run a function without computing: no value of theirs may decide anything
         self.phase = None  # what a recorded program says it is doing, such as "update"
+        self.watchers: tuple = ()  # who wants to know which Tensors are `met` by an operation, or `assigned_to`
         self.scopes = []  # transforms now running their function, outermost first
 
     def ambient(self):
@@ -52,6 +53,19 @@ state = _State()
 # One entry for every context, in any thread, that needs the careful path (no_grad, recording, pauses). While it is
 # empty, tapes skip every check.
 attention: list = []
+
+
+def plain(x):
+    """What a constant of level 0 holds, anything else as it is.
+
+    Traces above take constants off with this, so that what a program computes of plain arrays stays plain although it
+    assigned to Tensors that it made on the way, such as `np.zeros_like(x)`.
+    """
+    if not isinstance(x, Value) or x.owner is not state.root or x.note is not None or state.watchers or state.abstract:
+        return x
+    if state.recorder is not None:
+        state.recorder.lift(x)  # it is read, and is an input of the program
+    return x.value
 
 
 def dispatch(row, args, params):

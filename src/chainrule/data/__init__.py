@@ -1,16 +1,44 @@
-"""Datasets, batches of them, and real images to train on."""
+"""Datasets, batches of them, what is done to images and texts on the way, and real data to train on."""
 
+from . import transforms as transforms
+from .arrays import create_memory_map as create_memory_map, memory_map as memory_map
+from .collate import default_collate as default_collate, default_convert as default_convert
 from .dataset import (
+    ChainDataset as ChainDataset,
     ConcatDataset as ConcatDataset,
     Dataset as Dataset,
+    IterableDataset as IterableDataset,
+    MapDataset as MapDataset,
     Subset as Subset,
     TensorDataset as TensorDataset,
-    random_split as random_split,
 )
+from .folders import ImageFolder as ImageFolder
 from .idx import read_idx as read_idx
 from .images import (
     ImageDataset as ImageDataset,
     load_digits as load_digits,
     load_fashion_mnist as load_fashion_mnist,
 )
-from .loader import DataLoader as DataLoader, default_collate as default_collate
+from .loader import DataLoader as DataLoader
+from .samplers import (
+    BatchSampler as BatchSampler,
+    BucketBatchSampler as BucketBatchSampler,
+    DrawnSampler as DrawnSampler,
+    RandomSampler as RandomSampler,
+    Sampler as Sampler,
+    SequentialSampler as SequentialSampler,
+    SubsetRandomSampler as SubsetRandomSampler,
+    WeightedRandomSampler as WeightedRandomSampler,
+)
+from .splits import k_fold as k_fold, random_split as random_split, train_validation_split as train_validation_split
+from .streams import stream as stream
+from .tables import Table as Table, load_table as load_table
+from .text import (
+    PadCollate as PadCollate,
+    TextLines as TextLines,
+    Tokenizer as Tokenizer,
+    Vocabulary as Vocabulary,
+    Windows as Windows,
+    ngrams as ngrams,
+)
+from .workers import WorkerError as WorkerError, WorkerInfo as WorkerInfo, get_worker_info as get_worker_info

@@ -16,7 +16,7 @@ from ..data import DataLoader, Dataset, ImageDataset
 from ..data.files import atomic_write
 from ..errors import ArgumentError, explain, missing_extra
 from ..random import manual_seed
-from ..train import fit
+from ..train import LearningRateScheduler, fit
 from ..transforms.record import graph
 from ..transforms.scope import no_grad
 
@@ -80,7 +80,7 @@ def run(task, options):
             epochs=epochs,
             validation=task.test,
             metrics="accuracy",
-            callbacks=[lambda history, model: schedule.step(), _reporter(epochs)],
+            callbacks=[LearningRateScheduler(schedule), _reporter(epochs)],
         )
     if history.stopped:
         print(f"{history.stopped}: what follows is the result up to there")

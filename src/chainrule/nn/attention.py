@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from ..core.value import dtype_of, shape_of
-from ..errors import ArgumentError, ShapeError, UnsupportedError, explain
-from ..ops import logical_and, logical_not, matmul, mean, reshape, transpose, where
+from ..errors import ArgumentError, ShapeError, explain
+from ..ops import broadcast_to, concatenate, logical_and, logical_not, matmul, mean, reshape, transpose, where
 from ..ops.shaping import as_value, cast, expand
 from ..tensor import Tensor
 from . import functional as F, init
@@ -26,6 +26,8 @@ class MultiheadAttention(Module):
     num_heads : the features are split into this many heads
     dropout : probability of a weight to be dropped, while training
     bias : False leaves all biases away
+    add_bias_kv : add one more key and value, the same for all entries, which are trained
+    add_zero_attn : add one more key and value of zeros
     kdim, vdim : number of features of key and value; by default embed_dim
     batch_first : arrays are (batch, positions, features) instead of (positions, batch, features)
     dtype : of the parameters, default float32; floating point inputs are cast to it
@@ -36,6 +38,7 @@ class MultiheadAttention(Module):
     q_proj_weight, k_proj_weight, v_proj_weight : Parameters in its place, with kdim or vdim
     in_proj_bias : Parameter of shape (3 * embed_dim,), zeros at first, or None
     out_proj : Linear(embed_dim, embed_dim)
+    bias_k, bias_v : Parameters of shape (1, 1, embed_dim), or None
 
     Raises
     ------
@@ -58,6 +61,8 @@ class MultiheadAttention(Module):
     k_proj_weight: Tensor | None
     v_proj_weight: Tensor | None
     in_proj_bias: Tensor | None
+    bias_k: Tensor | None
+    bias_v: Tensor | None
 
     def __init__(
         self,
@@ -81,10 +86,6 @@ class MultiheadAttention(Module):
                     help="each head gets embed_dim / num_heads features",
                 )
             )
-        if add_bias_kv or add_zero_attn:
-            raise UnsupportedError(
-                explain("MultiheadAttention: add_bias_kv and add_zero_attn", help="append rows to key and value yourself")
-            )
         dtype = parameter_dtype(dtype, device)
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
         self.kdim, self.vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
@@ -96,6 +97,9 @@ class MultiheadAttention(Module):
         self.register_parameter("in_proj_weight", None if apart else Parameter(np.zeros((3 * n, n), dtype)))
         self.register_parameter("in_proj_bias", Parameter(np.zeros(3 * n, dtype)) if bias else None)
         self.out_proj = Linear(n, n, bias=bias, dtype=dtype)
+        for name in ("bias_k", "bias_v"):
+            self.register_parameter(name, Parameter(np.zeros((1, 1, n), dtype)) if add_bias_kv else None)
+        self.add_zero_attn = add_zero_attn
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -107,6 +111,9 @@ class MultiheadAttention(Module):
         if self.in_proj_bias is not None:
             init.zeros_(self.in_proj_bias)
             init.zeros_(self.out_proj.bias)
+        for bias in (self.bias_k, self.bias_v):
+            if bias is not None:
+                init.xavier_normal_(bias)
 
     def forward(
         self,
@@ -118,6 +125,7 @@ class MultiheadAttention(Module):
         attn_mask=None,
         average_attn_weights=True,
         is_causal=False,
+        cache=None,
     ):
         """`(output, weights)`; the weights are None unless `need_weights`, and the mean over heads by default.
 
@@ -128,15 +136,23 @@ class MultiheadAttention(Module):
         key_padding_mask : None; or (batch, keys), boolean and True where a key is to be hidden, or numbers to be added
         attn_mask : None; or (queries, keys) or (batch * num_heads, queries, keys), likewise
         is_causal : without attn_mask, a query sees the keys up to its own position; beside one, no more than a promise
+        cache : None, or a `KeyValueCache`: keys and values of earlier calls stand in front, and are joined by these. Masks
+            then speak of all keys
         """
         same = query is key and key is value
         query, key, value, batched = self._enter(query, key, value, same)
         projected = self._project(query, key, value, same)
         first = self.batch_first or not batched  # where the axis of the batch stands
         q, k, v = (self._heads(x, first) for x in projected)
+        past = 0
+        if cache is not None:
+            past = len(cache)
+            k, v = cache.extended(k, v)
         batch, heads, length, source = *shape_of(q)[:3], shape_of(k)[2]
         mask = self._mask(attn_mask, key_padding_mask, (batch, heads, length, source), batched)
-        weights = attention_weights(q, k, mask, is_causal and mask is None)
+        k, v = self._with_further(k, v)
+        mask, is_causal = _for_further(mask, is_causal, length, source, shape_of(k)[2], past)
+        weights = attention_weights(q, k, mask, is_causal)
         mixed = matmul(F.dropout(weights, self.dropout, self.training), v)
         joined = transpose(mixed, (0, 2, 1, 3) if first else (2, 0, 1, 3))
         out = self.out_proj(reshape(joined, (*shape_of(joined)[:2], self.embed_dim)))
@@ -185,6 +201,20 @@ class MultiheadAttention(Module):
         outs = [matmul(x, transpose(w)) for x, w in zip((query, key, value), weights, strict=True)]
         return outs if bias is None else [out + bias[i * n : (i + 1) * n] for i, out in enumerate(outs)]
 
+    def _with_further(self, k, v):
+        """Keys and values of all heads, and after them those that the layer adds."""
+        batch = shape_of(k)[0]
+        added = []
+        if self.bias_k is not None:
+            shape, whole = (1, self.num_heads, 1, self.head_dim), (batch, self.num_heads, 1, self.head_dim)
+            added.append([broadcast_to(reshape(b, shape), whole) for b in (self.bias_k, self.bias_v)])
+        if self.add_zero_attn:
+            zeros = np.zeros((batch, self.num_heads, 1, self.head_dim), dtype_of(k))
+            added.append([zeros, zeros])
+        if not added:
+            return k, v
+        return concatenate([k, *(a for a, _ in added)], 2), concatenate([v, *(a for _, a in added)], 2)
+
     def _heads(self, x, batch_first):
         """(batch, heads, positions, features of a head)."""
         split = reshape(x, (*shape_of(x)[:2], self.num_heads, self.head_dim))
@@ -210,6 +240,77 @@ class MultiheadAttention(Module):
         dtype = self.out_proj.weight.dtype
         added = [where(m, -math.inf, np.zeros((), dtype)) if m.dtype.kind == "b" else cast(m, dtype) for m in masks]
         return added[0] if len(added) == 1 else added[0] + added[1]
+
+
+def _for_further(mask, is_causal, length, source, total, past):
+    """The mask, and whether it is the causal one, when `total - source` keys were added that everybody sees."""
+    if mask is None and is_causal and (past or total != source):
+        mask, is_causal = np.tril(np.ones((length, source), bool), past)[None, None], False
+    is_causal = is_causal and mask is None
+    if mask is None or total == source:
+        return mask, is_causal
+    seen = np.ones((), bool) if dtype_of(mask).kind == "b" else np.zeros((), dtype_of(mask))
+    more = broadcast_to(seen, (*shape_of(mask)[:-1], total - source))
+    return concatenate([mask, more], -1), False
+
+
+class KeyValueCache:
+    """Keys and values that an attention has seen, so that a sequence can be continued position by position.
+
+    Give one to each `MultiheadAttention` that looks back at its own sequence: `layer(x, x, x, cache=cache)`, where `x` holds
+    the new positions only. The results are those of the whole sequence at once with `is_causal=True`; work grows with its
+    length and not with its square.
+
+    Attributes
+    ----------
+    keys, values : arrays of shape (batch, heads, positions, features of a head); None at first
+
+    Examples
+    --------
+    >>> from chainrule import nn
+    >>> layer, cache = nn.MultiheadAttention(8, 2, batch_first=True), nn.KeyValueCache()
+    >>> x = np.random.default_rng(0).normal(size=(1, 3, 8))
+    >>> whole, _ = layer(x, x, x, is_causal=True)
+    >>> for t in range(3):
+    ...     last, _ = layer(x[:, t : t + 1], x[:, t : t + 1], x[:, t : t + 1], cache=cache)
+    >>> np.allclose(last.detach(), whole[:, 2:].detach(), atol=1e-6), len(cache)
+    (True, 3)
+    """
+
+    keys: Tensor | None
+    values: Tensor | None
+
+    def __init__(self):
+        self.keys = self.values = None
+
+    def __len__(self):
+        """How many positions it holds."""
+        return 0 if self.keys is None else shape_of(self.keys)[2]
+
+    def extended(self, keys, values):
+        """All keys and values, these at the end; they are kept."""
+        if self.keys is not None:
+            here, there = shape_of(self.keys), shape_of(keys)
+            if here[:2] != there[:2] or here[3] != there[3]:
+                raise ShapeError(
+                    explain(
+                        "KeyValueCache: the new keys do not fit those that it holds",
+                        f"held: {here}    new: {there}",
+                        help="use one cache for each layer and each batch of sequences; clear() empties it",
+                    )
+                )
+            keys, values = concatenate([self.keys, keys], 2), concatenate([self.values, values], 2)
+        self.keys, self.values = keys, values
+        return keys, values
+
+    def clear(self):
+        """Forget everything."""
+        self.keys = self.values = None
+
+    def reorder(self, order):
+        """Take these entries of the batch, in this order: what beam search needs."""
+        if self.keys is not None and self.values is not None:
+            self.keys, self.values = self.keys[order], self.values[order]
 
 
 def _fitted(mask, allowed, name):

@@ -71,6 +71,29 @@ class _List(Module):
         self._add(str(len(self)), value)
         return self
 
+    def insert(self, index, value):
+        """Put an entry in front of position `index`; returns self."""
+        values = self._values()
+        values.insert(index, value)
+        self._refill(values)
+        return self
+
+    def pop(self, index=-1):
+        """Remove an entry and return it."""
+        value = self[index]
+        del self[index]
+        return value
+
+    def __add__(self, other):
+        return type(self)(*self._as_arguments([*self, *other]))
+
+    def __iadd__(self, other):
+        return self.extend(other)
+
+    def _as_arguments(self, values):
+        """What the class takes to hold these entries."""
+        return (values,)
+
     def extend(self, values):
         """Add several entries at the end; returns self."""
         for value in list(values):
@@ -108,18 +131,14 @@ class Sequential(_List):
         for name, module in named:
             self.add_module(name, module)
 
-    def insert(self, index, module):
-        """Put a module in front of position `index`; returns self."""
-        modules = self._values()
-        modules.insert(index, module)
-        self._refill(modules)
-        return self
+    def _as_arguments(self, values):
+        return values
 
-    def forward(self, x):
+    def forward(self, input):
         values = self.__dict__
         for name in self._kinds:
-            x = values[name](x)
-        return x
+            input = values[name](input)
+        return input
 
 
 class ModuleList(_List):
@@ -133,15 +152,6 @@ class ModuleList(_List):
 
     def __init__(self, modules=()):
         self.extend(modules)
-
-    def insert(self, index, module):
-        """Put a module in front of position `index`."""
-        modules = self._values()
-        modules.insert(index, module)
-        self._refill(modules)
-
-    def __add__(self, other):
-        return type(self)([*self, *other])
 
 
 class ParameterList(_List):
@@ -167,32 +177,31 @@ class ParameterList(_List):
         return "\n".join(f"({i}): Parameter of {p.dtype} {p.shape}" for i, p in enumerate(self))
 
 
-class ModuleDict(Module):
-    """Modules by name.
+class _Dict(Module):
+    """What ModuleDict and ParameterDict share: entries registered under names that users choose."""
 
-    >>> from chainrule import nn
-    >>> heads = nn.ModuleDict({"mean": nn.Linear(2, 1), "scale": nn.Linear(2, 1)})
-    >>> heads["mean"](np.ones(2)).shape
-    (1,)
-    """
+    def __init__(self, entries=None):
+        self.update({} if entries is None else entries)
 
-    def __init__(self, modules=None):
-        self.update({} if modules is None else modules)
+    def _add(self, name, value):
+        self.add_module(name, value)
 
-    def update(self, modules):
-        """Add the entries of a mapping, or pairs of names and modules."""
-        for name, module in modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules:
-            self[name] = module
+    def update(self, entries):
+        """Add the entries of a mapping, or pairs of names and values."""
+        for name, value in entries.items() if isinstance(entries, (Mapping, _Dict)) else entries:
+            self[name] = value
 
-    def __setitem__(self, name, module):
+    def __setitem__(self, name, value):
         if name in self._kinds:
-            setattr(self, name, module)
+            setattr(self, name, value)
         else:
-            self.add_module(name, module)
+            self._add(name, value)
 
     def __getitem__(self, name):
         if name not in self._kinds:
-            raise KeyError(explain(f"ModuleDict has no module {name!r}", help=f"it has {', '.join(self._kinds) or 'none'}"))
+            raise KeyError(
+                explain(f"{type(self).__name__} has no entry {name!r}", help=f"it has {', '.join(self._kinds) or 'none'}")
+            )
         return self.__dict__[name]
 
     def __delitem__(self, name):
@@ -213,15 +222,45 @@ class ModuleDict(Module):
         return list(self._kinds)
 
     def values(self):
-        """The modules."""
+        """The entries."""
         return [self.__dict__[name] for name in self._kinds]
 
     def items(self):
-        """(name, module) pairs."""
+        """(name, entry) pairs."""
         return [(name, self.__dict__[name]) for name in self._kinds]
 
     def pop(self, name):
-        """Remove a module and return it."""
-        module = self[name]
+        """Remove an entry and return it."""
+        value = self[name]
         del self[name]
-        return module
+        return value
+
+    def clear(self):
+        """Remove all entries."""
+        for name in self:
+            del self[name]
+
+
+class ModuleDict(_Dict):
+    """Modules by name.
+
+    >>> from chainrule import nn
+    >>> heads = nn.ModuleDict({"mean": nn.Linear(2, 1), "scale": nn.Linear(2, 1)})
+    >>> heads["mean"](np.ones(2)).shape
+    (1,)
+    """
+
+
+class ParameterDict(_Dict):
+    """Parameters by name; arrays and Tensors are made Parameters.
+
+    >>> from chainrule import nn
+    >>> [name for name, _ in nn.ParameterDict({"scale": np.ones(2), "shift": np.zeros(2)}).named_parameters()]
+    ['scale', 'shift']
+    """
+
+    def _add(self, name, value):
+        self.register_parameter(name, value if isinstance(value, Parameter) else Parameter(value))
+
+    def extra_repr(self):
+        return "\n".join(f"({name}): Parameter of {p.dtype} {p.shape}" for name, p in self.items())

@@ -10,6 +10,7 @@ from ..errors import ArgumentError, ShapeError, explain
 from ..ops import pad
 from ..tensor import Tensor
 from . import functional as F, init
+from .calls import Calls
 from .entry import enter, parameter_dtype
 from .functional.convolution import convolve, convolve_back, same_padding
 from .module import Module
@@ -93,15 +94,16 @@ class _Conv(_Convolution):
         channels = (in_channels, out_channels)
         self._build(channels, options, padding_mode, bias, channels[::-1], parameter_dtype(dtype, device))
 
-    def forward(self, x):
-        x, padding, name = enter(x, self.weight.dtype), self.padding, type(self).__name__
+    def forward(self, input):
+        weight, padding, name = self.weight, self.padding, type(self).__name__
+        input = enter(input, weight.dtype)
         if self.padding_mode != "zeros" and padding != "valid":
             pairs = same_padding(self.kernel_size, self.dilation) if padding == "same" else tuple((p, p) for p in padding)
-            x, batched = enter_spatial(x, self.spatial, name)
-            self._check_mirror(shape_of(x)[2:], pairs)
-            x = leave_spatial(pad(x, ((0, 0), (0, 0), *pairs), PADDING_MODES[self.padding_mode]), batched)
+            input, batched = enter_spatial(input, self.spatial, name)
+            self._check_mirror(shape_of(input)[2:], pairs)
+            input = leave_spatial(pad(input, ((0, 0), (0, 0), *pairs), PADDING_MODES[self.padding_mode]), batched)
             padding = 0
-        return convolve(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups, self.spatial, name)
+        return convolve(input, weight, self.bias, self.stride, padding, self.dilation, self.groups, self.spatial, name)
 
     def _check_mirror(self, sizes, pairs):
         limit = {"reflect": 1, "circular": 0}.get(self.padding_mode)
@@ -197,11 +199,12 @@ class _ConvTranspose(_Convolution):
         channels = (in_channels, out_channels)
         self._build(channels, options, padding_mode, bias, channels, parameter_dtype(dtype, device))
 
-    def forward(self, x, output_size=None):
-        x, name = enter(x, self.weight.dtype), type(self).__name__
-        extra = self.output_padding if output_size is None else self._extra(shape_of(x), output_size)
+    def forward(self, input, output_size=None):
+        weight, name = self.weight, type(self).__name__
+        input = enter(input, weight.dtype)
+        extra = self.output_padding if output_size is None else self._extra(shape_of(input), output_size)
         options = (self.stride, self.padding, extra, self.groups, self.dilation)
-        return convolve_back(x, self.weight, self.bias, *options, self.spatial, name)
+        return convolve_back(input, weight, self.bias, *options, self.spatial, name)
 
     def _extra(self, shape, output_size):
         """The output_padding that leads to this size."""
@@ -270,31 +273,22 @@ class ConvTranspose3d(_ConvTranspose):
     spatial = 3
 
 
-class Unfold(Module):
+class Unfold(Calls):
     """The windows of an image as columns, (batch, channels * kernel elements, places); see `F.unfold`."""
+
+    function = staticmethod(F.unfold)
+    options = ("kernel_size", "dilation", "padding", "stride")
 
     def __init__(self, kernel_size, dilation=1, padding=0, stride=1):
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
 
-    def forward(self, x):
-        return F.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
 
-    def extra_repr(self):
-        return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
-
-
-class Fold(Module):
+class Fold(Calls):
     """The transpose of `Unfold`: columns added up where their windows lie in an image of size `output_size`."""
+
+    function = staticmethod(F.fold)
+    options = ("output_size", "kernel_size", "dilation", "padding", "stride")
 
     def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
         self.output_size, self.kernel_size = output_size, kernel_size
         self.dilation, self.padding, self.stride = dilation, padding, stride
-
-    def forward(self, x):
-        return F.fold(x, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
-
-    def extra_repr(self):
-        return (
-            f"output_size={self.output_size}, kernel_size={self.kernel_size}, dilation={self.dilation}, "
-            f"padding={self.padding}, stride={self.stride}"
-        )

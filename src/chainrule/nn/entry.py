@@ -4,8 +4,9 @@ import numpy as np
 
 from ..core.dispatch import state
 from ..core.value import Value, dtype_of, ndim_of, shape_of
-from ..errors import ArgumentError, ShapeError, explain
+from ..errors import ArgumentError, ShapeError, UnsupportedError, explain
 from ..ops.shaping import as_value, cast
+from ..tensor import Tensor
 from .errors import IndexRangeError
 
 FLOAT32 = np.dtype(np.float32)
@@ -127,3 +128,18 @@ def check_axes(x, at_least, what):
                 help="add an axis: x[None]",
             )
         )
+
+
+def settled(x, shape, what):
+    """The numbers of a statistic, whichever transforms are running: what is kept beyond them is a constant."""
+    while isinstance(x, Value) and x.owner.level > 0:
+        x = x.value
+    if shape_of(x) != shape:
+        raise UnsupportedError(
+            explain(
+                f"{what}: running statistics under vmap would differ from entry to entry",
+                f"statistic: {shape}    with the batch of vmap: {shape_of(x)}",
+                help="use model.eval(), or layers with track_running_stats=False",
+            )
+        )
+    return x.detach() if isinstance(x, Tensor) else x

@@ -62,13 +62,13 @@ def uniform_(tensor, a=0.0, b=1.0, generator=None):
     >>> bool((weight >= 2).all() & (weight < 3).all())
     True
     """
-    tensor.data = _generator(generator).uniform(tensor.shape, low=float(a), high=float(b), dtype=tensor.dtype)
+    tensor.data = _generator(generator).uniform(float(a), float(b), tensor.shape, dtype=tensor.dtype)
     return tensor
 
 
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
     """Numbers from the normal distribution."""
-    tensor.data = _generator(generator).normal(tensor.shape, loc=float(mean), scale=float(std), dtype=tensor.dtype)
+    tensor.data = _generator(generator).normal(float(mean), float(std), tensor.shape, dtype=tensor.dtype)
     return tensor
 
 
@@ -81,7 +81,7 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     True
     """
     low, high = (math.erf((end - mean) / (std * math.sqrt(2))) for end in (a, b))
-    u = _generator(generator).uniform(tensor.shape, low=low, high=high)
+    u = _generator(generator).uniform(low, high, tensor.shape)
     tensor.data = clip(erfinv(u) * (std * math.sqrt(2)) + mean, a, b)
     return tensor
 
@@ -160,8 +160,59 @@ def orthogonal_(tensor, gain=1.0, generator=None):
     """
     fan_in, _ = fans(tensor)
     rows, columns = tensor.shape[0], fan_in
-    flat = _generator(generator).normal(max(rows, columns), min(rows, columns)).numpy()
+    flat = _generator(generator).standard_normal((max(rows, columns), min(rows, columns))).numpy()
     q, r = np.linalg.qr(flat)
     q = q * np.where(np.diagonal(r) < 0, -1, 1)  # makes all orthogonal matrices equally likely
     tensor.data = gain * (q.T if rows < columns else q).reshape(tensor.shape)
+    return tensor
+
+
+def dirac_(tensor, groups=1):
+    """Kernels of a convolution that pass each channel on: one in the middle of kernel i of channel i, zeros elsewhere.
+
+    Parameters
+    ----------
+    tensor : weight of shape (out, in, *kernel)
+    groups : parts of the output channels of which each passes on all input channels
+
+    Examples
+    --------
+    >>> from chainrule import nn
+    >>> nn.init.dirac_(nn.Parameter(np.zeros((2, 2, 3)))).detach()[0]
+    tensor([[0., 1., 0.],
+            [0., 0., 0.]])
+    """
+    shape = tensor.shape
+    if len(shape) not in (3, 4, 5) or shape[0] % groups:
+        raise ShapeError(
+            explain(
+                "dirac_: the weight of a convolution, whose outputs are a multiple of groups",
+                f"found: {shape}    groups: {groups}",
+                help="weights are (out, in, *kernel)",
+            )
+        )
+    values, part = np.zeros(shape, tensor.dtype), shape[0] // groups
+    middle = tuple(n // 2 for n in shape[2:])
+    for i in range(min(part, shape[1])):
+        values[(slice(i, None, part), i, *middle)] = 1
+    tensor.data = values
+    return tensor
+
+
+def sparse_(tensor, sparsity, std=0.01, generator=None):
+    """Normal numbers in a matrix, of which this part of each column is zero instead (Martens, 2010).
+
+    >>> from chainrule import nn
+    >>> (nn.init.sparse_(nn.Parameter(np.zeros((10, 3))), 0.8) == 0).sum(0)
+    tensor([8, 8, 8])
+    """
+    if len(tensor.shape) != 2:
+        raise ShapeError(
+            explain("sparse_: the weight must be a matrix", f"found: {tensor.shape}", help="fill others by normal_")
+        )
+    rows = tensor.shape[0]
+    order = np.argsort(_generator(generator).uniform(0.0, 1.0, tensor.shape).numpy(), 0)
+    normal_(tensor, 0.0, std, generator)
+    zeros = np.argsort(order, 0) < math.ceil(sparsity * rows)
+    tensor.data = np.where(zeros, 0, tensor.detach()).astype(tensor.dtype)
     return tensor

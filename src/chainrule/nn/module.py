@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from difflib import get_close_matches
 from itertools import count
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from ..errors import ArgumentError, UnsupportedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..transforms.reverse import ROOT
-from .errors import StateDictError
+from .errors import LOCATED, MissingNameError, StateDictError, locate
 from .parameter import Parameter
 
 PARAMETER, BUFFER, PASSING_BUFFER, MODULE = "parameter", "buffer", "passing buffer", "module"
@@ -79,6 +80,7 @@ class Module:
     training: bool
     _kinds: dict[str, str]
     _forward_hooks: dict[int, Callable]
+    _forward_pre_hooks: dict[int, Callable] | None = None
 
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)
@@ -97,7 +99,13 @@ class Module:
         )
 
     def __call__(self, *args, **kwargs):
-        out = self.forward(*args, **kwargs)
+        if self._forward_pre_hooks is not None:
+            args = self._prepared(args)
+        try:
+            out = self.forward(*args, **kwargs)
+        except LOCATED as error:
+            locate(error, self)
+            raise
         if self._forward_hooks:
             for hook in list(self._forward_hooks.values()):
                 new = hook(self, args, out)
@@ -118,6 +126,30 @@ class Module:
         key = _tick()
         self._forward_hooks[key] = hook
         return HookHandle(self._forward_hooks, key)
+
+    def register_forward_pre_hook(self, hook):
+        """Call `hook(module, args)` before every `forward`; what it returns, if not None, are the arguments instead.
+
+        Returns a handle whose `remove()` takes the hook off again.
+
+        >>> from chainrule import nn
+        >>> layer = nn.Identity()
+        >>> handle = layer.register_forward_pre_hook(lambda module, args: (args[0] + 1,))
+        >>> layer(1.5)
+        2.5
+        """
+        if self._forward_pre_hooks is None:
+            self._forward_pre_hooks = Noted()
+        key = _tick()
+        self._forward_pre_hooks[key] = hook
+        return HookHandle(self._forward_pre_hooks, key)
+
+    def _prepared(self, args):
+        for hook in list((self._forward_pre_hooks or {}).values()):
+            new = hook(self, args)
+            if new is not None:
+                args = new if isinstance(new, tuple) else (new,)
+        return args
 
     # --- registering --------------------------------------------------------------------------------------------------
 
@@ -244,6 +276,31 @@ class Module:
         """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
+    def get_submodule(self, target):
+        """The module at a path such as 'layers.0.linear1'; '' is this module.
+
+        >>> from chainrule import nn
+        >>> nn.Sequential(nn.ReLU(), nn.Sequential(nn.Tanh())).get_submodule("1.0")
+        Tanh()
+        """
+        return self._at(target, "module", dict(self.named_modules(remove_duplicate=False)))
+
+    def get_parameter(self, target):
+        """The Parameter at a path such as 'layers.0.linear1.weight'."""
+        return self._at(target, "parameter", dict(self._named((PARAMETER,), "", True, False)))
+
+    def get_buffer(self, target):
+        """The buffer at a path such as '1.running_mean'."""
+        return self._at(target, "buffer", dict(self._named((BUFFER, PASSING_BUFFER), "", True, False)))
+
+    def _at(self, target, what, found):
+        if target in found:
+            return found[target]
+        near = get_close_matches(target, found, 3) or list(filter(None, found))[:8]
+        raise MissingNameError(
+            explain(f"{type(self).__name__} has no {what} {target!r}", help=f"it has {', '.join(near) or 'none'}")
+        )
+
     def _slots(self, kinds, prefix="", recurse=True, remove_duplicate=True):
         """(path, module, name) of every place where something of these kinds is registered."""
         modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
@@ -334,6 +391,8 @@ class Module:
         >>> bool((a.weight == b.weight).all())
         True
         """
+        for path, module in self.named_modules():
+            module._expect(state_dict, f"{path}." if path else "")
         places = dict(self._named((PARAMETER, BUFFER), "", True, False))
         missing = [k for k in places if k not in state_dict]
         unexpected = [k for k in state_dict if k not in places]
@@ -357,6 +416,9 @@ class Module:
         for name in shapes:
             places[name].data = state_dict[name]
         return IncompatibleKeys(missing, unexpected)
+
+    def _expect(self, state_dict, prefix):
+        """Layers that wait for their sizes take them from a state dict that is about to be loaded."""
 
     # --- changing all of it -------------------------------------------------------------------------------------------
 
@@ -436,6 +498,14 @@ class Module:
         """Change all floating point parameters and buffers to float64."""
         return self.to(np.float64)
 
+    def half(self):
+        """Change all floating point parameters and buffers to float16."""
+        return self.to(np.float16)
+
+    def type(self, dst_type):
+        """Change all floating point parameters and buffers to this dtype; the same as `to`."""
+        return self.to(dtype=dst_type)
+
     def cpu(self):
         return self
 
@@ -458,7 +528,9 @@ class Module:
     def __copy__(self):
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
-        new.__dict__.update(_kinds=dict(self._kinds), _forward_hooks=dict(self._forward_hooks))
+        new.__dict__.update(_kinds=dict(self._kinds), _forward_hooks=Noted(self._forward_hooks))
+        if self._forward_pre_hooks is not None:
+            new.__dict__["_forward_pre_hooks"] = Noted(self._forward_pre_hooks)
         return new
 
 

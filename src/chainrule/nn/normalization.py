@@ -10,12 +10,34 @@ from ..ops import reshape
 from ..ops.shaping import as_value, expand
 from ..tensor import Tensor
 from . import functional as F
+from .calls import Calls
 from .entry import check_last, enter, parameter_dtype
 from .module import Module
 from .parameter import Parameter
 
 
-class LayerNorm(Module):
+class _LastAxes(Module):
+    """What normalisations over the last axes share: their lengths, and a weight for each element."""
+
+    weight: Tensor | None
+
+    def _build(self, normalized_shape, eps, elementwise_affine, dtype):
+        single = isinstance(normalized_shape, (int, np.integer))
+        self.normalized_shape = (int(normalized_shape),) if single else tuple(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.register_parameter("weight", Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None)
+
+    def _enter(self, x):
+        if self.weight is not None:
+            x = enter(x, self.weight.dtype)
+        check_last(x, self.normalized_shape, f"{type(self).__name__}({self.extra_repr()})", "normalized_shape")
+        return x
+
+    def extra_repr(self):
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class LayerNorm(_LastAxes):
     """Shift and scale the input to mean 0 and variance 1 over its last axes; then scale by `weight` and shift by `bias`.
 
     Parameters
@@ -43,29 +65,22 @@ class LayerNorm(Module):
     tensor([-1.,  1.], dtype=float32)
     """
 
-    weight: Tensor | None
     bias: Tensor | None
 
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None):
-        single = isinstance(normalized_shape, (int, np.integer))
-        shape = self.normalized_shape = (int(normalized_shape),) if single else tuple(normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
         dtype = parameter_dtype(dtype, device)
-        self.register_parameter("weight", Parameter(np.ones(shape, dtype)) if elementwise_affine else None)
-        self.register_parameter("bias", Parameter(np.zeros(shape, dtype)) if elementwise_affine and bias else None)
+        self._build(normalized_shape, eps, elementwise_affine, dtype)
+        zeros = np.zeros(self.normalized_shape, dtype)
+        self.register_parameter("bias", Parameter(zeros) if elementwise_affine and bias else None)
 
-    def forward(self, x):
-        if self.weight is not None:
-            x = enter(x, self.weight.dtype)
-        check_last(x, self.normalized_shape, f"LayerNorm({self.extra_repr()})", "normalized_shape")
-        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+    def forward(self, input):
+        return F.layer_norm(self._enter(input), self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
-        affine = f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
-        return f"{self.normalized_shape}, eps={self.eps}, {affine}"
+        return f"{super().extra_repr()}, bias={self.bias is not None}"
 
 
-class RMSNorm(Module):
+class RMSNorm(_LastAxes):
     """Scale the input to mean square 1 over its last axes, then by `weight` (Zhang and Sennrich, 2019).
 
     Parameters
@@ -82,23 +97,11 @@ class RMSNorm(Module):
     tensor([1., 1.], dtype=float32)
     """
 
-    weight: Tensor | None
-
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None):
-        single = isinstance(normalized_shape, (int, np.integer))
-        shape = self.normalized_shape = (int(normalized_shape),) if single else tuple(normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
-        weight = Parameter(np.ones(shape, parameter_dtype(dtype, device))) if elementwise_affine else None
-        self.register_parameter("weight", weight)
+        self._build(normalized_shape, eps, elementwise_affine, parameter_dtype(dtype, device))
 
-    def forward(self, x):
-        if self.weight is not None:
-            x = enter(x, self.weight.dtype)
-        check_last(x, self.normalized_shape, f"RMSNorm({self.extra_repr()})", "normalized_shape")
-        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
-
-    def extra_repr(self):
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+    def forward(self, input):
+        return F.rms_norm(self._enter(input), self.normalized_shape, self.weight, self.eps)
 
 
 # --- channels in axis 1 -----------------------------------------------------------------------------------------------
@@ -190,10 +193,10 @@ class _BatchNorm(_Statistics):
     ):
         self._build(num_features, eps, momentum, affine, track_running_stats, bias, parameter_dtype(dtype, device))
 
-    def forward(self, x):
-        x = self._enter(x)
+    def forward(self, input):
+        input = self._enter(input)
         batch, statistics = self.training or self.running_mean is None, (self.running_mean, self.running_var)
-        out = F.batch_norm(x, *statistics, self.weight, self.bias, batch, self._momentum(), self.eps)
+        out = F.batch_norm(input, *statistics, self.weight, self.bias, batch, self._momentum(), self.eps)
         self._count()
         return out
 
@@ -277,14 +280,14 @@ class _InstanceNorm(_Statistics):
     def _channel_axis(self, shape):
         return 0 if len(shape) == self.axes[0] else 1
 
-    def forward(self, x):
-        x = self._enter(x)
-        alone = ndim_of(x) == self.axes[0]
+    def forward(self, input):
+        input = self._enter(input)
+        alone = ndim_of(input) == self.axes[0]
         own, statistics = self.training or self.running_mean is None, (self.running_mean, self.running_var)
-        entries = expand(x, (0,)) if alone else x
+        entries = expand(input, (0,)) if alone else input
         # As in PyTorch, these batches are not counted, and momentum None keeps the statistics as they are.
         out = F.instance_norm(entries, *statistics, self.weight, self.bias, own, self.momentum or 0.0, self.eps)
-        return reshape(out, shape_of(x)) if alone else out
+        return reshape(out, shape_of(input)) if alone else out
 
 
 class InstanceNorm1d(_InstanceNorm):
@@ -372,16 +375,16 @@ class GroupNorm(Module):
         self.register_parameter("weight", Parameter(np.ones(num_channels, dtype)) if affine else None)
         self.register_parameter("bias", Parameter(np.zeros(num_channels, dtype)) if affine and bias else None)
 
-    def forward(self, x):
-        x = as_value(x) if self.weight is None else enter(x, self.weight.dtype)
-        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+    def forward(self, input):
+        input = as_value(input) if self.weight is None else enter(input, self.weight.dtype)
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
         affine = f"affine={self.affine}, bias={self.bias is not None}"
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, {affine}"
 
 
-class LocalResponseNorm(Module):
+class LocalResponseNorm(Calls):
     """Divide by `(k + alpha * mean square of the `size` nearest channels) ** beta` (Krizhevsky et al., 2012).
 
     >>> from chainrule import nn
@@ -389,11 +392,11 @@ class LocalResponseNorm(Module):
     (5, 3, 4)
     """
 
+    function = staticmethod(F.local_response_norm)
+    options = ("size", "alpha", "beta", "k")
+
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
-
-    def forward(self, x):
-        return F.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -1,28 +1,17 @@
 """Pooling as layers."""
 
-from typing import ClassVar
-
-from . import functional as F
+from .calls import SpatialCalls
 from .functional.pooling import pool_max, pool_max_to, pool_mean, pool_mean_to, pool_norm
-from .module import Module
 
 
-class _MaxPool(Module):
-    spatial: ClassVar[int]
+class _MaxPool(SpatialCalls):
+    function = staticmethod(pool_max)
+    options = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+    shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.dilation, self.return_indices, self.ceil_mode = padding, dilation, return_indices, ceil_mode
-
-    def forward(self, x):
-        options = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices)
-        return pool_max(x, *options, self.spatial, type(self).__name__)
-
-    def extra_repr(self):
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
 
 
 class MaxPool1d(_MaxPool):
@@ -70,7 +59,17 @@ class MaxPool3d(_MaxPool):
     spatial = 3
 
 
-class AvgPool1d(Module):
+class _AvgPool(SpatialCalls):
+    function = staticmethod(pool_mean)
+    options = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+    shown = ("kernel_size", "stride", "padding")
+
+    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
+        self.kernel_size, self.stride, self.padding = kernel_size, kernel_size if stride is None else stride, padding
+        self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
+
+
+class AvgPool1d(_AvgPool):
     """Mean over windows of one spatial axis; parameters as for `AvgPool2d`, with tuples of one.
 
     >>> from chainrule import nn
@@ -78,33 +77,14 @@ class AvgPool1d(Module):
     array([[2., 1.]])
     """
 
+    spatial = 1
+
     def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
         def single(value):
             return value if isinstance(value, tuple) else (value,)
 
-        self.kernel_size, self.stride = single(kernel_size), single(kernel_size if stride is None else stride)
-        self.padding, self.ceil_mode, self.count_include_pad = single(padding), ceil_mode, count_include_pad
-
-    def forward(self, x):
-        return F.avg_pool1d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
-
-    def extra_repr(self):
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
-
-class _AvgPool(Module):
-    spatial: ClassVar[int]
-
-    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
-        self.kernel_size, self.stride, self.padding = kernel_size, kernel_size if stride is None else stride, padding
-        self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
-
-    def forward(self, x):
-        options = (self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
-        return pool_mean(x, *options, self.divisor_override, self.spatial, type(self).__name__)
-
-    def extra_repr(self):
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        stride = kernel_size if stride is None else stride
+        super().__init__(single(kernel_size), single(stride), single(padding), ceil_mode, count_include_pad)
 
 
 class AvgPool2d(_AvgPool):
@@ -138,18 +118,12 @@ class AvgPool3d(_AvgPool):
     spatial = 3
 
 
-class _LPPool(Module):
-    spatial: ClassVar[int]
+class _LPPool(SpatialCalls):
+    function = staticmethod(pool_norm)
+    options = ("norm_type", "kernel_size", "stride", "ceil_mode")
 
     def __init__(self, norm_type, kernel_size, stride=None, ceil_mode=False):
         self.norm_type, self.kernel_size, self.stride, self.ceil_mode = norm_type, kernel_size, stride, ceil_mode
-
-    def forward(self, x):
-        options = (float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
-        return pool_norm(x, *options, self.spatial, type(self).__name__)
-
-    def extra_repr(self):
-        return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
 
 
 class LPPool1d(_LPPool):
@@ -169,17 +143,18 @@ class LPPool2d(_LPPool):
     spatial = 2
 
 
-class _AdaptiveAvgPool(Module):
-    spatial: ClassVar[int]
+class LPPool3d(_LPPool):
+    """`(sum of x ** norm_type) ** (1 / norm_type)` over windows of three spatial axes."""
+
+    spatial = 3
+
+
+class _AdaptiveAvgPool(SpatialCalls):
+    function = staticmethod(pool_mean_to)
+    options = ("output_size",)
 
     def __init__(self, output_size):
         self.output_size = output_size
-
-    def forward(self, x):
-        return pool_mean_to(x, self.output_size, self.spatial, type(self).__name__)
-
-    def extra_repr(self):
-        return f"output_size={self.output_size}"
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
@@ -211,17 +186,13 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     spatial = 3
 
 
-class _AdaptiveMaxPool(Module):
-    spatial: ClassVar[int]
+class _AdaptiveMaxPool(SpatialCalls):
+    function = staticmethod(pool_max_to)
+    options = ("output_size", "return_indices")
+    shown = ("output_size",)
 
     def __init__(self, output_size, return_indices=False):
         self.output_size, self.return_indices = output_size, return_indices
-
-    def forward(self, x):
-        return pool_max_to(x, self.output_size, self.return_indices, self.spatial, type(self).__name__)
-
-    def extra_repr(self):
-        return f"output_size={self.output_size}"
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
@@ -239,3 +210,9 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """
 
     spatial = 2
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """Maximum over windows of three spatial axes; see `AdaptiveMaxPool2d`."""
+
+    spatial = 3

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.value import dtype_of, ndim_of, shape_of
 from ..errors import ArgumentError, ShapeError, explain
-from ..ops import concatenate, matmul, moveaxis, relu, reshape, sigmoid, stack, tanh, transpose
+from ..ops import concatenate, matmul, moveaxis, relu, reshape, sigmoid, stack, tanh, transpose, where
 from ..ops.shaping import expand
 from ..tensor import Tensor
 from ..transforms.control import scan
@@ -18,6 +18,7 @@ from . import functional as F, init
 from .entry import check_last, enter, parameter_dtype
 from .module import Module
 from .parameter import Parameter
+from .utils.rnn import PackedSequence, filled_up, pack_again
 
 # --- one step ---------------------------------------------------------------------------------------------------------
 # Each takes what the input contributes to all gates, the state, and the recurrent weights; and gives the new state.
@@ -53,9 +54,13 @@ def _gru_step(projected, state, weight, bias, activation):
     return (n + z * (h - n),)
 
 
-def _over_time(cell, carry, xs, reverse):
-    """(last carry, all ys along axis 0) of `carry, y = cell(carry, x)` over axis 0 of `xs`, from its end if `reverse`."""
-    return scan(cell, carry, xs, reverse=reverse)
+def _as_parts(state, count):
+    """What users give as a state as its parts: h alone, or the pair (h, c); None for zeros."""
+    return [state] if count == 1 and state is not None else state
+
+
+def _as_state(parts):
+    return tuple(parts) if len(parts) > 1 else parts[0]
 
 
 def _check_state(state, shapes, what):
@@ -124,8 +129,19 @@ class _Recurrent(Module):
     def _activation(self):
         return tanh
 
-    def _run(self, xs, state, suffix, reverse):
-        """(outputs, last state) of one direction of one layer over `xs` (time, batch, features)."""
+    def forward(self, input, hx=None):
+        """Outputs of the last layer at every step and the last state of every layer, `(out, h)`; for LSTM `(out, (h, c))`.
+
+        `input` may be a `PackedSequence`; then `out` is one too.
+        """
+        out, state = self._forward(input, _as_parts(hx, self.states))
+        return out, _as_state(state)
+
+    def _run(self, xs, state, suffix, reverse, inside):
+        """(outputs, last state) of one direction of one layer over `xs` (time, batch, features).
+
+        `inside` says at which places of (time, batch) the state moves; None for everywhere.
+        """
         weight_ih, weight_hh, bias_ih, bias_hh, weight_hr = (
             getattr(self, name + suffix, None) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
         )
@@ -139,15 +155,23 @@ class _Recurrent(Module):
             h = h if shorten is None else matmul(h, shorten)
             return (h, *rest), h
 
-        state, ys = _over_time(cell, state, projected, reverse)
+        def cell_inside(state, at):
+            x, moves = at
+            new, h = cell(state, x)
+            return tuple(where(moves, a, b) for a, b in zip(new, state, strict=True)), h
+
+        if inside is None:
+            state, ys = scan(cell, state, projected, reverse=reverse)
+        else:
+            state, ys = scan(cell_inside, state, (projected, inside[:, :, None]), reverse=reverse)
         return ys, state
 
     def _forward(self, x, state):
         """(outputs, last states, each of shape (layers * directions, batch, features)), all without batch if `x` is."""
-        what = f"{type(self).__name__}({self.extra_repr()})"
-        dtype = self.weight_ih_l0.dtype
-        x = enter(x, dtype)
-        batched = ndim_of(x) == 3
+        if isinstance(x, PackedSequence):
+            return self._forward_packed(x, state)
+        x = enter(x, self.weight_ih_l0.dtype)
+        what, batched = self._what(), ndim_of(x) == 3
         if ndim_of(x) not in (2, 3) or shape_of(x)[1 if batched and self.batch_first else 0] == 0:
             raise ShapeError(
                 explain(
@@ -158,16 +182,44 @@ class _Recurrent(Module):
             )
         check_last(x, (self.input_size,), what, "input_size")
         x = expand(x, (1,)) if not batched else moveaxis(x, 0, 1) if self.batch_first else x
-        batch = shape_of(x)[1]
-        directions = 2 if self.bidirectional else 1
+        state = self._first_state(state, (shape_of(x)[1],) if batched else (), dtype_of(x))
+        x, ends = self._layers(x, state if batched else [expand(h, (1,)) for h in state], None)
+        if not batched:
+            return reshape(x, (shape_of(x)[0], shape_of(x)[2])), [h[:, 0] for h in ends]
+        return (moveaxis(x, 0, 1) if self.batch_first else x), ends
+
+    def _forward_packed(self, packed, state):
+        """The same for sequences of different lengths: at places that they do not reach, the state stays."""
+        x, inside = filled_up(packed.with_data(enter(packed.data, self.weight_ih_l0.dtype)))
+        if ndim_of(x) != 3:
+            raise ShapeError(
+                explain(
+                    f"{self._what()}: packed data needs 2 axes", f"found: {shape_of(packed.data)}", help="(steps, features)"
+                )
+            )
+        check_last(x, (self.input_size,), self._what(), "input_size")
+        there, back = packed.sorted_indices, packed.unsorted_indices
+        state = self._first_state(state, (shape_of(x)[1],), dtype_of(x))
+        state = state if there is None else [h[:, there] for h in state]
+        x, ends = self._layers(x, state, None if inside.all() else inside)
+        return pack_again(x, packed), ends if back is None else [h[:, back] for h in ends]
+
+    def _what(self):
+        return f"{type(self).__name__}({self.extra_repr()})"
+
+    def _first_state(self, state, batch, dtype):
+        """The state that was given, or zeros: arrays of shape (layers * directions, *batch, features)."""
+        rows = self.num_layers * (2 if self.bidirectional else 1)
         sizes = (self.proj_size or self.hidden_size, self.hidden_size)[: self.states]
-        shapes = [(self.num_layers * directions, *((batch,) if batched else ()), n) for n in sizes]
         if state is None:
-            state = [np.zeros((self.num_layers * directions, batch, n), dtype_of(x)) for n in sizes]
-        else:
-            state = [enter(h, dtype) for h in state]
-            _check_state(state, shapes, what)
-            state = state if batched else [expand(h, (1,)) for h in state]
+            return [np.zeros((rows, *batch, n), dtype) for n in sizes]
+        state = [enter(h, dtype) for h in state]
+        _check_state(state, [(rows, *batch, n) for n in sizes], self._what())
+        return state
+
+    def _layers(self, x, state, inside):
+        """(outputs of the last layer, last states of all) over `x` (time, batch, features)."""
+        directions = 2 if self.bidirectional else 1
         last = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
@@ -175,14 +227,11 @@ class _Recurrent(Module):
             outs = []
             for k, suffix in enumerate(self._suffixes(layer)):
                 first = tuple(h[layer * directions + k] for h in state)
-                ys, end = self._run(x, first, suffix, k == 1)
+                ys, end = self._run(x, first, suffix, k == 1, inside)
                 outs.append(ys)
                 last.append(end)
             x = outs[0] if directions == 1 else concatenate(outs, -1)
-        ends = [stack(hs) for hs in zip(*last, strict=True)]
-        if not batched:
-            return reshape(x, (shape_of(x)[0], shape_of(x)[2])), [h[:, 0] for h in ends]
-        return (moveaxis(x, 0, 1) if self.batch_first else x), ends
+        return x, [stack(hs) for hs in zip(*last, strict=True)]
 
     def extra_repr(self):
         shown = [f"{self.input_size}, {self.hidden_size}"]
@@ -244,11 +293,6 @@ class RNN(_Recurrent):
     def _activation(self):
         return ACTIVATIONS[self.nonlinearity]
 
-    def forward(self, x, hx=None):
-        """Outputs of the last layer at every step, and the last state of every layer: `(out, h)`."""
-        out, (h,) = self._forward(x, None if hx is None else [hx])
-        return out, h
-
 
 class LSTM(_Recurrent):
     """Long short-term memory along a sequence (Hochreiter and Schmidhuber, 1997).
@@ -292,11 +336,6 @@ class LSTM(_Recurrent):
         sizes = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size)
         self._build(*sizes, parameter_dtype(dtype, device))
 
-    def forward(self, x, hx=None):
-        """Outputs of the last layer at every step, and the last state of every layer: `(out, (h, c))`."""
-        out, (h, c) = self._forward(x, hx)
-        return out, (h, c)
-
 
 class GRU(_Recurrent):
     """Gated recurrent units along a sequence (Cho et al., 2014).
@@ -338,11 +377,6 @@ class GRU(_Recurrent):
         sizes = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0)
         self._build(*sizes, parameter_dtype(dtype, device))
 
-    def forward(self, x, hx=None):
-        """Outputs of the last layer at every step, and the last state of every layer: `(out, h)`."""
-        out, (h,) = self._forward(x, None if hx is None else [hx])
-        return out, h
-
 
 ACTIVATIONS = {"tanh": tanh, "relu": relu}
 
@@ -367,7 +401,8 @@ class _Cell(Module):
     bias_ih: Tensor | None
     bias_hh: Tensor | None
 
-    def _build(self, input_size, hidden_size, bias, dtype):
+    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
+        dtype = parameter_dtype(dtype, device)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows = self.gates * hidden_size
         self.weight_ih = Parameter(np.zeros((rows, input_size), dtype))
@@ -382,10 +417,14 @@ class _Cell(Module):
         for p in self.parameters():
             init.uniform_(p, -bound, bound)
 
-    def _forward(self, x, state, activation):
+    def _activation(self):
+        return tanh
+
+    def forward(self, input, hx=None):
+        """The new state, of the shape that the old one has or would have."""
         what = f"{type(self).__name__}({self.extra_repr()})"
-        dtype = self.weight_ih.dtype
-        x = enter(x, dtype)
+        dtype, state = self.weight_ih.dtype, _as_parts(hx, self.states)
+        x = enter(input, dtype)
         if ndim_of(x) not in (1, 2):
             raise ShapeError(
                 explain(
@@ -398,7 +437,7 @@ class _Cell(Module):
         _check_state(state, [shape] * self.states, what)
         projected = matmul(x, transpose(self.weight_ih))
         projected = projected if self.bias_ih is None else projected + self.bias_ih
-        return type(self).step(projected, state, transpose(self.weight_hh), self.bias_hh, activation)
+        return _as_state(type(self).step(projected, state, transpose(self.weight_hh), self.bias_hh, self._activation()))
 
     def extra_repr(self):
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
@@ -416,10 +455,10 @@ class RNNCell(_Cell):
 
     def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype=None):
         self.nonlinearity = _checked(nonlinearity, "RNNCell")
-        self._build(input_size, hidden_size, bias, parameter_dtype(dtype, device))
+        super().__init__(input_size, hidden_size, bias, device, dtype)
 
-    def forward(self, x, hx=None):
-        return self._forward(x, None if hx is None else [hx], ACTIVATIONS[self.nonlinearity])[0]
+    def _activation(self):
+        return ACTIVATIONS[self.nonlinearity]
 
     def extra_repr(self):
         return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}")
@@ -436,12 +475,6 @@ class LSTMCell(_Cell):
 
     gates, states, step = 4, 2, staticmethod(_lstm_step)
 
-    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
-        self._build(input_size, hidden_size, bias, parameter_dtype(dtype, device))
-
-    def forward(self, x, hx=None):
-        return self._forward(x, hx, tanh)
-
 
 class GRUCell(_Cell):
     """One step of `GRU`: `(x, h)` gives the new h.
@@ -452,9 +485,3 @@ class GRUCell(_Cell):
     """
 
     gates, step = 3, staticmethod(_gru_step)
-
-    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
-        self._build(input_size, hidden_size, bias, parameter_dtype(dtype, device))
-
-    def forward(self, x, hx=None):
-        return self._forward(x, None if hx is None else [hx], tanh)[0]

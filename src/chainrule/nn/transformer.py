@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import ArgumentError, explain
 from . import functional as F, init
-from .attention import MultiheadAttention
+from .attention import KeyValueCache, MultiheadAttention
 from .containers import ModuleList
 from .dropout import Dropout
 from .linear import Linear
@@ -17,26 +17,52 @@ ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
 
 
 class _Layer(Module):
-    """What encoder and decoder layers share: the network after attention, and where normalisation stands."""
+    """Blocks of attention and then a network, each with a shortcut around it, a normalisation and a dropout.
 
-    def _build_network(self, d_model, dim_feedforward, dropout, activation, norm_first, bias, dtype):
+    What encoder and decoder layers differ in is the names of their attentions, `attentions`.
+    """
+
+    attentions: tuple[str, ...]
+
+    def __init__(
+        self,
+        d_model,
+        nhead,
+        dim_feedforward=2048,
+        dropout=0.1,
+        activation="relu",
+        layer_norm_eps=1e-5,
+        batch_first=False,
+        norm_first=False,
+        bias=True,
+        device=None,
+        dtype=None,
+    ):
         chosen = ACTIVATIONS.get(activation) if isinstance(activation, str) else activation
         if not callable(chosen):
             raise ArgumentError(
                 explain(f"{type(self).__name__}: unknown activation {activation!r}", help="use 'relu', 'gelu' or a function")
             )
-        self.linear1 = Linear(d_model, dim_feedforward, bias=bias, dtype=dtype)
+        shared = {"bias": bias, "device": device, "dtype": dtype}
+        for name in self.attentions:
+            setattr(self, name, MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **shared))
+        self.linear1 = Linear(d_model, dim_feedforward, **shared)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias=bias, dtype=dtype)
-        self.norm_first = norm_first
-        self.activation = chosen
+        self.linear2 = Linear(dim_feedforward, d_model, **shared)
+        self.norm_first, self.activation = norm_first, chosen
+        blocks = range(1, len(self.attentions) + 2)
+        for i in blocks:
+            setattr(self, f"norm{i}", LayerNorm(d_model, layer_norm_eps, **shared))
+        for i in blocks:
+            setattr(self, f"dropout{i}", Dropout(dropout))
 
     def _network(self, x):
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
 
-    def _around(self, x, blocks):
-        """`x + block(x)` for each (block, normalisation, dropout), normalised before the block or after the sum."""
-        for block, norm, dropout in blocks:
+    def _around(self, x, *blocks):
+        """`x + block(x)` for each block, normalised before it or after the sum."""
+        for i, block in enumerate(blocks, 1):
+            norm, dropout = getattr(self, f"norm{i}"), getattr(self, f"dropout{i}")
             x = x + dropout(block(norm(x))) if self.norm_first else norm(x + dropout(block(x)))
         return x
 
@@ -64,35 +90,18 @@ class TransformerEncoderLayer(_Layer):
     (3, 5, 8)
     """
 
-    def __init__(
-        self,
-        d_model,
-        nhead,
-        dim_feedforward=2048,
-        dropout=0.1,
-        activation="relu",
-        layer_norm_eps=1e-5,
-        batch_first=False,
-        norm_first=False,
-        bias=True,
-        device=None,
-        dtype=None,
-    ):
-        options = {"dropout": dropout, "bias": bias, "batch_first": batch_first, "device": device, "dtype": dtype}
-        self.self_attn = MultiheadAttention(d_model, nhead, **options)
-        self._build_network(d_model, dim_feedforward, dropout, activation, norm_first, bias, dtype)
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
+    attentions = ("self_attn",)
+    self_attn: MultiheadAttention
 
-    def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
-        """The sequence, transformed. Masks are those of `MultiheadAttention`: True hides."""
+    def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False, cache=None):
+        """The sequence, transformed. Masks are those of `MultiheadAttention`: True hides. With a `KeyValueCache`, `src`
+        continues the sequence that it has seen."""
 
         def attend(x):
             masks = {"attn_mask": src_mask, "key_padding_mask": src_key_padding_mask, "is_causal": is_causal}
-            return self.self_attn(x, x, x, need_weights=False, **masks)[0]
+            return self.self_attn(x, x, x, need_weights=False, cache=cache, **masks)[0]
 
-        return self._around(src, [(attend, self.norm1, self.dropout1), (self._network, self.norm2, self.dropout2)])
+        return self._around(src, attend, self._network)
 
 
 class TransformerDecoderLayer(_Layer):
@@ -108,28 +117,9 @@ class TransformerDecoderLayer(_Layer):
     (3, 5, 8)
     """
 
-    def __init__(
-        self,
-        d_model,
-        nhead,
-        dim_feedforward=2048,
-        dropout=0.1,
-        activation="relu",
-        layer_norm_eps=1e-5,
-        batch_first=False,
-        norm_first=False,
-        bias=True,
-        device=None,
-        dtype=None,
-    ):
-        options = {"dropout": dropout, "bias": bias, "batch_first": batch_first, "device": device, "dtype": dtype}
-        self.self_attn = MultiheadAttention(d_model, nhead, **options)
-        self.multihead_attn = MultiheadAttention(d_model, nhead, **options)
-        self._build_network(d_model, dim_feedforward, dropout, activation, norm_first, bias, dtype)
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.norm3 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.dropout1, self.dropout2, self.dropout3 = Dropout(dropout), Dropout(dropout), Dropout(dropout)
+    attentions = ("self_attn", "multihead_attn")
+    self_attn: MultiheadAttention
+    multihead_attn: MultiheadAttention
 
     def forward(
         self,
@@ -141,30 +131,40 @@ class TransformerDecoderLayer(_Layer):
         memory_key_padding_mask=None,
         tgt_is_causal=False,
         memory_is_causal=False,
+        cache=None,
     ):
-        """The sequence `tgt`, transformed. Masks are those of `MultiheadAttention`: True hides."""
+        """The sequence `tgt`, transformed. Masks are those of `MultiheadAttention`: True hides. With a `KeyValueCache`, `tgt`
+        continues the sequence that it has seen."""
 
         def attend(x):
             masks = {"attn_mask": tgt_mask, "key_padding_mask": tgt_key_padding_mask, "is_causal": tgt_is_causal}
-            return self.self_attn(x, x, x, need_weights=False, **masks)[0]
+            return self.self_attn(x, x, x, need_weights=False, cache=cache, **masks)[0]
 
         def look(x):
             masks = {"attn_mask": memory_mask, "key_padding_mask": memory_key_padding_mask, "is_causal": memory_is_causal}
             return self.multihead_attn(x, memory, memory, need_weights=False, **masks)[0]
 
-        blocks = [
-            (attend, self.norm1, self.dropout1),
-            (look, self.norm2, self.dropout2),
-            (self._network, self.norm3, self.dropout3),
-        ]
-        return self._around(tgt, blocks)
+        return self._around(tgt, attend, look, self._network)
 
 
-def _copies(layer, num_layers):
-    return ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
+class _Stack(Module):
+    """Copies of a layer, one after the other; then `norm`, if given. As in PyTorch, all copies start alike."""
+
+    def _build(self, layer, num_layers, norm):
+        self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
+        self.num_layers, self.norm = num_layers, norm
+
+    def new_cache(self):
+        """An empty `KeyValueCache` for each layer, for `forward(..., cache=...)`."""
+        return [KeyValueCache() for _ in self.layers]
+
+    def _run(self, x, call, cache):
+        for layer, part in zip(self.layers, [None] * self.num_layers if cache is None else cache, strict=True):
+            x = call(layer, x, part)
+        return x if self.norm is None else self.norm(x)
 
 
-class TransformerEncoder(Module):
+class TransformerEncoder(_Stack):
     """`num_layers` copies of an encoder layer, one after the other; then `norm`, if given.
 
     As in PyTorch, all copies start with the same parameters.
@@ -176,17 +176,19 @@ class TransformerEncoder(Module):
     """
 
     def __init__(self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True):
-        self.layers = _copies(encoder_layer, num_layers)
-        self.num_layers, self.norm = num_layers, norm
+        self._build(encoder_layer, num_layers, norm)
 
-    def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
+    def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None, cache=None):
         """The sequence, transformed. Masks are those of `MultiheadAttention`: True hides."""
-        for layer in self.layers:
-            src = layer(src, mask, src_key_padding_mask, bool(is_causal))
-        return src if self.norm is None else self.norm(src)
+
+        def call(layer, x, part):
+            more = {} if part is None else {"cache": part}
+            return layer(x, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal), **more)
+
+        return self._run(src, call, cache)
 
 
-class TransformerDecoder(Module):
+class TransformerDecoder(_Stack):
     """`num_layers` copies of a decoder layer, one after the other; then `norm`, if given.
 
     As in PyTorch, all copies start with the same parameters.
@@ -198,8 +200,7 @@ class TransformerDecoder(Module):
     """
 
     def __init__(self, decoder_layer, num_layers, norm=None):
-        self.layers = _copies(decoder_layer, num_layers)
-        self.num_layers, self.norm = num_layers, norm
+        self._build(decoder_layer, num_layers, norm)
 
     def forward(
         self,
@@ -211,12 +212,16 @@ class TransformerDecoder(Module):
         memory_key_padding_mask=None,
         tgt_is_causal=None,
         memory_is_causal=False,
+        cache=None,
     ):
         """The sequence `tgt`, transformed. Masks are those of `MultiheadAttention`: True hides."""
         masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
-        for layer in self.layers:
-            tgt = layer(tgt, memory, *masks, bool(tgt_is_causal), memory_is_causal)
-        return tgt if self.norm is None else self.norm(tgt)
+
+        def call(layer, x, part):
+            more = {} if part is None else {"cache": part}
+            return layer(x, memory, *masks, bool(tgt_is_causal), memory_is_causal, **more)
+
+        return self._run(tgt, call, cache)
 
 
 class Transformer(Module):

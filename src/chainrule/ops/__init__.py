@@ -8,15 +8,17 @@ from .activation import (
     silu as silu,
     softplus as softplus,
 )
+from .applying import (
+    apply_along_axis as apply_along_axis,
+    apply_over_axes as apply_over_axes,
+)
 from .arranging import (
     broadcast_arrays as broadcast_arrays,
     diag as diag,
     diagonal as diagonal,
     diff as diff,
-    gradient as gradient,
     interp as interp,
     meshgrid as meshgrid,
-    pad as pad,
     piecewise as piecewise,
     repeat as repeat,
     roll as roll,
@@ -27,6 +29,7 @@ from .arranging import (
     tril as tril,
     triu as triu,
 )
+from .bessel import i0 as i0
 from .comparison import (
     bitwise_and as bitwise_and,
     bitwise_or as bitwise_or,
@@ -61,10 +64,57 @@ from .contraction import (
     inner as inner,
     kron as kron,
     matmul as matmul,
+    matvec as matvec,
     outer as outer,
     tensordot as tensordot,
     vdot as vdot,
     vecdot as vecdot,
+    vecmat as vecmat,
+)
+from .counting import (
+    bincount as bincount,
+    digitize as digitize,
+    histogram as histogram,
+    histogram2d as histogram2d,
+    histogram_bin_edges as histogram_bin_edges,
+    histogramdd as histogramdd,
+    ravel_multi_index as ravel_multi_index,
+    unravel_index as unravel_index,
+)
+from .cumulative import cummax as cummax, cummin as cummin, logcumsumexp as logcumsumexp
+from .differences import gradient as gradient
+from .digits import (
+    bitwise_count as bitwise_count,
+    divmod as divmod,
+    fix as fix,
+    frexp as frexp,
+    gcd as gcd,
+    iscomplex as iscomplex,
+    isneginf as isneginf,
+    isposinf as isposinf,
+    isreal as isreal,
+    lcm as lcm,
+    ldexp as ldexp,
+    modf as modf,
+    nextafter as nextafter,
+    real_if_close as real_if_close,
+    spacing as spacing,
+)
+from .editing import (
+    argwhere as argwhere,
+    block as block,
+    choose as choose,
+    delete as delete,
+    diagflat as diagflat,
+    ediff1d as ediff1d,
+    extract as extract,
+    flatnonzero as flatnonzero,
+    insert as insert,
+    ix_ as ix_,
+    lexsort as lexsort,
+    resize as resize,
+    sort_complex as sort_complex,
+    trim_zeros as trim_zeros,
 )
 from .elementwise import (
     absolute as absolute,
@@ -133,29 +183,73 @@ from .joining import (
     vsplit as vsplit,
     vstack as vstack,
 )
+from .linalg.norms import norm as norm
+from .padding import pad as pad
+from .percentiles import (
+    median as median,
+    nanmedian as nanmedian,
+    nanpercentile as nanpercentile,
+    nanquantile as nanquantile,
+    percentile as percentile,
+    quantile as quantile,
+)
+from .poly import (
+    poly as poly,
+    polyadd as polyadd,
+    polyder as polyder,
+    polydiv as polydiv,
+    polyfit as polyfit,
+    polyint as polyint,
+    polymul as polymul,
+    polysub as polysub,
+    polyval as polyval,
+    roots as roots,
+    vander as vander,
+)
 from .reduction import (
     all as all,
     any as any,
     argmax as argmax,
     argmin as argmin,
-    average as average,
     count_nonzero as count_nonzero,
     cumprod as cumprod,
     cumsum as cumsum,
+    cumulative_prod as cumulative_prod,
+    cumulative_sum as cumulative_sum,
     log_softmax as log_softmax,
     logsumexp as logsumexp,
     max as max,
     mean as mean,
     min as min,
-    nanmean as nanmean,
-    nansum as nansum,
-    norm as norm,
     prod as prod,
     ptp as ptp,
     softmax as softmax,
     std as std,
     sum as sum,
     var as var,
+)
+from .segments import (
+    index_copy as index_copy,
+    index_fill as index_fill,
+    index_reduce as index_reduce,
+    scatter_reduce as scatter_reduce,
+    segment_max as segment_max,
+    segment_mean as segment_mean,
+    segment_min as segment_min,
+    segment_prod as segment_prod,
+    segment_sum as segment_sum,
+)
+from .sets import (
+    intersect1d as intersect1d,
+    isin as isin,
+    setdiff1d as setdiff1d,
+    setxor1d as setxor1d,
+    union1d as union1d,
+    unique as unique,
+    unique_all as unique_all,
+    unique_counts as unique_counts,
+    unique_inverse as unique_inverse,
+    unique_values as unique_values,
 )
 from .shaping import (
     astype as astype,
@@ -179,13 +273,20 @@ from .shaping import (
     swapaxes as swapaxes,
     transpose as transpose,
 )
+from .signal import (
+    bartlett as bartlett,
+    blackman as blackman,
+    convolve as convolve,
+    correlate as correlate,
+    hamming as hamming,
+    hanning as hanning,
+    kaiser as kaiser,
+    unwrap as unwrap,
+)
 from .sorting import (
     argpartition as argpartition,
     argsort as argsort,
-    median as median,
     partition as partition,
-    percentile as percentile,
-    quantile as quantile,
     searchsorted as searchsorted,
     sort as sort,
     topk as topk,
@@ -199,6 +300,22 @@ from .special import (
     logit as logit,
     polygamma as polygamma,
     xlogy as xlogy,
+)
+from .statistics import (
+    average as average,
+    corrcoef as corrcoef,
+    cov as cov,
+    nanargmax as nanargmax,
+    nanargmin as nanargmin,
+    nancumprod as nancumprod,
+    nancumsum as nancumsum,
+    nanmax as nanmax,
+    nanmean as nanmean,
+    nanmin as nanmin,
+    nanprod as nanprod,
+    nanstd as nanstd,
+    nansum as nansum,
+    nanvar as nanvar,
 )
 from .trigonometric import (
     angle as angle,

@@ -5,23 +5,21 @@ import builtins
 import numpy as np
 
 from ..core.value import dtype_of, ndim_of, shape_of
-from ..errors import UnsupportedError, explain
 from ..names import torch_names
-from .elementwise import clip, minimum, where
+from .elementwise import clip, minimum, remainder, where
 from .indexing import index_set, take
 from .joining import concatenate
 from .shaping import (
     as_shape,
     as_value,
     broadcast_to,
+    duplicate,
     expand_dims,
-    moveaxis,
     normalize_axis,
-    pad_zeros,
     reshape,
     swapaxes,
 )
-from .sorting import searchsorted
+from .sorting import argsort, searchsorted
 
 
 def broadcast_arrays(*arrays):
@@ -35,20 +33,24 @@ def broadcast_arrays(*arrays):
     return [broadcast_to(x, shape) for x in arrays]
 
 
-def meshgrid(*xs, indexing="xy"):
-    """Coordinate arrays of the grid spanned by vectors `xs`.
+def meshgrid(*xs, copy=True, sparse=False, indexing="xy"):
+    """Coordinate arrays of the grid spanned by vectors `xs`; if `sparse`, with length 1 along the axes of the others.
 
     >>> import chainrule as cr
     >>> cr.meshgrid([1, 2], [3, 4])
-    [array([[1, 2],
+    (array([[1, 2],
            [1, 2]]), array([[3, 3],
-           [4, 4]])]
+           [4, 4]]))
     """
-    vectors = [reshape(x, (-1,)) for x in xs]
+    if indexing not in ("xy", "ij"):
+        raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
+    vectors = [reshape(as_value(x), (-1,)) for x in xs]
     n = len(vectors)
     shape = tuple(shape_of(x)[0] for x in vectors)
-    grids = [broadcast_to(reshape(x, (1,) * i + (-1,) + (1,) * (n - i - 1)), shape) for i, x in enumerate(vectors)]
-    return [swapaxes(g, 0, 1) for g in grids] if indexing == "xy" and n > 1 else grids
+    grids = [reshape(x, (1,) * i + (-1,) + (1,) * (n - i - 1)) for i, x in enumerate(vectors)]
+    grids = grids if sparse else [broadcast_to(g, shape) for g in grids]
+    grids = [swapaxes(g, 0, 1) for g in grids] if indexing == "xy" and n > 1 else grids
+    return tuple(np.array(g) if copy and isinstance(g, np.ndarray) else g for g in grids)
 
 
 def tile(x, reps):
@@ -65,7 +67,8 @@ def tile(x, reps):
     shape = (1,) * (n - ndim_of(x)) + shape_of(x)
     paired = reshape(x, tuple(v for m in shape for v in (1, m)))
     repeated = broadcast_to(paired, tuple(v for r, m in zip(reps, shape, strict=True) for v in (r, m)))
-    return reshape(repeated, tuple(r * m for r, m in zip(reps, shape, strict=True)))
+    out = reshape(repeated, tuple(r * m for r, m in zip(reps, shape, strict=True)))
+    return duplicate(out) if out is x else out
 
 
 @torch_names
@@ -88,6 +91,7 @@ def repeat(x, repeats, axis=None):
     return take(x, np.repeat(np.arange(shape[axis]), np.asarray(repeats)), axis)
 
 
+@torch_names
 def roll(x, shift, axis=None):
     """Elements moved `shift` places along `axis`, those pushed out coming in at the other end.
 
@@ -100,58 +104,14 @@ def roll(x, shift, axis=None):
         return reshape(roll(reshape(x, (-1,)), shift, 0), shape_of(x))
     axes = [axis] if not hasattr(axis, "__iter__") else list(axis)
     shifts = [shift] * len(axes) if not hasattr(shift, "__iter__") else list(shift)
+    moved = x
     for a, s in zip(axes, shifts, strict=True):
         a = normalize_axis(a, ndim_of(x))
         n = shape_of(x)[a]
         if n and s % n:
             key = (slice(None),) * a
-            x = concatenate([x[(*key, slice(n - s % n, n))], x[(*key, slice(0, n - s % n))]], a)
-    return x
-
-
-def _source_positions(n, before, after, mode):
-    """Which of the n elements of an axis stand where after padding."""
-    return np.pad(np.arange(n), (before, after), mode=mode)
-
-
-def pad(x, pad_width, mode="constant", constant_values=0):
-    """Elements added before and after along each axis.
-
-    Parameters
-    ----------
-    x : array
-    pad_width : int, pair (before, after) for all axes, or a pair per axis
-    mode : 'constant', 'edge', 'reflect', 'symmetric' or 'wrap'
-    constant_values : number to pad with in mode 'constant'
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> cr.pad([1, 2, 3], (1, 2), mode='reflect')
-    array([2, 1, 2, 3, 2, 1])
-    """
-    x = as_value(x)
-    widths = np.broadcast_to(np.asarray(pad_width, int), (ndim_of(x), 2)).tolist()
-    if builtins.any(w < 0 for pair in widths for w in pair):
-        raise ValueError(f"pad: widths cannot be negative, found {pad_width}")
-    if mode == "constant":
-        padded = pad_zeros(x, widths)
-        if np.ndim(constant_values) == 0 and isinstance(constant_values, (int, float)) and constant_values == 0:
-            return padded
-        if ndim_of(constant_values) != 0:
-            raise UnsupportedError(
-                explain("pad: one constant for all sides only", f"constant_values: {constant_values}", help="pad side by side")
-            )
-        inside = pad_zeros(np.ones(shape_of(x), bool), widths)
-        return where(inside, padded, constant_values)
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise UnsupportedError(
-            explain(f"pad: mode {mode!r} is not supported", help="use 'constant', 'edge', 'reflect', 'symmetric' or 'wrap'")
-        )
-    for axis, (before, after) in enumerate(widths):
-        if before or after:
-            x = take(x, _source_positions(shape_of(x)[axis], before, after, mode), axis)
-    return x
+            moved = concatenate([moved[(*key, slice(n - s % n, n))], moved[(*key, slice(0, n - s % n))]], a)
+    return duplicate(x) if moved is x else moved
 
 
 def diag(x, k=0):
@@ -187,14 +147,14 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     return x[..., d + i, d + j]
 
 
-def trace(x, offset=0, axis1=0, axis2=1):
+def trace(x, offset=0, axis1=0, axis2=1, dtype=None):
     """Sum of the diagonal of two axes.
 
     >>> import chainrule as cr
     >>> cr.trace([[1.0, 2.0], [3.0, 4.0]])
     np.float64(5.0)
     """
-    return diagonal(x, offset, axis1, axis2).sum(-1)
+    return diagonal(x, offset, axis1, axis2).sum(-1, dtype=dtype)
 
 
 def _lower_triangle(x, k):
@@ -226,8 +186,9 @@ def triu(x, k=0):
     return where(_lower_triangle(x, k - 1), np.zeros((), dtype_of(x))[()], x)
 
 
-def diff(x, n=1, axis=-1):
-    """Differences between neighbours along `axis`, `n` times over.
+@torch_names
+def diff(x, n=1, axis=-1, prepend=None, append=None):
+    """Differences between neighbours along `axis`, `n` times over, after `prepend` and `append` are put before and behind.
 
     >>> import chainrule as cr
     >>> cr.diff([1.0, 4.0, 9.0])
@@ -235,23 +196,44 @@ def diff(x, n=1, axis=-1):
     """
     x = as_value(x)
     axis = normalize_axis(axis, ndim_of(x))
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n}")
+    if n == 0:
+        return x
+    if prepend is not None or append is not None:
+        x = _extended(x, prepend, append, axis)
     key = (slice(None),) * axis
-    if dtype_of(x).kind == "b" and n:  # NumPy has no difference of booleans, but asks whether they differ
+    if dtype_of(x).kind == "b":  # NumPy has no difference of booleans, but asks whether they differ
         return diff(x[(*key, slice(1, None))] != x[(*key, slice(None, -1))], n - 1, axis)
     for _ in range(n):
         x = x[(*key, slice(1, None))] - x[(*key, slice(None, -1))]
     return x
 
 
-def interp(x, xp, fp, left=None, right=None):
+def _extended(x, before, after, axis):
+    shape = shape_of(x)
+    one = (*shape[:axis], 1, *shape[axis + 1 :])
+    ends = [v if v is None or ndim_of(v) else broadcast_to(v, one) for v in (before, after)]
+    return concatenate([v for v in (ends[0], x, ends[1]) if v is not None], axis)
+
+
+def interp(x, xp, fp, left=None, right=None, period=None):
     """Piecewise linear interpolation of the points (`xp`, `fp`), `xp` ascending, at `x`; constant outside them.
+
+    With a `period`, positions count modulo that, in any order, and `left` and `right` do not matter.
 
     >>> import chainrule as cr
     >>> cr.interp(1.5, [1.0, 2.0], [10.0, 20.0])
     np.float64(15.0)
     """
     x, xp, fp = as_value(x), as_value(xp), as_value(fp)
+    if period is not None:
+        return interp(*_on_circle(x, xp, fp, period))
     n = shape_of(xp)[0]
+    if n == 0:
+        raise ValueError("array of sample points is empty")
+    if shape_of(xp) != shape_of(fp):
+        raise ValueError(f"fp and xp are not of the same length: {shape_of(fp)} and {shape_of(xp)}")
     i = clip(searchsorted(xp, x, "right") - 1, 0, builtins.max(n - 2, 0))
     j = minimum(i + 1, n - 1)
     x0, x1, y0, y1 = take(xp, i), take(xp, j), take(fp, i), take(fp, j)
@@ -261,6 +243,18 @@ def interp(x, xp, fp, left=None, right=None):
     return where(x > xp[-1], fp[-1] if right is None else right, out)
 
 
+def _on_circle(x, xp, fp, period):
+    """The positions modulo `period`, the points in order, with one more at each end."""
+    if period == 0:
+        raise ValueError("period must be a non-zero value")
+    period = abs(period)
+    x, xp = remainder(x, period), remainder(xp, period)
+    order = argsort(xp)
+    xp, fp = take(xp, order), take(fp, order)
+    return x, concatenate([xp[-1:] - period, xp, xp[:1] + period]), concatenate([fp[-1:], fp, fp[:1]])
+
+
+@torch_names
 def trapezoid(y, x=None, dx=1.0, axis=-1):
     """Integral of samples `y` along `axis` by the trapezoidal rule; at positions `x`, or `dx` apart.
 
@@ -293,8 +287,10 @@ def select(conditions, choices, default=0):
     return out
 
 
-def piecewise(x, conditions, functions):
+def piecewise(x, conditions, functions, *args, **kwargs):
     """For each element of `x`, the function (or number) of the condition that holds; one more stands for "otherwise".
+
+    Functions are called with further arguments as given here.
 
     >>> import chainrule as cr
     >>> x = np.array([-1.0, 2.0])
@@ -302,48 +298,8 @@ def piecewise(x, conditions, functions):
     array([1., 4.])
     """
     conditions = list(conditions) if isinstance(conditions, (list, tuple)) else [conditions]
-    values = [f(x) if callable(f) else f for f in functions]
+    values = [f(x, *args, **kwargs) if callable(f) else f for f in functions]
     default = values.pop() if len(values) == len(conditions) + 1 else 0
     if len(values) != len(conditions):
         raise ValueError(f"piecewise: {len(conditions)} conditions but {len(functions)} functions")
     return select(conditions[::-1], values[::-1], default) * 1.0  # of several conditions that hold the last one counts
-
-
-def gradient(x, *spacing, axis=None):
-    """Slopes of samples `x` along each axis: central differences inside, one-sided ones at the ends.
-
-    Parameters
-    ----------
-    x : array
-    spacing : distance between samples, one number for all axes or one per axis; default 1
-    axis : None for all axes, an int or a tuple of ints
-
-    Returns
-    -------
-    array of the shape of `x`; a list of them for several axes
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> cr.gradient(np.array([1.0, 4.0, 9.0]))
-    array([3., 4., 5.])
-    """
-    x = as_value(x)
-    axes = tuple(range(ndim_of(x))) if axis is None else tuple(axis) if hasattr(axis, "__iter__") else (axis,)
-    steps = spacing * len(axes) if len(spacing) == 1 else spacing or (1.0,) * len(axes)
-    if len(steps) != len(axes) or builtins.any(ndim_of(h) for h in steps):
-        raise UnsupportedError(
-            explain(
-                "gradient: `spacing` must be one number, or one per axis",
-                f"found {len(spacing)} for {len(axes)} axes",
-                help="for uneven positions divide diff(y) by diff(x)",
-            )
-        )
-    slopes = []
-    for a, h in zip(axes, steps, strict=True):
-        y = moveaxis(x, a, 0)
-        if shape_of(y)[0] < 2:
-            raise ValueError(f"gradient: axis {a} has {shape_of(y)[0]} elements, at least 2 are needed")
-        ends = [(y[1:2] - y[:1]) / h, (y[-1:] - y[-2:-1]) / h]
-        slopes.append(moveaxis(concatenate([ends[0], (y[2:] - y[:-2]) / (2 * h), ends[1]], 0), 0, a))
-    return slopes[0] if len(slopes) == 1 else slopes

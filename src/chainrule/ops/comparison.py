@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from ..core.value import dtype_of
-from .elementwise import absolute, subtract, where
+from ..core.value import dtype_of, ndim_of
+from .elementwise import absolute, imag, real, subtract, where
 from .families import elementwise
 from .shaping import as_value
 
@@ -261,14 +261,21 @@ def isclose(x, y, rtol=1e-05, atol=1e-08, equal_nan=False):
     return close | (isnan(x) & isnan(y)) if equal_nan else close
 
 
-def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
-    """NaN replaced by `nan`, infinities by the largest finite numbers or those given.
+def nan_to_num(x, nan=0.0, posinf=None, neginf=None, *, copy=True):
+    """NaN replaced by `nan`, infinities by the largest finite numbers or those given; in real and imaginary parts alike.
+
+    With `copy=False` `x` itself is changed and given back, if it is an array.
 
     >>> import chainrule as cr
     >>> cr.nan_to_num([1.0, np.nan])
     array([1., 0.])
     """
     x = as_value(x)
+    if not copy and ndim_of(x):
+        x[...] = nan_to_num(x, nan, posinf, neginf)
+        return x
+    if dtype_of(x).kind == "c":
+        return nan_to_num(real(x), nan, posinf, neginf) + 1j * nan_to_num(imag(x), nan, posinf, neginf)
     limits = np.finfo(dtype_of(x)) if dtype_of(x).kind == "f" else None
     if limits is None:
         return x

@@ -11,6 +11,7 @@ from ..core.lowering import Contract
 from ..core.primitive import primitive
 from ..core.value import dtype_of, ndim_of, shape_of
 from ..errors import ShapeError, explain
+from ..names import torch_names
 from .elementwise import multiply
 from .joining import concatenate
 from .shaping import (
@@ -372,6 +373,7 @@ def _contraction_order(terms, out, sizes):
     return order
 
 
+@torch_names
 def tensordot(x, y, axes=2):
     """Sum of products over `axes`: a number (the last of `x` with the first of `y`), or a pair of lists.
 
@@ -453,6 +455,7 @@ def vdot(x, y):
     return dot(x.conj() if dtype_of(x).kind == "c" else x, reshape(y, (-1,)))
 
 
+@torch_names
 def vecdot(x, y, axis=-1):
     """Inner products along `axis`, the first conjugated; other axes broadcast.
 
@@ -462,6 +465,44 @@ def vecdot(x, y, axis=-1):
     """
     x, y = as_value(x), as_value(y)
     return (multiply(x.conj() if dtype_of(x).kind == "c" else x, y)).sum(axis)
+
+
+def matvec(x, y):
+    """Products of the matrices in `x` with the vectors in `y`; other axes broadcast.
+
+    >>> import chainrule as cr
+    >>> cr.matvec([[1.0, 2.0], [3.0, 4.0]], [1.0, 1.0])
+    array([3., 7.])
+    """
+    x, y = as_value(x), as_value(y)
+    _needs_axes("matvec", x, y, 2, 1)
+    out = matmul(x, reshape(y, (*shape_of(y), 1)))
+    return reshape(out, shape_of(out)[:-1])
+
+
+def vecmat(x, y):
+    """Products of the vectors in `x`, conjugated, with the matrices in `y`; other axes broadcast.
+
+    >>> import chainrule as cr
+    >>> cr.vecmat([1.0, 1.0], [[1.0, 2.0], [3.0, 4.0]])
+    array([4., 6.])
+    """
+    x, y = as_value(x), as_value(y)
+    _needs_axes("vecmat", x, y, 1, 2)
+    x = x.conj() if dtype_of(x).kind == "c" else x
+    out = matmul(reshape(x, (*shape_of(x)[:-1], 1, shape_of(x)[-1])), y)
+    return reshape(out, (*shape_of(out)[:-2], shape_of(out)[-1]))
+
+
+def _needs_axes(name, x, y, n, m):
+    if ndim_of(x) < n or ndim_of(y) < m:
+        raise ShapeError(
+            explain(
+                f"{name}: `x` needs {n} axes or more and `y` {m}",
+                f"x: {shape_of(x)}    y: {shape_of(y)}",
+                help="use reshape to add axes",
+            )
+        )
 
 
 def kron(x, y):
@@ -479,6 +520,7 @@ def kron(x, y):
     return reshape(multiply(left, right), tuple(a * b for a, b in zip(xs, ys, strict=True)))
 
 
+@torch_names
 def cross(x, y, axisa=-1, axisb=-1, axisc=-1, axis=None):
     """Cross product of vectors of length 3 along the axes `axisa` and `axisb`, standing at `axisc`; `axis` sets all three.
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.derivative import Bound, Pair
 from ..core.value import dtype_of
 from .families import conjugate as conjugate, elementwise, fit, masked_multiply as masked_multiply
-from .shaping import as_value, cast, sum_to
+from .shaping import as_value, cast, duplicate, sum_to
 
 # --- arithmetic -----------------------------------------------------------------------------------------------------
 
@@ -188,8 +188,8 @@ def _is_nan(x):
 
 @elementwise(
     np.fmax,
-    lambda x, y, out: _share((x > y) | _is_nan(y), x == y, out),
-    lambda x, y, out: _share((y > x) | _is_nan(x), x == y, out),
+    lambda x, y, out: _share((x > y) | (_is_nan(y) & (x == x)), x == y, out),
+    lambda x, y, out: _share((y > x) | (_is_nan(x) & (y == y)), x == y, out),
 )
 def fmax(x, y):
     """The larger of `x` and `y`, ignoring NaN. Ties share the derivative equally.
@@ -202,8 +202,8 @@ def fmax(x, y):
 
 @elementwise(
     np.fmin,
-    lambda x, y, out: _share((x < y) | _is_nan(y), x == y, out),
-    lambda x, y, out: _share((y < x) | _is_nan(x), x == y, out),
+    lambda x, y, out: _share((x < y) | (_is_nan(y) & (x == x)), x == y, out),
+    lambda x, y, out: _share((y < x) | (_is_nan(x) & (y == y)), x == y, out),
 )
 def fmin(x, y):
     """The smaller of `x` and `y`, ignoring NaN. Ties share the derivative equally.
@@ -271,8 +271,8 @@ def clip(x, min=None, max=None, *, a_min=None, a_max=None):
     hi = max if a_max is None else a_max
     kind = dtype_of(x).kind
     if lo is None and hi is None:
-        return as_value(x)
-    if kind in "iub" and (lo is None or hi is None):
+        return duplicate(as_value(x))
+    if kind in "iubc" and (lo is None or hi is None):
         return _clip_below(x, lo) if hi is None else _clip_above(x, hi)
     return _clip(x, -math.inf if lo is None else lo, math.inf if hi is None else hi)
 
@@ -292,8 +292,7 @@ def _unit(x):
     """x / |x|, and 0 at 0."""
     if dtype_of(x).kind != "c":
         return sign(x)
-    r = absolute(x)
-    return x / where(r == 0, 1, r)
+    return _safe_ratio(x, absolute(x))
 
 
 def _absolute_jvp(t, x):
@@ -469,7 +468,7 @@ def log1p(x):
 def _share_of_sum(x, y, out, exp):
     """exp(x - out), where that is the difference of two infinities 1, or 1/2 if y is infinite too."""
     d = x - out
-    lost = _is_nan(d) & ~_is_nan(x)
+    lost = _is_nan(d) & (x == out)
     return where(lost & (x == y), 0.5, exp(where(lost, 0, d)))
 
 
@@ -525,7 +524,8 @@ def cbrt(x):
 
 
 def _safe_ratio(x, r):
-    return x / where(r == 0, 1, r)
+    """x / r, and 0 where r is 0, in derivatives of any order."""
+    return x / where(r == 0, math.inf, r)
 
 
 @elementwise(np.hypot, lambda x, out: _safe_ratio(x, out), lambda y, out: _safe_ratio(y, out))

@@ -195,7 +195,8 @@ class PartialOverAxes:
 
         def push(t, env, params, aval):
             axes = params["axes"]
-            return _sum(t * partial(None, expanded(env, axes), params, aval), axes=axes)
+            with np.errstate(all="ignore"):
+                return _sum(t * partial(None, expanded(env, axes), params, aval), axes=axes)
 
         def pull(g, env, params, aval):
             axes = params["axes"]

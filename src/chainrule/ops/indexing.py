@@ -17,7 +17,7 @@ from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
-from .elementwise import where
+from .elementwise import clip, where
 from .shaping import as_value, broadcast_to, cast, expand, moveaxis, normalize_axis, pad_front, reshape, squeeze, sum_to
 
 
@@ -438,8 +438,10 @@ def index_add(x, key, v):
 
 
 @torch_names
-def take(x, indices, axis=None):
+def take(x, indices, axis=None, mode="raise"):
     """Elements of `x` at `indices` along `axis`; without it, of the flattened array.
+
+    `mode` says what indices outside of `x` do: 'raise', 'wrap' around, or 'clip' to the nearest.
 
     >>> import chainrule as cr
     >>> cr.take([10.0, 20.0, 30.0], [2, 0])
@@ -449,7 +451,16 @@ def take(x, indices, axis=None):
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     axis = normalize_axis(axis, ndim_of(x))
-    return getitem(x, (slice(None),) * axis + (as_value(indices),))
+    indices = as_value(indices)
+    if mode != "raise":
+        indices = _within(indices, shape_of(x)[axis], mode)
+    return getitem(x, (slice(None),) * axis + (indices,))
+
+
+def _within(indices, n, mode):
+    if mode not in ("wrap", "clip"):
+        raise ValueError(f"mode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
+    return indices % n if mode == "wrap" else clip(indices, 0, n - 1)
 
 
 def _grids(shape, axis, indices):

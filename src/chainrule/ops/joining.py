@@ -2,20 +2,34 @@
 
 from itertools import pairwise
 
+import numpy as np
+
 from ..core.value import Value, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
-from .shaping import _concatenate, as_value, atleast_1d, atleast_2d, atleast_3d, expand_dims, normalize_axis, offsets, reshape
+from .shaping import (
+    _concatenate,
+    as_value,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    cast,
+    expand_dims,
+    normalize_axis,
+    offsets,
+    reshape,
+)
 
 
 @torch_names
-def concatenate(arrays, axis=0):
+def concatenate(arrays, axis=0, dtype=None):
     """Join arrays along an existing axis; None flattens them first.
 
     Parameters
     ----------
     arrays : sequence of arrays whose shapes agree except along `axis`
     axis : int or None
+    dtype : of the result; default that which holds all of them
 
     Raises
     ------
@@ -30,6 +44,8 @@ def concatenate(arrays, axis=0):
     """
     arrays = [arrays] if isinstance(arrays, Value) and ndim_of(arrays) == 0 else list(arrays)
     xs = [as_value(x) for x in arrays]
+    if dtype is not None:
+        xs = [cast(x, np.dtype(dtype)) for x in xs]
     if not xs:
         raise ValueError("concatenate: need at least one array")
     if axis is None:
@@ -49,7 +65,7 @@ def concatenate(arrays, axis=0):
 
 
 @torch_names
-def stack(arrays, axis=0):
+def stack(arrays, axis=0, dtype=None):
     """Join arrays of one shape along a new axis.
 
     >>> import chainrule as cr
@@ -68,10 +84,10 @@ def stack(arrays, axis=0):
                 help="use concatenate to join along an existing axis",
             )
         )
-    return concatenate([expand_dims(x, axis) for x in xs], normalize_axis(axis, ndim_of(xs[0]) + 1))
+    return concatenate([expand_dims(x, axis) for x in xs], normalize_axis(axis, ndim_of(xs[0]) + 1), dtype)
 
 
-def hstack(tup):
+def hstack(tup, *, dtype=None):
     """Join along the second axis, or the first of one-dimensional tup.
 
     >>> import chainrule as cr
@@ -79,10 +95,10 @@ def hstack(tup):
     array([1, 2, 3])
     """
     xs = [atleast_1d(as_value(x)) for x in tup]
-    return concatenate(xs, 0 if ndim_of(xs[0]) == 1 else 1)
+    return concatenate(xs, 0 if ndim_of(xs[0]) == 1 else 1, dtype)
 
 
-def vstack(tup):
+def vstack(tup, *, dtype=None):
     """Join along the first axis; one-dimensional tup become rows.
 
     >>> import chainrule as cr
@@ -90,7 +106,7 @@ def vstack(tup):
     array([[1, 2],
            [3, 4]])
     """
-    return concatenate([atleast_2d(x) for x in tup], 0)
+    return concatenate([atleast_2d(x) for x in tup], 0, dtype)
 
 
 def dstack(tup):
@@ -138,6 +154,8 @@ def array_split(x, parts, axis=0):
     if hasattr(parts, "__iter__"):
         edges = [0, *parts, n]
     else:
+        if parts <= 0:
+            raise ValueError(explain("array_split: into how many parts?", f"found: {parts}", help="give at least 1"))
         each, extra = divmod(n, parts)
         edges = offsets([each + 1] * extra + [each] * (parts - extra))
     return [x[(slice(None),) * axis + (slice(a, b),)] for a, b in pairwise(edges)]

@@ -1,6 +1,7 @@
 """Many numbers in, fewer out, and running totals. (The row of `sum` stands in shaping.py.)
 
 `axis` is None (all axes), an int or a tuple of ints; PyTorch's `dim` and `keepdim` are accepted for `axis` and `keepdims`.
+Only the elements where the mask `where` holds are counted; `initial` is one element more.
 """
 
 import builtins
@@ -14,14 +15,14 @@ from ..core.derivative import Linear, Pair, zero
 from ..core.lowering import Call, Reduce
 from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of, size_of
-from ..errors import UnsupportedError, explain
+from ..errors import explain
 from ..names import torch_names
 from .comparison import isnan
-from .elementwise import absolute, exp, power, square, where
+from .elementwise import absolute, add, exp, maximum, minimum, multiply, sqrt, square, where
 from .families import reduction
 from .indexing import torch_pair
 from .joining import concatenate
-from .shaping import _flip, _sum, as_value, cast, expand, normalize_axes, normalize_axis, reshape, without
+from .shaping import _flip, _sum, as_value, broadcast_to, cast, expand, normalize_axes, normalize_axis, reshape, without
 
 
 def extremum_partial(x, out, axes):
@@ -81,7 +82,8 @@ def _prod(x, *, axes):
 def _softmax_partial(x, out):
     with np.errstate(invalid="ignore"):
         d = x - out
-    return exp(where(isnan(d) & ~isnan(x), -math.inf, d))
+    # Where the largest element is all there is, also if it is infinite; none of the elements counts if all are -inf.
+    return exp(where(x == out, where(x > -math.inf, 0, x), d))
 
 
 def _softmax_cost(x, axes):
@@ -103,7 +105,7 @@ def _log_softmax_jvp(t, out, axes):
 
 
 def _log_softmax_vjp(g, out, axes):
-    return g - exp(out) * expand(_sum(g, axes=axes), axes)
+    return g - _conj(exp(out)) * expand(_sum(g, axes=axes), axes)
 
 
 # A row of its own for speed: one pass in each direction where the composition takes six.
@@ -125,14 +127,14 @@ def _log_softmax(x, *, axes):
         return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axes, keepdims=True))
 
 
-@reduction(lambda x, out: x / where(out == 0, 1, out), lower=Call())
+@reduction(lambda x, out: x / where(out == 0, math.inf, out), lower=Call())
 def _norm(x, *, axes):
     """Square root of the sum of squares over axes."""
     x = x if dtype_of(x).kind == "f" else np.asarray(x, float)
     top = np.max(np.abs(x), axis=axes, keepdims=True, initial=0)
     # Scale only where squares would over- or underflow: otherwise the plain sum is exact enough and faster.
     info = np.finfo(x.dtype)
-    if np.all((top < math.sqrt(info.max) / 1e8) & ((top > math.sqrt(info.tiny) * 1e8) | (top == 0))):
+    if info.bits > 16 and np.all((top < math.sqrt(info.max) / 1e8) & ((top > math.sqrt(info.tiny) * 1e8) | (top == 0))):
         return np.sqrt(np.add.reduce(x * x, axis=axes))
     scale = np.where((top > 0) & np.isfinite(top), top, 1).astype(x.dtype)
     return (np.sqrt(np.add.reduce(np.square(x / scale), axis=axes)) * np.squeeze(scale, axis=axes))[()]
@@ -254,8 +256,13 @@ def _reduce(row, x, axis, keepdims, dtype=None):
     return expand(out, axes) if keepdims else out
 
 
+def _only(x, mask, neutral):
+    """`x` where the mask holds, `neutral` elsewhere."""
+    return where(mask, as_value(x), neutral)
+
+
 @torch_names
-def sum(x, axis=None, dtype=None, keepdims=False):
+def sum(x, axis=None, dtype=None, keepdims=False, initial=None, where=True):
     """Sum over `axis`.
 
     Parameters
@@ -264,6 +271,8 @@ def sum(x, axis=None, dtype=None, keepdims=False):
     axis : None, int or tuple of ints
     dtype : dtype to convert to first
     keepdims : keep the summed axes as length 1
+    initial : number to start from
+    where : mask of the elements to add up, of a shape that broadcasts to that of `x`
 
     Examples
     --------
@@ -271,7 +280,10 @@ def sum(x, axis=None, dtype=None, keepdims=False):
     >>> cr.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([4., 6.])
     """
-    return _reduce(_sum, x, axis, keepdims, dtype)
+    if where is not True:
+        x = _only(x, where, False)
+    out = _reduce(_sum, x, axis, keepdims, dtype)
+    return out if initial is None else add(out, cast(initial, dtype_of(out)))
 
 
 def _count(x, axis):
@@ -280,13 +292,29 @@ def _count(x, axis):
     return math.prod(shape_of(x)[a] for a in normalize_axes(axis, ndim_of(x)))
 
 
+def _per_count(total, x, axis, keepdims, where, ddof=0, root=False):
+    """`total` divided by the number of elements over `axis` less `ddof`, or by its root; NaN where that is not positive."""
+    if where is True:
+        left = _count(x, axis) - ddof
+        return total * (1 / (math.sqrt(left) if root else left) if left > 0 else math.nan)
+    count = sum(broadcast_to(where, shape_of(x)), axis, keepdims=keepdims)
+    left = cast(maximum(count - ddof, 0), np.zeros((), dtype_of(total)).real.dtype)
+    return total / (sqrt(left) if root else left)
+
+
 def _as_float(x):
     x = as_value(x)
+    if dtype_of(x).kind not in "biufc":
+        raise TypeError(
+            explain(
+                "only numbers have a mean", f"x: {dtype_of(x)} {shape_of(x)}", help="convert it, for example x.astype(float)"
+            )
+        )
     return x if dtype_of(x).kind in "fc" else cast(x, np.dtype(float))
 
 
 @torch_names
-def mean(x, axis=None, dtype=None, keepdims=False):
+def mean(x, axis=None, dtype=None, keepdims=False, *, where=True):
     """Arithmetic mean over `axis`; of no elements, NaN.
 
     >>> import chainrule as cr
@@ -294,41 +322,44 @@ def mean(x, axis=None, dtype=None, keepdims=False):
     np.float64(3.0)
     """
     x = _as_float(x) if dtype is None else cast(as_value(x), np.dtype(dtype))
-    n = _count(x, axis)
-    return _reduce(_sum, x, axis, keepdims) * (1 / n if n else math.nan)
+    return _per_count(sum(x, axis, keepdims=keepdims, where=where), x, axis, keepdims, where)
 
 
-def _centred(x, axis, dtype):
-    """Distances from the mean, and how many there are to a mean."""
+def _centred(x, axis, dtype, where, about):
+    """Distances from the mean, or from `about` in its place, and 0 where the mask does not hold."""
     x = _as_float(x) if dtype is None else cast(as_value(x), np.dtype(dtype))
-    d = x - mean(x, axis, keepdims=True)
-    return absolute(d) if dtype_of(d).kind == "c" else d, _count(x, axis)
+    d = x - (mean(x, axis, keepdims=True, where=where) if about is None else about)
+    d = d if where is True else _only(d, where, 0)
+    return absolute(d) if dtype_of(d).kind == "c" else d
 
 
 @torch_names
-def var(x, axis=None, dtype=None, ddof=0, keepdims=False, *, correction=None):
+def var(x, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=None, correction=None):
     """Variance over `axis`: mean squared distance from the mean, divided by n - `ddof` (NumPy's default 0, PyTorch's 1).
+
+    `correction` is the Array API's name for `ddof`; `mean` is the mean with its axes kept, where it is known already.
 
     >>> import chainrule as cr
     >>> cr.var([1.0, 3.0])
     np.float64(1.0)
     """
-    d, n = _centred(x, axis, dtype)
-    left = n - (ddof if correction is None else correction)
-    return sum(square(d), axis, keepdims=keepdims) * (1 / left if left > 0 else math.nan)
+    d = _centred(x, axis, dtype, where, mean)
+    return _per_count(
+        sum(square(d), axis, keepdims=keepdims), d, axis, keepdims, where, ddof if correction is None else correction
+    )
 
 
 @torch_names
-def std(x, axis=None, dtype=None, ddof=0, keepdims=False, *, correction=None):
+def std(x, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=None, correction=None):
     """Standard deviation over `axis`, the square root of `var`. Its derivative where all elements are equal is 0.
 
     >>> import chainrule as cr
     >>> cr.std([1.0, 3.0])
     np.float64(1.0)
     """
-    d, n = _centred(x, axis, dtype)
-    left = n - (ddof if correction is None else correction)
-    return _reduce(_norm, d, axis, keepdims) * (1 / math.sqrt(left) if left > 0 else math.nan)
+    d = _centred(x, axis, dtype, where, mean)
+    length = _reduce(_norm, d, axis, keepdims)
+    return _per_count(length, d, axis, keepdims, where, ddof if correction is None else correction, root=True)
 
 
 def _nonempty(name, x, axis):
@@ -338,8 +369,32 @@ def _nonempty(name, x, axis):
         )
 
 
+def _limits(dtype):
+    """The least and the largest element of this dtype."""
+    if dtype.kind in "fc":
+        return -math.inf, math.inf
+    return (False, True) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+
+
+def _extremum(row, combine, x, axis, keepdims, initial, where):
+    name = row.row.name
+    if initial is None and where is True:
+        _nonempty(name, x, axis)
+        return _reduce(row, x, axis, keepdims)
+    x = as_value(x)
+    if initial is None:
+        raise ValueError(
+            explain(f"{name}: a mask may leave no elements", f"x: {shape_of(x)}", help="give `initial` beside `where`")
+        )
+    if where is not True:  # what is left out counts as the least that any element can be
+        x = _only(x, where, _limits(dtype_of(x))[name == "min"])
+    if _count(x, axis) == 0:
+        x = broadcast_to(cast(initial, dtype_of(x)), tuple(n or 1 for n in shape_of(x)))
+    return combine(_reduce(row, x, axis, keepdims), cast(initial, dtype_of(x)))
+
+
 @torch_pair(lambda x, axis: argmax(x, axis, keepdims=True))
-def max(x, axis=None, keepdims=False):
+def max(x, axis=None, keepdims=False, initial=None, where=True):
     """Largest element over `axis`, NaN if there is one. Ties share the derivative equally.
 
     Called with PyTorch's `dim`, it gives PyTorch's pair (values, indices).
@@ -348,12 +403,11 @@ def max(x, axis=None, keepdims=False):
     >>> cr.max([[1.0, 5.0], [3.0, 4.0]], axis=1)
     array([5., 4.])
     """
-    _nonempty("max", x, axis)
-    return _reduce(_max, x, axis, keepdims)
+    return _extremum(_max, maximum, x, axis, keepdims, initial, where)
 
 
 @torch_pair(lambda x, axis: argmin(x, axis, keepdims=True))
-def min(x, axis=None, keepdims=False):
+def min(x, axis=None, keepdims=False, initial=None, where=True):
     """Smallest element over `axis`, NaN if there is one. Ties share the derivative equally.
 
     Called with PyTorch's `dim`, it gives PyTorch's pair (values, indices).
@@ -362,8 +416,7 @@ def min(x, axis=None, keepdims=False):
     >>> cr.min([[1.0, 5.0], [3.0, 4.0]], axis=1)
     array([1., 3.])
     """
-    _nonempty("min", x, axis)
-    return _reduce(_min, x, axis, keepdims)
+    return _extremum(_min, minimum, x, axis, keepdims, initial, where)
 
 
 @torch_names
@@ -378,36 +431,39 @@ def ptp(x, axis=None, keepdims=False):
 
 
 @torch_names
-def prod(x, axis=None, dtype=None, keepdims=False):
+def prod(x, axis=None, dtype=None, keepdims=False, initial=None, where=True):
     """Product over `axis`. Derivatives are exact where elements are 0.
 
     >>> import chainrule as cr
     >>> cr.prod([2.0, 3.0, 4.0])
     np.float64(24.0)
     """
-    return _reduce(_prod, x, axis, keepdims, dtype)
+    if where is not True:
+        x = _only(x, where, True)
+    out = _reduce(_prod, x, axis, keepdims, dtype)
+    return out if initial is None else multiply(out, cast(initial, dtype_of(out)))
 
 
 @torch_names
-def all(x, axis=None, keepdims=False):
+def all(x, axis=None, keepdims=False, *, where=True):
     """Whether all elements over `axis` are true.
 
     >>> import chainrule as cr
     >>> cr.all([[True, False], [True, True]], axis=1)
     array([False,  True])
     """
-    return _reduce(_all, x, axis, keepdims)
+    return _reduce(_all, x if where is True else _only(x, where, True), axis, keepdims)
 
 
 @torch_names
-def any(x, axis=None, keepdims=False):
+def any(x, axis=None, keepdims=False, *, where=True):
     """Whether any element over `axis` is true.
 
     >>> import chainrule as cr
     >>> cr.any([[True, False], [False, False]], axis=1)
     array([ True, False])
     """
-    return _reduce(_any, x, axis, keepdims)
+    return _reduce(_any, x if where is True else _only(x, where, False), axis, keepdims)
 
 
 @torch_names
@@ -455,55 +511,6 @@ def log_softmax(x, axis=-1):
     return _log_softmax(x, axes=normalize_axes(axis, ndim_of(x)))
 
 
-@torch_names
-def norm(x, ord=None, axis=None, keepdims=False):
-    """Norm of vectors along one `axis`, or of matrices along two; without `axis`, of all elements.
-
-    Parameters
-    ----------
-    x : array
-    ord : None or 2 (Euclidean; of matrices 'fro'), 1, any number, inf, -inf, 0 (count of non-zeros)
-    axis : None, int or pair of ints
-    keepdims : keep the axes as length 1
-
-    Notes
-    -----
-    The derivative of the Euclidean norm at the zero vector is 0, a subgradient.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> cr.norm([3.0, 4.0])
-    np.float64(5.0)
-    """
-    x = _as_float(x)
-    x = absolute(x) if dtype_of(x).kind == "c" else x
-    matrix = (axis is None and ndim_of(x) == 2 and ord is not None) or (hasattr(axis, "__len__") and len(axis) == 2)
-    if ord is None or ord == "fro" or (ord == 2 and not matrix):
-        return _reduce(_norm, x, axis, keepdims)
-    if matrix:
-        rows, columns = normalize_axis(axis[0] if axis else 0, ndim_of(x)), normalize_axis(axis[1] if axis else 1, ndim_of(x))
-        over = {1: (rows, columns), -1: (rows, columns), math.inf: (columns, rows), -math.inf: (columns, rows)}.get(ord)
-        if over is None:
-            raise UnsupportedError(
-                explain(f"norm: ord={ord!r} of a matrix", f"x: {shape_of(x)}", help="use 'fro', 1, -1, inf or -inf")
-            )
-        sums = sum(absolute(x), over[0], keepdims=True)
-        best = (max if ord > 0 else min)(sums, (rows, columns), keepdims=True)
-        return best if keepdims else reshape(best, without(shape_of(best), (rows, columns)))
-    if ord == math.inf:
-        return max(absolute(x), axis, keepdims)
-    if ord == -math.inf:
-        return min(absolute(x), axis, keepdims)
-    if ord == 0:
-        return cast(count_nonzero(x, axis, keepdims), dtype_of(x))
-    if ord == 1:
-        return sum(absolute(x), axis, keepdims=keepdims)
-    total = sum(power(absolute(x), ord), axis, keepdims=keepdims)
-    none = total == 0  # the root has no slope there; like the Euclidean norm, let it be 0
-    return where(none, 0.0 * total, power(where(none, 1, total), 1 / ord))
-
-
 def _along(row, x, axis, dtype=None):
     x = as_value(x) if dtype is None else cast(as_value(x), np.dtype(dtype))
     if axis is None:
@@ -533,7 +540,48 @@ def cumprod(x, axis=None, dtype=None):
     return _along(_cumprod, x, axis, dtype)
 
 
-def _position(row, x, axis, keepdims):
+def _running_with_start(running, name, x, axis, dtype, include_initial, start):
+    x = as_value(x)
+    if axis is None:
+        if ndim_of(x) != 1:
+            raise ValueError(
+                explain(
+                    f"{name}: `axis` is needed for an array of {ndim_of(x)} axes", f"x: {shape_of(x)}", help="name one axis"
+                )
+            )
+        axis = 0
+    axis = normalize_axis(axis, ndim_of(x))
+    out = running(x, axis, dtype)
+    if not include_initial:
+        return out
+    shape = shape_of(out)
+    return concatenate([np.full((*shape[:axis], 1, *shape[axis + 1 :]), start, dtype_of(out)), out], axis)
+
+
+@torch_names
+def cumulative_sum(x, /, *, axis=None, dtype=None, include_initial=False):
+    """Running sums along `axis`, which only vectors may leave away; with `include_initial`, a 0 before them.
+
+    >>> import chainrule as cr
+    >>> cr.cumulative_sum([1.0, 2.0], include_initial=True)
+    array([0., 1., 3.])
+    """
+    return _running_with_start(cumsum, "cumulative_sum", x, axis, dtype, include_initial, 0)
+
+
+@torch_names
+def cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False):
+    """Running products along `axis`, which only vectors may leave away; with `include_initial`, a 1 before them.
+
+    >>> import chainrule as cr
+    >>> cr.cumulative_prod([2.0, 3.0], include_initial=True)
+    array([1., 2., 6.])
+    """
+    return _running_with_start(cumprod, "cumulative_prod", x, axis, dtype, include_initial, 1)
+
+
+def positions(row, x, axis, keepdims):
+    """What a row of `position` finds along `axis`, or in the flattened array."""
     x = as_value(x)
     _nonempty(row.row.name, x, axis)
     if axis is None:
@@ -552,7 +600,7 @@ def argmax(x, axis=None, keepdims=False):
     >>> cr.argmax([1.0, 5.0, 2.0])
     np.int64(1)
     """
-    return _position(_argmax, x, axis, keepdims)
+    return positions(_argmax, x, axis, keepdims)
 
 
 @torch_names
@@ -563,46 +611,4 @@ def argmin(x, axis=None, keepdims=False):
     >>> cr.argmin([3.0, 1.0, 2.0])
     np.int64(1)
     """
-    return _position(_argmin, x, axis, keepdims)
-
-
-@torch_names
-def average(x, axis=None, weights=None, keepdims=False):
-    """Mean over `axis`, weighted by `weights` of the shape of `x` or, along one axis, of its length.
-
-    >>> import chainrule as cr
-    >>> cr.average([1.0, 4.0], weights=[3.0, 1.0])
-    np.float64(1.75)
-    """
-    if weights is None:
-        return mean(x, axis, keepdims=keepdims)
-    x, weights = as_value(x), as_value(weights)
-    if ndim_of(weights) == 1 and ndim_of(x) > 1:
-        a = normalize_axis(axis, ndim_of(x))
-        weights = reshape(weights, (-1, *(1,) * (ndim_of(x) - a - 1)))
-    total = sum(weights + 0 * x, axis, keepdims=keepdims)
-    return sum(x * weights, axis, keepdims=keepdims) / total
-
-
-@torch_names
-def nansum(x, axis=None, keepdims=False):
-    """Sum over `axis`, NaN counting as 0.
-
-    >>> import chainrule as cr
-    >>> cr.nansum([1.0, np.nan, 3.0])
-    np.float64(4.0)
-    """
-    return sum(where(isnan(x), 0, x), axis, keepdims=keepdims)
-
-
-@torch_names
-def nanmean(x, axis=None, keepdims=False):
-    """Mean over `axis` of the elements that are not NaN.
-
-    >>> import chainrule as cr
-    >>> cr.nanmean([1.0, np.nan, 3.0])
-    np.float64(2.0)
-    """
-    x = _as_float(x)
-    count = sum(~isnan(x), axis, keepdims=keepdims)
-    return nansum(x, axis, keepdims) / cast(count, dtype_of(x))
+    return positions(_argmin, x, axis, keepdims)

@@ -12,7 +12,8 @@ from ..core.derivative import Linear, Pair
 from ..core.lowering import Assemble, Reduce, View
 from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of, size_of
-from ..errors import ShapeError, explain
+from ..errors import ShapeError, UnsupportedError, explain
+from ..names import torch_names
 
 
 def linear(*, transpose, aval, batch, lower, name=None, numpy=None):
@@ -288,14 +289,22 @@ def normalize_axes(axis, ndim) -> tuple:
 # --- NumPy's names --------------------------------------------------------------------------------------------------
 
 
-def reshape(x, *shape, order="C"):
+def _asked(args, shape):
+    """The shape of a call with one shape, several ints, or the keyword `shape`."""
+    if args and shape is not None:
+        raise TypeError("reshape: the shape is given twice")
+    return as_shape(shape if not args else args[0] if len(args) == 1 else args)
+
+
+def reshape(x, *args, shape=None, order="C", copy=None):
     """The elements of `x` in another shape; one length may be -1 and is then inferred.
 
     Parameters
     ----------
     x : array of any shape and dtype
-    shape : int or tuple of ints, or several ints
+    args, shape : the shape, an int or tuple of ints, or several ints
     order : 'C' or 'F'
+    copy : True for a copy even where the shape is the same
 
     Raises
     ------
@@ -309,7 +318,7 @@ def reshape(x, *shape, order="C"):
     array([[1, 2],
            [3, 4]])
     """
-    new = as_shape(shape[0] if len(shape) == 1 else shape)
+    new = _asked(args, shape)
     have, size = shape_of(x), size_of(x)
     if new.count(-1) == 1:
         known = math.prod(n for n in new if n != -1)
@@ -317,7 +326,7 @@ def reshape(x, *shape, order="C"):
     if math.prod(new) != size or any(n < 0 for n in new):
         raise ShapeError(
             explain(
-                f"reshape: {size} elements do not fit shape {shape[0] if len(shape) == 1 else shape}",
+                f"reshape: {size} elements do not fit shape {_asked(args, shape)}",
                 f"x: {dtype_of(x)} {have}",
                 help="the product of the new lengths must be the number of elements; one length may be -1",
             )
@@ -326,7 +335,9 @@ def reshape(x, *shape, order="C"):
         return transpose(reshape(transpose(x), new[::-1]))
     if order not in ("C", "A"):
         raise ValueError(f"order must be 'C' or 'F', not {order!r}")
-    return as_value(x) if have == new else _reshape(as_value(x), shape=new)
+    if have == new:
+        return duplicate(as_value(x)) if copy else as_value(x)
+    return _reshape(as_value(x), shape=new)
 
 
 def ravel(x, order="C"):
@@ -443,7 +454,7 @@ def rollaxis(x, axis, start=0):
     return moveaxis(x, axis, start - 1 if axis < start else start)
 
 
-def expand_dims(x, axis):
+def expand_dims(x, axis=0):
     """Insert axes of length 1 so that they stand at `axis` of the result.
 
     >>> import chainrule as cr
@@ -473,38 +484,45 @@ def squeeze(x, axis=None):
     return reshape(x, without(shape, axes))
 
 
-def atleast_1d(x):
-    """`x` with at least one axis.
+def atleast_1d(x, *more):
+    """`x` with at least one axis; of several arrays, a tuple of them.
 
     >>> import chainrule as cr
     >>> cr.atleast_1d(3.0)
     array([3.])
     """
+    if more:
+        return tuple(map(atleast_1d, (x, *more)))
     return x if ndim_of(x) else reshape(x, (1,))
 
 
-def atleast_2d(x):
-    """`x` with at least two axes, new ones first.
+def atleast_2d(x, *more):
+    """`x` with at least two axes, new ones first; of several arrays, a tuple of them.
 
     >>> import chainrule as cr
     >>> cr.atleast_2d([1, 2])
     array([[1, 2]])
     """
+    if more:
+        return tuple(map(atleast_2d, (x, *more)))
     return as_value(x) if ndim_of(x) > 1 else reshape(x, (1, -1) if ndim_of(x) else (1, 1))
 
 
-def atleast_3d(x):
-    """`x` with at least three axes, as NumPy places them.
+def atleast_3d(x, *more):
+    """`x` with at least three axes, as NumPy places them; of several arrays, a tuple of them.
 
     >>> import chainrule as cr
     >>> cr.atleast_3d([1, 2]).shape
     (1, 2, 1)
     """
+    if more:
+        return tuple(map(atleast_3d, (x, *more)))
     shape = shape_of(x)
     new = {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape), shape)
     return reshape(x, new)
 
 
+@torch_names
 def flip(x, axis=None):
     """Reverse the order of elements along all axes, or those named.
 
@@ -546,6 +564,7 @@ def rot90(x, k=1, axes=(0, 1)):
            [1, 3]])
     """
     a, b = axes
+    normalize_axes(axes, ndim_of(x))  # for its errors
     k %= 4
     if k == 0:
         return as_value(x)
@@ -554,14 +573,31 @@ def rot90(x, k=1, axes=(0, 1)):
     return swapaxes(flip(x, b), a, b) if k == 1 else flip(swapaxes(x, a, b), b)
 
 
-def astype(x, dtype, copy=True):
+def astype(x, dtype, copy=True, device=None):
     """The same numbers in another dtype. To an integer dtype no derivative flows; complex to real takes the real part.
+
+    The result is a copy, unless `copy=False` and `x` has the dtype.
 
     >>> import chainrule as cr
     >>> cr.astype([1.7, 2.2], int)
     array([1, 2])
     """
-    return cast(as_value(x), np.dtype(dtype))
+    on_cpu(device)
+    x, dtype = as_value(x), np.dtype(dtype)
+    if dtype_of(x) != dtype:
+        return _cast(x, dtype=dtype)
+    return duplicate(x) if copy else x
+
+
+def on_cpu(device):
+    """Accept a device if it is the CPU."""
+    if device is not None and not str(device).lower().startswith("cpu"):
+        raise UnsupportedError(explain(f"device {device!r}", help="chainrule computes on the CPU; leave the device out"))
+
+
+def duplicate(x):
+    """A copy of `x`: what is assigned to it later leaves `x` as it is."""
+    return np.array(x) if isinstance(x, (np.ndarray, np.generic)) else x.clone()
 
 
 def pad_zeros(x, widths):

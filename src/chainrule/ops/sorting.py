@@ -1,6 +1,10 @@
-"""Order: sorting, ranking, quantiles. The order itself is a constant for derivatives; values are gathered by it."""
+"""Order: sorting and searching. The order itself is a constant for derivatives; values are gathered by it.
 
-import builtins
+Every sort is stable. Of equal elements each result therefore belongs to one argument, and its derivative goes there: a valid
+choice where a function has a kink, but not the only one (the maximum shares it among them).
+"""
+
+import operator
 
 import numpy as np
 
@@ -8,13 +12,11 @@ from ..core.aval import Aval
 from ..core.derivative import zero
 from ..core.lowering import Call
 from ..core.primitive import primitive
-from ..core.value import dtype_of, ndim_of, shape_of
+from ..core.value import Value, dtype_of, ndim_of, shape_of
+from ..errors import explain
 from ..names import torch_names
-from .elementwise import where
-from .indexing import take_along_axis, torch_pair
-from .joining import stack
-from .reduction import any as any_
-from .shaping import as_value, cast, flip, moveaxis, normalize_axes, normalize_axis, reshape
+from .indexing import Chosen, take, take_along_axis, torch_pair
+from .shaping import as_value, broadcast_to, flip, normalize_axis, reshape
 
 
 @primitive(
@@ -31,24 +33,37 @@ def _argsort(x, *, axis):
 
 def _searchsorted_batch(args, batched, params):
     edges, x = args
-    n = shape_of(edges if batched[0] else x)[0]
-    if not batched[0]:  # one list of edges serves every entry
+    lead = params["lead"]
+    if not batched[0] and not lead:  # one list of edges serves every entry
         return _searchsorted(edges, x, **params)
-    if n == 0:
-        return np.zeros((0, *shape_of(x)[batched[1] :]), np.intp)
-    return stack([_searchsorted(edges[i], x[i] if batched[1] else x, **params) for i in range(n)])
+    n = shape_of(edges if batched[0] else x)[0]
+    edges, x = (y if b else broadcast_to(y, (n, *shape_of(y))) for y, b in zip(args, batched, strict=True))
+    return _searchsorted(edges, x, **{**params, "lead": lead + 1})
 
 
 @primitive(
     derivative=[zero, zero],
-    aval=lambda edges, x, side: Aval(x.shape, np.dtype(np.intp)),
+    aval=lambda edges, x, side, lead: Aval(x.shape, np.dtype(np.intp)),
     batch=_searchsorted_batch,
     lower=Call(),
     name="searchsorted",
 )
-def _searchsorted(edges, x, *, side):
-    """Where x would have to be inserted into sorted edges."""
-    return np.searchsorted(edges, x, side=side)
+def _searchsorted(edges, x, *, side, lead):
+    """Where x would have to be inserted into sorted edges; the first `lead` axes of both count independent searches."""
+    if not lead:
+        return np.searchsorted(edges, x, side=side)
+    out = np.empty(x.shape, np.intp)
+    for at in np.ndindex(*x.shape[:lead]):
+        out[at] = np.searchsorted(edges[at], x[at], side=side)
+    return out
+
+
+def _line(x, axis):
+    """`x` and an axis of it counted from the front; flattened for None."""
+    x = as_value(x)
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    return x, normalize_axis(axis, ndim_of(x))
 
 
 @torch_names
@@ -59,10 +74,7 @@ def argsort(x, axis=-1, descending=False, stable=True):
     >>> cr.argsort([3.0, 1.0, 2.0])
     array([1, 2, 0])
     """
-    x = as_value(x)
-    if axis is None:
-        x, axis = reshape(x, (-1,)), 0
-    axis = normalize_axis(axis, ndim_of(x))
+    x, axis = _line(x, axis)
     if descending:  # reverse twice, so that equal elements keep their order here too
         n = shape_of(x)[axis]
         return n - 1 - flip(_argsort(flip(x, axis), axis=axis), axis)
@@ -71,103 +83,122 @@ def argsort(x, axis=-1, descending=False, stable=True):
 
 @torch_pair(lambda x, axis, descending=False, stable=True: argsort(x, axis, descending), keeps_axis=True)
 def sort(x, axis=-1, descending=False, stable=True):
-    """`x` in ascending order along `axis` (None flattens first), NaN last.
+    """`x` in ascending order along `axis` (None flattens first), NaN last; complex numbers by their real parts first.
 
     Called with PyTorch's `dim`, it gives PyTorch's pair (values, indices).
 
+    Parameters
+    ----------
+    x : array
+    axis : int or None
+    descending : in descending order, NaN first
+    stable : accepted for others' sake; equal elements keep their order in any case
+
+    Notes
+    -----
+    Equal elements are told apart by where they stood, and so are their derivatives.
+
+    Examples
+    --------
     >>> import chainrule as cr
     >>> cr.sort([3.0, 1.0, 2.0])
     array([1., 2., 3.])
     """
-    x = as_value(x)
-    if axis is None:
-        x, axis = reshape(x, (-1,)), 0
-    if ndim_of(x) == 0:
-        normalize_axis(axis, 0)
+    x, axis = _line(x, axis)
+    if not isinstance(x, Value):  # nothing has to know where elements came from
+        ordered = np.sort(flip(x, axis) if descending else x, axis=axis, kind="stable")
+        return flip(ordered, axis) if descending else ordered
     return take_along_axis(x, argsort(x, axis, descending), axis)
 
 
+def msort(x):
+    """`x` in ascending order along its first axis (PyTorch's `msort`).
+
+    >>> import chainrule as cr
+    >>> cr.msort([[3.0, 1.0], [2.0, 4.0]])
+    array([[2., 1.],
+           [3., 4.]])
+    """
+    return sort(x, 0)
+
+
 @torch_names
-def topk(x, k, axis=-1, largest=True):
+def topk(x, k, axis=-1, largest=True, sorted=True):
     """The `k` largest (or smallest) elements along `axis` in order, and their indices.
 
     >>> import chainrule as cr
     >>> cr.topk([3.0, 1.0, 2.0], 2)
     (array([3., 2.]), array([0, 2]))
     """
-    x = as_value(x)
-    axis = normalize_axis(axis, ndim_of(x))
+    x, axis = _line(x, axis)
     if not 0 <= k <= shape_of(x)[axis]:
-        raise ValueError(f"topk: k={k} is outside 0..{shape_of(x)[axis]}, the length of axis {axis}")
+        raise ValueError(
+            explain(
+                f"topk: k={k} is outside of 0..{shape_of(x)[axis]}",
+                f"x: {dtype_of(x)} {shape_of(x)}, axis {axis}",
+                help="there are not as many elements along that axis",
+            )
+        )
     order = argsort(x, axis, descending=largest)[(slice(None),) * axis + (slice(0, k),)]
     return take_along_axis(x, order, axis), order
 
 
-def searchsorted(a, v, side="left"):
+@torch_names
+def kthvalue(x, k, axis=-1, keepdims=False):
+    """The `k`-th smallest element along `axis`, counted from 1, and its index (PyTorch's `kthvalue`).
+
+    >>> import chainrule as cr
+    >>> value, index = cr.kthvalue([3.0, 1.0, 2.0], 2)
+    >>> value, index
+    (np.float64(2.0), np.int64(2))
+    """
+    x, axis = _line(x, axis)
+    if not 1 <= k <= shape_of(x)[axis]:
+        raise ValueError(
+            explain(
+                f"kthvalue: k={k} is outside of 1..{shape_of(x)[axis]}",
+                f"x: {dtype_of(x)} {shape_of(x)}, axis {axis}",
+                help="k counts from 1, along the axis",
+            )
+        )
+    key = (slice(None),) * axis
+    order = argsort(x, axis)[(*key, slice(k - 1, k))]
+    found = take_along_axis(x, order, axis)
+    return Chosen(found, order) if keepdims else Chosen(found[(*key, 0)], order[(*key, 0)])
+
+
+def searchsorted(a, v, side="left", sorter=None):
     """Positions at which to insert `v` into sorted `a` so that it stays sorted; constants for derivatives.
 
+    Parameters
+    ----------
+    a : array of one axis, in ascending order, or such that `a[sorter]` is
+    v : array of any shape
+    side : 'left' of elements equal to `v`, or 'right'
+    sorter : None, or indices that sort `a`
+
+    Examples
+    --------
     >>> import chainrule as cr
     >>> cr.searchsorted([1.0, 2.0, 3.0], 2.5)
     np.int64(2)
     """
-    return _searchsorted(as_value(a), as_value(v), side=side)
+    a, v = as_value(a), as_value(v)
+    if ndim_of(a) != 1:
+        raise ValueError(
+            explain("searchsorted: `a` must have one axis", f"a: {shape_of(a)}", help="use vmap to search in several arrays")
+        )
+    if side not in ("left", "right"):
+        raise ValueError(explain(f"searchsorted: unknown side {side!r}", help="use 'left' or 'right'"))
+    if sorter is not None:
+        a = take(a, sorter)
+    return _searchsorted(a, v, side=side, lead=0)
 
 
-@torch_names
-def quantile(x, q, axis=None, keepdims=False):
-    """Quantile `q` (0 to 1, a number or an array of them) of `x` over `axis`, interpolated linearly.
-
-    >>> import chainrule as cr
-    >>> cr.quantile([1.0, 2.0, 3.0], 0.25)
-    np.float64(1.5)
-    """
-    x, q = as_value(x), np.asarray(q, float)
-    if builtins.any((q < 0).ravel() | (q > 1).ravel()):
-        raise ValueError(f"quantile: q must be in [0, 1], found {q}")
-    axes = normalize_axes(axis, ndim_of(x))
-    rest = tuple(a for a in range(ndim_of(x)) if a not in axes)
-    x = moveaxis(x, rest, tuple(range(len(rest))))
-    flat = sort(reshape(x, (*shape_of(x)[: len(rest)], -1)), -1)
-    flat = flat if dtype_of(flat).kind in "fc" else cast(flat, np.dtype(float))
-    n = shape_of(flat)[-1]
-    if n == 0:
-        raise ValueError("quantile: no elements")
-    place = q.ravel() * (n - 1)
-    below = np.floor(place).astype(int)
-    above = below + (place > below)  # at an element its neighbour counts nothing, not even if it is infinite
-    weight = (place - below).astype(np.zeros((), dtype_of(flat)).real.dtype)
-    lo, hi = flat[..., below], flat[..., above]
-    out = lo + (hi - lo) * weight
-    bad = any_(flat != flat, -1, keepdims=True)
-    out = moveaxis(where(bad, np.nan, out), -1, 0)
-    shape = shape_of(out)[1:]
-    if q.ndim == 0 and not keepdims:
-        return out[0]
-    if keepdims:
-        kept = iter(shape)
-        shape = tuple(1 if a in axes else next(kept) for a in range(ndim_of(x)))
-    return reshape(out, (*q.shape, *shape))
-
-
-@torch_names
-def median(x, axis=None, keepdims=False):
-    """Median of `x` over `axis`; of an even number of elements, the mean of the two in the middle.
-
-    >>> import chainrule as cr
-    >>> cr.median([3.0, 1.0, 2.0])
-    np.float64(2.0)
-    """
-    return quantile(x, 0.5, axis, keepdims)
-
-
-def percentile(x, q, axis=None, keepdims=False):
-    """As `quantile`, with `q` from 0 to 100.
-
-    >>> import chainrule as cr
-    >>> cr.percentile([1.0, 2.0, 3.0], 25)
-    np.float64(1.5)
-    """
-    return quantile(x, np.asarray(q, float) / 100, axis, keepdims)
+def _check_places(kth, n):
+    for k in np.atleast_1d(np.asarray(kth)).tolist():
+        if not -n <= operator.index(k) < n:
+            raise ValueError(explain(f"kth(={k}) out of bounds ({n})", help="it counts elements along the axis, from 0"))
 
 
 def partition(x, kth, axis=-1):
@@ -177,6 +208,8 @@ def partition(x, kth, axis=-1):
     >>> cr.partition([3.0, 1.0, 2.0], 1)
     array([1., 2., 3.])
     """
+    x, axis = _line(x, axis)
+    _check_places(kth, shape_of(x)[axis])
     return sort(x, axis)
 
 
@@ -187,4 +220,6 @@ def argpartition(x, kth, axis=-1):
     >>> cr.argpartition([3.0, 1.0, 2.0], 1)
     array([1, 2, 0])
     """
+    x, axis = _line(x, axis)
+    _check_places(kth, shape_of(x)[axis])
     return argsort(x, axis)

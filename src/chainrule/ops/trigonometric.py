@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..core.value import dtype_of
 from .elementwise import absolute, hypot, imag, real, sqrt, where
 from .families import elementwise
 from .shaping import as_value
@@ -39,7 +40,12 @@ def tan(x):
     """
 
 
-@elementwise(np.arcsin, lambda x: 1 / sqrt(1 - x * x), singular=True)
+def _cathetus(x):
+    """sqrt(1 - x**2). On a branch cut the sign of a zero tells the side, and `1 - x` would lose it."""
+    return sqrt(-((x - 1) * (x - -1))) if dtype_of(x).kind == "c" else sqrt((1 - x) * (1 + x))
+
+
+@elementwise(np.arcsin, lambda x: 1 / _cathetus(x), singular=True)
 def arcsin(x):
     """Angle in radians whose sine is `x`.
 
@@ -49,7 +55,7 @@ def arcsin(x):
     """
 
 
-@elementwise(np.arccos, lambda x: -1 / sqrt(1 - x * x), singular=True)
+@elementwise(np.arccos, lambda x: -1 / _cathetus(x), singular=True)
 def arccos(x):
     """Angle in radians whose cosine is `x`.
 
@@ -70,12 +76,14 @@ def arctan(x):
 
 
 def _over_square(x, r):
+    """x / r**2, and 0 at the origin, where an angle has no derivative."""
+    r = where(r == 0, math.inf, r)
     return x / r / r  # r * r could under- or overflow
 
 
 @elementwise(np.arctan2, lambda y, x: _over_square(x, hypot(x, y)), lambda y, x: _over_square(-y, hypot(x, y)), singular=True)
 def arctan2(y, x):
-    """Angle in radians of the point (`x`, `y`), in its quadrant.
+    """Angle in radians of the point (`x`, `y`), in its quadrant. The derivative at the origin is 0.
 
     >>> import chainrule as cr
     >>> cr.arctan2(1.0, 0.0)
@@ -113,7 +121,7 @@ def tanh(x):
     """
 
 
-@elementwise(np.arcsinh, lambda x: 1 / sqrt(x * x + 1), singular=True)
+@elementwise(np.arcsinh, lambda x: 1 / sqrt(x * x - -1), singular=True)  # x * x + 1 loses the sign of a zero
 def arcsinh(x):
     """Number whose hyperbolic sine is `x`.
 
@@ -123,7 +131,7 @@ def arcsinh(x):
     """
 
 
-@elementwise(np.arccosh, lambda x: 1 / (sqrt(x - 1) * sqrt(x + 1)), singular=True)
+@elementwise(np.arccosh, lambda x: 1 / (sqrt(x - 1) * sqrt(x - -1)), singular=True)
 def arccosh(x):
     """Number whose hyperbolic cosine is `x`.
 

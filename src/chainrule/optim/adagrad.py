@@ -1,7 +1,8 @@
 """Adagrad."""
 
 from ..ops import sqrt, square
-from .optimizer import Optimizer, check_torch_only, constant, only_real
+from .optimizer import Optimizer, decayed
+from .settings import constant
 
 
 def _decayed(step, hyper):
@@ -21,6 +22,7 @@ class Adagrad(Optimizer):
     initial_accumulator_value : where the sum of squares starts
     eps : added to the root, so that it is not zero
     maximize : climb instead of descend
+    foreach, differentiable, fused : see `Optimizer`
 
     Examples
     --------
@@ -34,33 +36,16 @@ class Adagrad(Optimizer):
     """
 
     def __init__(
-        self,
-        params,
-        lr=1e-2,
-        lr_decay=0,
-        weight_decay=0,
-        initial_accumulator_value=0,
-        eps=1e-10,
-        *,
-        maximize=False,
-        **options,
-    ):
-        check_torch_only("Adagrad", options)
-        defaults = {
-            "lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value, "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, defaults)
+        self, params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10, foreach=None, *,
+        maximize=False, differentiable=False, fused=None,
+    ):  # fmt: skip
+        super().__init__(params, locals())
 
     def init_one(self, param, hyper):
-        only_real(param, "Adagrad")
         return {"step": constant(0.0), "sum": param.new_zeros(param.shape) + float(hyper["initial_accumulator_value"])}
 
     def step_one(self, param, grad, state, hyper):
         step, rate = hyper.once(_decayed, state["step"])
-        if hyper["maximize"]:
-            grad = -grad
-        if hyper["weight_decay"]:
-            grad = grad + hyper["weight_decay"] * param
+        param, grad = decayed(param, grad, hyper)
         total = state["sum"] + square(grad)
         return param - rate * (grad / (sqrt(total) + hyper["eps"])), {"step": step, "sum": total}

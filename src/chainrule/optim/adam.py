@@ -1,7 +1,8 @@
 """Adam and AdamW."""
 
-from ..ops import maximum, power, sqrt, square
-from .optimizer import Optimizer, check_torch_only, constant, only_real
+from ..ops import maximum, power, sqrt
+from .optimizer import Optimizer, decayed, moments, zeros
+from .settings import constant
 
 
 def _corrections(step, hyper):
@@ -24,6 +25,7 @@ class Adam(Optimizer):
     weight_decay : weight of the parameter in its own gradient (in AdamW, in the step)
     amsgrad : divide by the largest mean of squares so far
     maximize : climb instead of descend
+    foreach, capturable, differentiable, fused : see `Optimizer`
     decoupled_weight_decay : as AdamW
 
     Examples
@@ -38,42 +40,19 @@ class Adam(Optimizer):
     """
 
     def __init__(
-        self,
-        params,
-        lr=1e-3,
-        betas=(0.9, 0.999),
-        eps=1e-8,
-        weight_decay=0,
-        amsgrad=False,
-        *,
-        maximize=False,
-        decoupled_weight_decay=False,
-        **options,
-    ):
-        check_torch_only(type(self).__name__, options)
-        defaults = {
-            "lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
-            "maximize": maximize, "decoupled_weight_decay": decoupled_weight_decay,
-        }  # fmt: skip
-        super().__init__(params, defaults)
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, foreach=None, maximize=False,
+        capturable=False, differentiable=False, fused=None, decoupled_weight_decay=False,
+    ):  # fmt: skip
+        super().__init__(params, locals())
 
     def init_one(self, param, hyper):
-        only_real(param, type(self).__name__)
         names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if hyper["amsgrad"] else ("exp_avg", "exp_avg_sq")
-        return {"step": constant(0.0), **{name: param.new_zeros(param.shape) for name in names}}
+        return {"step": constant(0.0), **zeros(param, *names)}
 
     def step_one(self, param, grad, state, hyper):
+        param, grad = decayed(param, grad, hyper)
         step, rate, eps = hyper.once(_corrections, state["step"])
-        beta1, beta2 = hyper["betas"]
-        if hyper["maximize"]:
-            grad = -grad
-        if hyper["weight_decay"]:
-            if hyper["decoupled_weight_decay"]:
-                param = param * (1 - hyper["lr"] * hyper["weight_decay"])
-            else:
-                grad = grad + hyper["weight_decay"] * param
-        m = beta1 * state["exp_avg"] + (1 - beta1) * grad
-        v = beta2 * state["exp_avg_sq"] + (1 - beta2) * square(grad)
+        m, v = moments(grad, state, hyper["betas"])
         new = {"step": step, "exp_avg": m, "exp_avg_sq": v}
         if hyper["amsgrad"]:
             v = new["max_exp_avg_sq"] = maximum(state["max_exp_avg_sq"], v)
@@ -86,7 +65,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    params, lr, betas, eps, amsgrad, maximize : as for `Adam`
+    params, lr, betas, eps, amsgrad, maximize, foreach, capturable, differentiable, fused : as for `Adam`
     weight_decay : default 0.01
 
     Examples
@@ -101,8 +80,7 @@ class AdamW(Adam):
     """
 
     def __init__(
-        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False, **options
-    ):
-        super().__init__(
-            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True, **options
-        )
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False, foreach=None,
+        capturable=False, differentiable=False, fused=None,
+    ):  # fmt: skip
+        Optimizer.__init__(self, params, {**locals(), "decoupled_weight_decay": True})

@@ -1,120 +1,62 @@
 """Learning rate schedules: each call of `step` sets the learning rates of an optimiser's groups for the next epoch."""
 
 import math
-from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import Counter
+from typing import Any
 
 from ..errors import ArgumentError, explain
-from .optimizer import Optimizer
+from .cycles import SWALR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
+from .schedule import LRScheduler, check_optimizer, check_outside, check_rates, each_group
 
-
-def _check_optimizer(optimizer, name):
-    if not isinstance(optimizer, Optimizer):
-        raise ArgumentError(
-            explain(
-                f"{name} needs an optimiser",
-                f"found: {type(optimizer).__name__}",
-                help="for example optim.SGD(model.parameters())",
-            )
-        )
-
-
-class LRScheduler(ABC):
-    """What schedules share. A schedule says in `get_lr` what the rates of epoch `last_epoch` are.
-
-    Schedules that multiply the present rate can be combined: step each of them every epoch.
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-    last_epoch : epochs done before, -1 to start
-
-    Attributes
-    ----------
-    base_lrs : learning rates of the groups at the start
-    last_epoch : number of calls of `step` so far
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> from chainrule import optim
-    >>> optimizer = optim.SGD([cr.tensor(1.0, requires_grad=True)], lr=1.0)
-    >>> scheduler = optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
-    >>> for epoch in range(3):
-    ...     print(optimizer.lr)
-    ...     scheduler.step()
-    1.0
-    1.0
-    0.5
-    """
-
-    def __init__(self, optimizer, last_epoch=-1):
-        _check_optimizer(optimizer, type(self).__name__)
-        self.optimizer = optimizer
-        for group in optimizer.param_groups:
-            if last_epoch == -1:
-                group.setdefault("initial_lr", float(group["lr"]))  # a schedule made before has changed lr already
-            elif "initial_lr" not in group:
-                raise ArgumentError(
-                    explain(
-                        f"{type(self).__name__}: to go on at epoch {last_epoch} each group needs 'initial_lr'",
-                        help="load the optimiser's state dict first, or use the scheduler's own load_state_dict",
-                    )
-                )
-        self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
-        self.last_epoch = last_epoch
-        self.step()
-
-    @abstractmethod
-    def get_lr(self):
-        """The learning rate of each group for epoch `last_epoch`, a list."""
-
-    def step(self):
-        """Go on to the next epoch: call it after the optimiser's steps of an epoch."""
-        self.last_epoch += 1
-        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            group["lr"] = lr
-
-    def get_last_lr(self):
-        """The present learning rates, a list."""
-        return self._rates()
-
-    def _rates(self):
-        return [float(group["lr"]) for group in self.optimizer.param_groups]
-
-    def state_dict(self):
-        """Everything but the optimiser: numbers, lists and dicts. Functions are left out."""
-        return {k: v for k, v in self.__dict__.items() if k != "optimizer" and not _holds_functions(v)}
-
-    def load_state_dict(self, state_dict):
-        """Go on from what `state_dict` gave. The learning rates themselves are in the optimiser's state dict."""
-        self.__dict__.update(state_dict)
-
-
-def _holds_functions(value):
-    return callable(value) or (isinstance(value, list) and any(callable(v) for v in value))
+__all__ = [
+    "SWALR",
+    "ChainedScheduler",
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "MultiplicativeLR",
+    "OneCycleLR",
+    "PolynomialLR",
+    "ReduceLROnPlateau",
+    "SequentialLR",
+    "StepLR",
+]
 
 
 class LambdaLR(LRScheduler):
     """The initial rate times `lr_lambda(epoch)`; `lr_lambda` may be a list with one function per group."""
 
     def __init__(self, optimizer, lr_lambda, last_epoch=-1):
-        _check_optimizer(optimizer, "LambdaLR")
-        n = len(optimizer.param_groups)
-        self.lr_lambdas = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * n
-        if len(self.lr_lambdas) != n:
-            raise ArgumentError(
-                explain(
-                    "LambdaLR needs one function per group",
-                    f"{len(self.lr_lambdas)} functions, {n} groups",
-                    help="or a single one",
+        name = type(self).__name__
+        check_optimizer(optimizer, name)
+        self.lr_lambdas = each_group(optimizer, name, lr_lambda, "function")
+        for f in self.lr_lambdas:
+            if not callable(f):
+                raise ArgumentError(
+                    explain(
+                        f"{name} needs functions", f"found: {type(f).__name__}", help="for example lambda epoch: 0.95**epoch"
+                    )
                 )
-            )
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
         return [base * f(self.last_epoch) for base, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
+
+
+class MultiplicativeLR(LambdaLR):
+    """The present rate times `lr_lambda(epoch)`, every epoch; `lr_lambda` may be a list with one function per group."""
+
+    def get_lr(self):
+        if self.last_epoch == 0:
+            return self._rates()
+        return [lr * f(self.last_epoch) for lr, f in zip(self._rates(), self.lr_lambdas, strict=True)]
 
 
 class StepLR(LRScheduler):
@@ -137,7 +79,7 @@ class MultiStepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
-        factor = self.gamma ** self.milestones[self.last_epoch]
+        factor = self.gamma ** self.milestones.get(self.last_epoch, 0)  # a plain dict after loading
         return [lr * factor for lr in self._rates()]
 
 
@@ -150,6 +92,35 @@ class ExponentialLR(LRScheduler):
 
     def get_lr(self):
         return [lr * self.gamma if self.last_epoch > 0 else lr for lr in self._rates()]
+
+
+class ConstantLR(LRScheduler):
+    """`factor` times the initial rate for `total_iters` epochs, then the rate itself."""
+
+    def __init__(self, optimizer, factor=1 / 3, total_iters=5, last_epoch=-1):
+        if not 0 < factor <= 1:
+            raise ArgumentError(explain("ConstantLR: factor must lie between 0 and 1", f"found: {factor}", help="try 0.1"))
+        self.factor, self.total_iters = factor, total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        change = {0: self.factor, self.total_iters: 1 / self.factor} if self.total_iters else {}
+        return [lr * change.get(self.last_epoch, 1.0) for lr in self._rates()]
+
+
+class PolynomialLR(LRScheduler):
+    """Down to zero in `total_iters` epochs, as the given power of what is left of them."""
+
+    def __init__(self, optimizer, total_iters=5, power=1.0, last_epoch=-1):
+        self.total_iters, self.power = total_iters, power
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        t, n = self.last_epoch, self.total_iters
+        if t == 0 or t > n:
+            return self._rates()
+        factor = ((n - t) / (n - t + 1)) ** self.power
+        return [lr * factor for lr in self._rates()]
 
 
 class LinearLR(LRScheduler):
@@ -223,7 +194,7 @@ class SequentialLR:
     """
 
     def __init__(self, optimizer, schedulers, milestones, last_epoch=-1):
-        _check_optimizer(optimizer, "SequentialLR")
+        check_optimizer(optimizer, "SequentialLR")
         if len(milestones) != len(schedulers) - 1:
             raise ArgumentError(
                 explain(
@@ -245,6 +216,7 @@ class SequentialLR:
 
     def step(self):
         """Go on to the next epoch."""
+        check_outside("SequentialLR")
         self.last_epoch += 1
         i = bisect_right(self.milestones, self.last_epoch)
         if i > 0 and self.milestones[i - 1] == self.last_epoch:
@@ -271,88 +243,66 @@ class SequentialLR:
             scheduler.load_state_dict(saved)
 
 
-class OneCycleLR(LRScheduler):
-    """One rise and one fall of the rate, and of momentum the other way (Smith and Topin, 2018). Call `step` each batch.
+class ChainedScheduler:
+    """Several schedules at once: each step is a step of all of them, in order.
 
     Parameters
     ----------
-    optimizer : Optimizer
-    max_lr : the highest rate; a list for several groups
-    total_steps : steps in all; or give `epochs` and `steps_per_epoch`
-    pct_start : part of the steps in which the rate rises
-    anneal_strategy : 'cos' or 'linear'
-    cycle_momentum : move momentum (or the first of betas) too, between `max_momentum` and `base_momentum`
-    div_factor : the first rate is max_lr / div_factor
-    final_div_factor : the last rate is the first one divided by this
-    three_phase : fall back to the first rate before falling to the last
+    schedulers : list of schedules of one optimiser, other than `ReduceLROnPlateau`
+    optimizer : by default that of the first schedule
 
-    Raises
-    ------
-    ArgumentError
-        The length is not given, or `step` was called more often.
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([cr.tensor(1.0, requires_grad=True)], lr=1.0)
+    >>> both = [lr_scheduler.ConstantLR(optimizer, 0.5, total_iters=2), lr_scheduler.ExponentialLR(optimizer, 0.5)]
+    >>> scheduler = lr_scheduler.ChainedScheduler(both)
+    >>> for epoch in range(4):
+    ...     print(optimizer.lr)
+    ...     scheduler.step()
+    0.5
+    0.25
+    0.25
+    0.125
     """
 
-    def __init__(
-        self, optimizer, max_lr, total_steps=None, epochs=None, steps_per_epoch=None, pct_start=0.3, anneal_strategy="cos",
-        cycle_momentum=True, base_momentum=0.85, max_momentum=0.95, div_factor=25.0, final_div_factor=1e4, three_phase=False,
-        last_epoch=-1,
-    ):  # fmt: skip
-        _check_optimizer(optimizer, "OneCycleLR")
-        if total_steps is None:
-            if epochs is None or steps_per_epoch is None:
-                raise ArgumentError(explain("OneCycleLR: how long?", help="give total_steps, or epochs and steps_per_epoch"))
-            total_steps = epochs * steps_per_epoch
-        if anneal_strategy not in ("cos", "linear"):
-            raise ArgumentError(
-                explain(f"OneCycleLR: unknown anneal_strategy {anneal_strategy!r}", help="use 'cos' or 'linear'")
-            )
-        groups = optimizer.param_groups
-        if cycle_momentum and any("momentum" not in g and "betas" not in g for g in groups):
-            raise ArgumentError(explain("OneCycleLR: the optimiser has no momentum to move", help="pass cycle_momentum=False"))
-        self.total_steps, self.anneal_strategy, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
-        if three_phase:
-            self.ends = [pct_start * total_steps - 1, 2 * pct_start * total_steps - 2, total_steps - 1]
-        else:
-            self.ends = [pct_start * total_steps - 1, total_steps - 1]
-        tops = list(max_lr) if isinstance(max_lr, (list, tuple)) else [max_lr] * len(groups)
-        self.rates, self.momenta = [], []  # for each group, the values between which the phases move
-        for top in tops:
-            first = top / div_factor
-            middle = [first] if three_phase else []
-            self.rates.append([first, top, *middle, first / final_div_factor])
-            middle = [max_momentum] if three_phase else []
-            self.momenta.append([max_momentum, base_momentum, *middle, max_momentum])
-        if last_epoch == -1:
-            for group, values in zip(groups, self.rates, strict=True):
-                group["lr"] = values[0]
-        super().__init__(optimizer, last_epoch)
-
-    def _at(self, values):
-        start = 0.0
-        for i, end in enumerate(self.ends):
-            if self.last_epoch <= end or i == len(self.ends) - 1:
-                part = (self.last_epoch - start) / (end - start)
-                a, b = values[i], values[i + 1]
-                return (
-                    a + (b - a) * part if self.anneal_strategy == "linear" else b + (a - b) * (1 + math.cos(math.pi * part)) / 2
+    def __init__(self, schedulers, optimizer=None):
+        self.schedulers = list(schedulers)
+        if not self.schedulers:
+            raise ArgumentError(explain("ChainedScheduler needs at least one schedule", help="pass a list of them"))
+        self.optimizer: Any = getattr(self.schedulers[0], "optimizer", None) if optimizer is None else optimizer
+        for i, scheduler in enumerate(self.schedulers):
+            if not hasattr(scheduler, "optimizer") or isinstance(scheduler, ReduceLROnPlateau):
+                raise ArgumentError(
+                    explain(
+                        f"ChainedScheduler: schedule {i} cannot be chained",
+                        f"found: {type(scheduler).__name__}",
+                        help="step a ReduceLROnPlateau by itself, since it needs the measured quantity",
+                    )
                 )
-            start = end
-
-    def get_lr(self):
-        if self.last_epoch >= self.total_steps:
-            raise ArgumentError(
-                explain(
-                    f"OneCycleLR was made for {self.total_steps} steps, and this is one more",
-                    help="step it once per batch, and count epochs * batches when making it",
+            if scheduler.optimizer is not self.optimizer:
+                raise ArgumentError(
+                    explain(f"ChainedScheduler: schedule {i} belongs to another optimiser", help="make all for the same one")
                 )
-            )
-        if self.cycle_momentum:
-            for group, values in zip(self.optimizer.param_groups, self.momenta, strict=True):
-                if "betas" in group:
-                    group["betas"] = (self._at(values), *group["betas"][1:])
-                else:
-                    group["momentum"] = self._at(values)
-        return [self._at(values) for values in self.rates]
+
+    def step(self):
+        """Go on to the next epoch."""
+        for scheduler in self.schedulers:
+            scheduler.step()
+
+    def get_last_lr(self):
+        """The present learning rates, a list."""
+        return [float(group["lr"]) for group in self.optimizer.param_groups]
+
+    def state_dict(self):
+        """Everything but the optimiser: numbers, lists and dicts."""
+        return {"schedulers": [s.state_dict() for s in self.schedulers]}
+
+    def load_state_dict(self, state_dict):
+        """Go on from what `state_dict` gave."""
+        for scheduler, saved in zip(self.schedulers, state_dict["schedulers"], strict=True):
+            scheduler.load_state_dict(saved)
 
 
 class ReduceLROnPlateau:
@@ -394,7 +344,7 @@ class ReduceLROnPlateau:
         min_lr=0.0,
         eps=1e-8,
     ):
-        _check_optimizer(optimizer, "ReduceLROnPlateau")
+        check_rates(optimizer, "ReduceLROnPlateau")
         if factor >= 1:
             raise ArgumentError(explain("ReduceLROnPlateau: factor must be below 1", f"found: {factor}", help="try 0.1"))
         if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
@@ -408,7 +358,7 @@ class ReduceLROnPlateau:
         self.optimizer = optimizer
         self.mode, self.factor, self.patience, self.threshold = mode, factor, patience, threshold
         self.threshold_mode, self.cooldown, self.eps = threshold_mode, cooldown, eps
-        self.min_lrs = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * len(optimizer.param_groups)
+        self.min_lrs = each_group(optimizer, "ReduceLROnPlateau", min_lr, "min_lr")
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
 
@@ -421,6 +371,7 @@ class ReduceLROnPlateau:
 
     def step(self, metrics):
         """Take note of the measured quantity of an epoch, a number or a Tensor with one element."""
+        check_outside("ReduceLROnPlateau")
         current = float(metrics)
         self.last_epoch += 1
         if self.is_better(current, self.best):

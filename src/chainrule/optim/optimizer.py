@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,120 +9,15 @@ import numpy as np
 from ..core import accelerate
 from ..core.changes import LENGTH, Noted, changes
 from ..core.dispatch import state as dispatching
-from ..errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
+from ..errors import ArgumentError, NonDifferentiableError, explain
+from ..ops import square
 from ..ops.shaping import cast
 from ..tensor import Tensor
-from ..transforms.reverse import ROOT
 from ..transforms.scope import enable_grad, is_grad_enabled, phase
+from .settings import Group, Hyper, check_settings, constant, is_given
+from .vectors import from_pairs, pairs, real_dtype
 
-
-def constant(array):
-    """A Tensor of level 0 that no derivative flows into."""
-    return ROOT.constant(np.asarray(array))
-
-
-class Group(dict):
-    """Settings of one group of parameters.
-
-    The learning rate also stands in the Tensor `rate`, which steps read: a step that was recorded once can then be run
-    with other learning rates. Assigning to `group['lr']` changes both.
-    """
-
-    rate: Tensor
-
-    def __init__(self, settings):
-        super().__init__()
-        self.update(settings)
-
-    def __setitem__(self, key, value):
-        ours = not isinstance(self.get("lr"), Tensor)
-        super().__setitem__(key, value)
-        if key != "lr":
-            changes.note()
-            return
-        if isinstance(value, Tensor):
-            self.rate = value
-        elif ours and "rate" in self.__dict__:
-            self.rate.data = np.float64(value)
-            return
-        else:
-            self.rate = constant(np.float64(value))
-        changes.note()
-
-    def update(self, settings):  # type: ignore[override]
-        for key, value in settings.items():
-            self[key] = value
-
-    def setdefault(self, key, default=None):
-        if key not in self:
-            self[key] = default
-        return self[key]
-
-
-class Hyper(dict):
-    """The settings of a group as a step needs them: as the user gave them, but 'lr' as a Tensor in the parameters' dtype."""
-
-    def __init__(self, group, dtype):
-        super().__init__(group)
-        self.dtype = dtype
-        self["lr"] = cast(group.rate.detach(), dtype)
-        self.rate = group.rate.detach()
-        self._shared: dict = {}
-
-    def once(self, f, step):
-        """`f(step, hyper)`, computed once for all parameters that share the Tensor `step`, in float64; results are cast.
-
-        `f` gives the new step count and the numbers that hang on it alone.
-        """
-        key = id(step)
-        if key not in self._shared:
-            new, *numbers = f(step, self)
-            self._shared[key] = step, new, *(cast(x, self.dtype) for x in numbers)
-        return self._shared[key][1:]
-
-
-def only_real(param, name):
-    if param.dtype.kind == "c":
-        raise UnsupportedError(
-            explain(
-                f"{name} cannot update complex parameters", help="use SGD, or keep real and imaginary part as two parameters"
-            )
-        )
-
-
-def check(holds, what, found, help):
-    """Raise ArgumentError unless a setting is sensible."""
-    if not holds:
-        raise ArgumentError(explain(what, f"found: {found}", help=help))
-
-
-def check_settings(name, settings):
-    """Raise unless the settings that optimisers have in common are sensible."""
-    for key in ("lr", "weight_decay", "eps", "momentum", "alpha", "lr_decay", "initial_accumulator_value"):
-        value = settings.get(key)
-        if value is not None and not isinstance(value, Tensor):
-            check(
-                value >= 0,
-                f"{name}: {key} must not be negative",
-                value,
-                "minimise with a positive rate, maximise with maximize=True",
-            )
-    for i, beta in enumerate(settings.get("betas", ())):
-        check(0 <= beta < 1, f"{name}: betas[{i}] must be at least 0 and below 1", beta, "the usual betas are (0.9, 0.999)")
-
-
-def check_torch_only(name, options):
-    """Accept PyTorch's options that choose an implementation, and no others."""
-    for key, value in options.items():
-        if key not in ("foreach", "fused", "capturable", "differentiable"):
-            raise TypeError(f"{name} got an unexpected keyword argument {key!r}")
-        if key == "differentiable" and value:
-            raise UnsupportedError(
-                explain(
-                    f"{name}: differentiable=True",
-                    help="write the update with cr.grad and cr.tree_map to differentiate through it",
-                )
-            )
+NOT_SETTINGS = ("self", "params", "__class__")
 
 
 class Optimizer(ABC):
@@ -133,7 +27,11 @@ class Optimizer(ABC):
     ----------
     params : iterable of Tensors that require grad, of (name, Tensor) pairs, or of dicts, which are groups of parameters
         with settings of their own: {'params': ..., 'lr': ...}
-    defaults : settings of groups that do not have them
+    defaults : settings of groups that do not have them, by name; what `locals()` gives at the start of a constructor will do
+
+    Settings that PyTorch's optimisers share mean the same in all of them: `maximize` (climb instead of descend),
+    `weight_decay`, and `foreach`, `fused` and `capturable`, which choose between implementations in PyTorch and nothing here.
+    Complex parameters are optimised as two real ones.
 
     Attributes
     ----------
@@ -154,11 +52,13 @@ class Optimizer(ABC):
     0.125
     """
 
+    counts: tuple[str, ...] = ("step",)  # states without axes that are equal for all parameters which start and step together
     _repeated: Any = None  # how updates are done once they are many
 
     def __init__(self, params, defaults):
-        check_settings(type(self).__name__, defaults)
-        self.defaults = dict(defaults)
+        tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in defaults.items() if k not in NOT_SETTINGS}
+        self.defaults = tuples
+        self.check(self.defaults)
         self.param_groups: list[Group] = []
         self.state = {}
         if isinstance(params, (Tensor, np.ndarray)) or not hasattr(params, "__iter__") or isinstance(params, (str, Mapping)):
@@ -182,11 +82,17 @@ class Optimizer(ABC):
 
     # --- an algorithm -------------------------------------------------------------------------------------------------
 
+    @classmethod
+    def check(cls, settings):
+        """Raise ArgumentError unless the settings of a group make sense."""
+        check_settings(cls.__name__, settings)
+
     @abstractmethod
     def init_one(self, param, hyper):
         """State of one parameter before its first step.
 
-        A count of steps goes under 'step', made with `constant(0.0)`; parameters that start together share it.
+        A count of steps goes under 'step', made with `constant(0.0)`; parameters that start together share it and whatever
+        else stands in `counts`.
 
         Parameters
         ----------
@@ -218,11 +124,29 @@ class Optimizer(ABC):
     def add_param_group(self, param_group):
         """Optimise further parameters: a dict with 'params' and settings that differ from the defaults."""
         name = type(self).__name__
+        if not isinstance(param_group, Mapping) or "params" not in param_group:
+            raise ArgumentError(
+                explain(
+                    f"{name}: a group is a dict with 'params'",
+                    f"found: {list(param_group) if isinstance(param_group, Mapping) else type(param_group).__name__}",
+                    help="for example {'params': model.head.parameters(), 'lr': 0.1}",
+                )
+            )
         group = {**self.defaults, **param_group}
-        check_settings(name, group)
+        self.check(group)
         params = group["params"]
+        if isinstance(params, (set, frozenset)):
+            raise ArgumentError(explain(f"{name}: a set of parameters has no order", help="use a list"))
         params = [params] if isinstance(params, Tensor) else list(params)
-        if params and isinstance(params[0], tuple):
+        named = {isinstance(p, tuple) for p in params} | {"param_names" in g for g in self.param_groups}
+        if len(named) > 1:
+            raise ArgumentError(
+                explain(
+                    f"{name}: some parameters have names and some have none",
+                    help="pass model.named_parameters() or model.parameters() throughout",
+                )
+            )
+        if named == {True}:
             group["param_names"] = [n for n, _ in params]
             params = [p for _, p in params]
         known = {id(p) for g in self.param_groups for p in g["params"]}
@@ -266,7 +190,7 @@ class Optimizer(ABC):
         for i, group in enumerate(self.param_groups):
             for key in group:
                 if key not in ("lr", "params"):
-                    yield group, key, f".param_groups[{i}][{key!r}]"
+                    yield group.place(key), key, f".param_groups[{i}][{key!r}]"
             yield vars(group), "rate", f".param_groups[{i}]['lr']"
         yield self.__dict__, "_state", ".state"
 
@@ -348,7 +272,7 @@ class Optimizer(ABC):
         # Everything here is detached, so that nothing is recorded; pausing the tape with no_grad would cost more.
         hypers: dict = {}
         todo, skipped = [], []
-        start = None  # the count that the parameters of this group which start now share
+        start: dict = {}  # the counts that the parameters of this group which start now share
         for p in group["params"]:
             grad = p.grad
             if grad is None:
@@ -357,24 +281,61 @@ class Optimizer(ABC):
                 continue
             hyper = hypers.get(p.dtype)
             if hyper is None:
-                hyper = hypers[p.dtype] = Hyper(group, p.dtype)
+                hyper = hypers[p.dtype] = Hyper(group, real_dtype(p.dtype))
             value = p.detach()
             state = self.state.get(p)
             if state is None:
-                with _not_recorded():
-                    state = self.state[p] = Noted(self.init_one(value, hyper))
-                if "step" in state:
-                    start = state["step"] = state["step"] if start is None else start
+                state = self.state[p] = Noted(self._first(value, hyper))
+                for key in self.counts:
+                    if key in state:
+                        state[key] = start.setdefault(key, state[key])
             todo.append((p, value, grad.detach(), state, hyper))
         if skipped:
-            _part_counts(skipped, todo)
-        results = [self.step_one(value, grad, state, hyper) for _, value, grad, state, hyper in todo]
+            self._part_counts(skipped, todo)
+        results = [self._one(value, grad, state, hyper) for _, value, grad, state, hyper in todo]
         # Only now, since parameters may share a count that all of them had to read first.
         for (p, _, _, state, _), (value, new_state) in zip(todo, results, strict=True):
             p.data = value
             for key, new in new_state.items():
                 if state[key] is not new:
                     state[key].data = new
+
+    def _first(self, value, hyper):
+        """The first state of a parameter. It is made outside of a program that is being recorded, which reads it, and later
+        runs go on from it."""
+        recorder, dispatching.recorder = dispatching.recorder, None
+        try:
+            if value.dtype.kind != "c":
+                return self.init_one(value, hyper)
+            state = self.init_one(pairs(constant(np.zeros(value.shape, value.dtype))), hyper)
+            return {k: from_pairs(v, value.dtype) if k not in self.counts else v for k, v in state.items()}
+        finally:
+            dispatching.recorder = recorder
+
+    def _one(self, value, grad, state, hyper):
+        """One step of one parameter, which may be complex."""
+        if value.dtype.kind != "c":
+            return self.step_one(value, grad, state, hyper)
+        as_pairs = {k: pairs(v) if v.dtype.kind == "c" else v for k, v in state.items()}
+        value, new = self.step_one(pairs(value), pairs(cast(grad, value.dtype)), as_pairs, hyper)
+        dtype = grad.dtype
+        return from_pairs(value, dtype), {k: from_pairs(v, dtype) if state[k].dtype.kind == "c" else v for k, v in new.items()}
+
+    def _part_counts(self, skipped, todo):
+        """Give parameters that sit this step out counts of their own, if these are shared with others that do not."""
+        running = {id(state[key]) for *_, state, _ in todo for key in self.counts if key in state}
+        fresh: dict = {}
+        for state in skipped:
+            for key in self.counts:
+                if key in state and id(state[key]) in running:
+                    state[key] = fresh.setdefault(id(state[key]), state[key].clone())
+
+    def _share_counts(self, states):
+        """Let parameters of one group with equal counts share them."""
+        known: dict = {}
+        for s in states:
+            mine = {key: s[key] for key in self.counts if key in s}
+            s.update(known.setdefault(tuple((key, count.item()) for key, count in mine.items()), mine))
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -399,6 +360,15 @@ class Optimizer(ABC):
             Groups or shapes differ; nothing has been changed.
         """
         name = type(self).__name__
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+            found = list(state_dict)[:5] if isinstance(state_dict, Mapping) else type(state_dict).__name__
+            raise ArgumentError(
+                explain(
+                    f"{name}.load_state_dict: expected a dict with 'state' and 'param_groups'",
+                    f"found: {found}",
+                    help="pass what optimizer.state_dict() gave; a model's state dict is for model.load_state_dict",
+                )
+            )
         mine = [len(g["params"]) for g in self.param_groups]
         theirs = [len(g["params"]) for g in state_dict["param_groups"]]
         if mine != theirs:
@@ -409,29 +379,37 @@ class Optimizer(ABC):
                     help="make the optimiser for the model that the state was saved with",
                 )
             )
-        params = [p for g in self.param_groups for p in g["params"]]
+        pairs = [(p, g) for g in self.param_groups for p in g["params"]]
         indices = [i for g in state_dict["param_groups"] for i in g["params"]]
         state = {}
-        for p, i in zip(params, indices, strict=True):
-            saved = state_dict["state"].get(i)
-            if saved is not None:
-                state[p] = {key: self._loaded(key, value, p, i) for key, value in saved.items()}
+        for (p, group), i in zip(pairs, indices, strict=True):
+            saved = {k: v for k, v in state_dict["state"].get(i, {}).items() if v is not None}
+            if saved:
+                state[p] = self._loaded(saved, p, i, group)
         self.state = state
         for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
-            group.update({k: v for k, v in saved.items() if k != "params"})
-            _share_counts([state[p] for p in group["params"] if p in state])
+            group.update({k: saved_setting(v) for k, v in saved.items() if k != "params"})
+            self._share_counts([state[p] for p in group["params"] if p in state])
 
-    def _loaded(self, key, value, p, i):
-        value = value.detach() if isinstance(value, Tensor) else constant(value)
-        if value.shape not in ((), p.shape):
-            raise ArgumentError(
-                explain(
-                    f"{type(self).__name__}.load_state_dict: the state of parameter {i} has the wrong shape",
-                    f"{key}: expected {p.shape}, found {value.shape}",
-                    help="make the optimiser for the model that the state was saved with",
+    def _loaded(self, saved, p, i, group):
+        """The saved state of one parameter as Tensors, of the shapes that the algorithm has."""
+        fresh = self._first(p.detach(), Hyper(group, real_dtype(p.dtype)))
+        state = {}
+        for key, value in saved.items():
+            value = (
+                value.detach() if isinstance(value, Tensor) else constant(np.asarray(value).copy())
+            )  # theirs may change in place
+            expected = fresh[key].shape if key in fresh else p.shape
+            if value.shape not in ((), expected):
+                raise ArgumentError(
+                    explain(
+                        f"{type(self).__name__}.load_state_dict: the state of parameter {i} has the wrong shape",
+                        f"{key}: expected {expected}, found {value.shape}",
+                        help="make the optimiser for the model that the state was saved with",
+                    )
                 )
-            )
-        return cast(value, np.dtype(np.float64) if key == "step" else p.dtype).detach()
+            state[key] = cast(value, np.dtype(np.float64) if key in self.counts else p.dtype).detach()
+        return state
 
     def __repr__(self):
         lines = []
@@ -440,28 +418,38 @@ class Optimizer(ABC):
         return f"{type(self).__name__} (\n" + "\n".join(lines) + "\n)"
 
 
-@contextmanager
-def _not_recorded():
-    """First states are made outside of a program that is being recorded: it reads them, and later runs go on from them."""
-    recorder, dispatching.recorder = dispatching.recorder, None
-    try:
-        yield
-    finally:
-        dispatching.recorder = recorder
+def saved_setting(value):
+    """A setting of a saved group: lists are tuples again, and arrays of other libraries numbers."""
+    if isinstance(value, list):
+        return tuple(value)
+    return value.item() if hasattr(value, "item") and not isinstance(value, Tensor) else value
 
 
-def _part_counts(skipped, todo):
-    """Give parameters that sit this step out a step count of their own, if it is shared with others that do not."""
-    running = {id(state["step"]) for *_, state, _ in todo if "step" in state}
-    fresh: dict = {}
-    for state in skipped:
-        if "step" in state and id(state["step"]) in running:
-            state["step"] = fresh.setdefault(id(state["step"]), state["step"].clone())
+def decayed(param, grad, hyper):
+    """The parameter and the gradient to descend along, after `maximize` and `weight_decay` have been taken into account.
+
+    The parameter itself shrinks if the group says `decoupled_weight_decay`; else its multiple joins the gradient.
+    """
+    if hyper.get("maximize"):
+        grad = -grad
+    decay = hyper.get("weight_decay", 0)
+    if not is_given(decay):
+        return param, grad
+    if hyper.get("decoupled_weight_decay"):
+        return param * (1 - hyper["lr"] * decay), grad
+    return param, grad + decay * param
 
 
-def _share_counts(states):
-    """Let parameters of one group with equal step counts share them."""
-    counts: dict = {}
-    for s in states:
-        if "step" in s:
-            s["step"] = counts.setdefault(s["step"].item(), s["step"])
+def mean(old, new, weight):
+    """A running mean in which the past has this weight."""
+    return weight * old + (1 - weight) * new
+
+
+def moments(grad, state, betas):
+    """Adam's running means of the gradient and of its square, with this gradient in them."""
+    return mean(state["exp_avg"], grad, betas[0]), mean(state["exp_avg_sq"], square(grad), betas[1])
+
+
+def zeros(param, *names):
+    """States that start from zero, one for each name."""
+    return {name: param.new_zeros(param.shape) for name in names}

@@ -1,7 +1,8 @@
 """RMSprop."""
 
 from ..ops import sqrt, square
-from .optimizer import Optimizer, check_torch_only, only_real
+from .optimizer import Optimizer, decayed, mean, zeros
+from .settings import constant, one_more
 
 
 class RMSprop(Optimizer):
@@ -17,6 +18,7 @@ class RMSprop(Optimizer):
     momentum : weight of the direction of the previous step
     centered : divide by an estimate of the standard deviation instead
     maximize : climb instead of descend
+    foreach, capturable, differentiable : see `Optimizer`
 
     Examples
     --------
@@ -30,34 +32,26 @@ class RMSprop(Optimizer):
     """
 
     def __init__(
-        self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, maximize=False, **options
-    ):
-        check_torch_only("RMSprop", options)
-        defaults = {
-            "lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum, "centered": centered,
-            "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, defaults)
+        self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, capturable=False,
+        foreach=None, maximize=False, differentiable=False,
+    ):  # fmt: skip
+        super().__init__(params, locals())
 
     def init_one(self, param, hyper):
-        only_real(param, "RMSprop")
         names = ["square_avg"]
         names += ["momentum_buffer"] if hyper["momentum"] else []
         names += ["grad_avg"] if hyper["centered"] else []
-        return {name: param.new_zeros(param.shape) for name in names}
+        return {"step": constant(0.0), **zeros(param, *names)}
 
     def step_one(self, param, grad, state, hyper):
         alpha = hyper["alpha"]
-        if hyper["maximize"]:
-            grad = -grad
-        if hyper["weight_decay"]:
-            grad = grad + hyper["weight_decay"] * param
-        v = alpha * state["square_avg"] + (1 - alpha) * square(grad)
-        new = {"square_avg": v}
+        param, grad = decayed(param, grad, hyper)
+        v = mean(state["square_avg"], square(grad), alpha)
+        new = {"step": hyper.once(one_more, state["step"])[0], "square_avg": v}
         if hyper["centered"]:
-            mean = new["grad_avg"] = alpha * state["grad_avg"] + (1 - alpha) * grad
-            v = v - square(mean)
+            average = new["grad_avg"] = mean(state["grad_avg"], grad, alpha)
+            v = v - square(average)
         direction = grad / (sqrt(v) + hyper["eps"])
-        if hyper["momentum"]:
+        if "momentum_buffer" in state:
             direction = new["momentum_buffer"] = hyper["momentum"] * state["momentum_buffer"] + direction
         return param - hyper["lr"] * direction, new

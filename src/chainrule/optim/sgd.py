@@ -1,6 +1,12 @@
 """Stochastic gradient descent."""
 
-from .optimizer import Optimizer, check, check_torch_only, constant
+from .optimizer import Optimizer, decayed, zeros
+from .settings import check, constant
+
+
+def _weight(started, hyper):
+    """That there has been a step, and the weight of the gradient."""
+    return constant(1.0), 1 - hyper["dampening"] * started
 
 
 class SGD(Optimizer):
@@ -15,6 +21,7 @@ class SGD(Optimizer):
     weight_decay : weight of the parameter in its own gradient
     nesterov : use the gradient where momentum alone would lead to; needs momentum and no dampening
     maximize : climb instead of descend
+    foreach, differentiable, fused : see `Optimizer`
 
     Examples
     --------
@@ -27,40 +34,48 @@ class SGD(Optimizer):
     tensor([ 0.8, -1.6])
     """
 
-    def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False, **options):
-        check_torch_only("SGD", options)
+    counts = ("started",)
+
+    def __init__(
+        self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False, foreach=None,
+        differentiable=False, fused=None,
+    ):  # fmt: skip
+        super().__init__(params, locals())
+
+    @classmethod
+    def check(cls, settings):
+        super().check(settings)
+        momentum, dampening = settings["momentum"], settings["dampening"]
         check(
-            not nesterov or (momentum > 0 and dampening == 0),
+            not settings["nesterov"] or (momentum > 0 and dampening == 0),
             "SGD: nesterov needs momentum and no dampening",
             f"momentum={momentum}, dampening={dampening}",
             "try momentum=0.9",
         )
-        defaults = {
-            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov,
-            "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, defaults)
 
     def init_one(self, param, hyper):
         if not hyper["momentum"]:
             return {}
-        state = {"momentum_buffer": param.new_zeros(param.shape)}
+        state = zeros(param, "momentum_buffer")
         if hyper["dampening"]:
             state["started"] = constant(0.0)
         return state
 
+    def _loaded(self, saved, p, i, group):
+        state = super()._loaded(saved, p, i, group)
+        if group["dampening"] and "momentum_buffer" in state:
+            state.setdefault("started", constant(1.0))  # PyTorch has no such entry
+        return state
+
     def step_one(self, param, grad, state, hyper):
-        if hyper["maximize"]:
-            grad = -grad
-        if hyper["weight_decay"]:
-            grad = grad + hyper["weight_decay"] * param
+        param, grad = decayed(param, grad, hyper)
         if "momentum_buffer" not in state:
             return param - hyper["lr"] * grad, state
         momentum, added, new = hyper["momentum"], grad, {}
         if "started" in state:
             # The first gradient counts in full. Written without a branch, so that a recorded step stays right.
-            added = grad * (1 - hyper["dampening"] * state["started"]).astype(grad.dtype)
-            new["started"] = constant(1.0)
+            new["started"], weight = hyper.once(_weight, state["started"])
+            added = weight * grad
         buffer = new["momentum_buffer"] = momentum * state["momentum_buffer"] + added
         if hyper["nesterov"]:
             buffer = grad + momentum * buffer

@@ -373,6 +373,21 @@ def active_outputs(graph, active) -> list[bool]:
     return [isinstance(o, Var) and o.id in on for o in graph.outputs]
 
 
+def last_active(graph, active):
+    """The step at which derivatives end, if no output has one: the first that takes up an `active` input without one."""
+    if any(active_outputs(graph, active)):
+        return None
+    on = {i.var.id for i, a in zip(graph.inputs, active, strict=True) if a and i.var.aval.dtype.kind in "fc"}
+    for step in graph.steps:
+        taken = [i for i, x in enumerate(step.inputs) if isinstance(x, Var) and x.id in on]
+        going = [v.id for v in step.outputs if v.aval.dtype.kind in "fc"]
+        if taken and not (going and any(step.row.kind(i) is not None for i in taken)):
+            return step
+        if taken:
+            on.update(going)
+    return None
+
+
 def jvp_graph(graph, moving, required=None) -> Derived:
     """The graph with tangents: inputs, then a tangent for each `moving` input; outputs, then the tangents that are not
     zero. Those `required`, a flag per output, are there in any case. The flags say which outputs have one.

@@ -389,7 +389,8 @@ class _Walk:
                 if entry is None:
                     entry = pending[parent.time] = [parent, [None] * node.n, False]
                     heappush(heap, -parent.time)
-                entry[1][node.index] = g
+                gs, at = entry[1], node.index
+                gs[at] = g if gs[at] is None else gs[at] + g  # a walk back over it makes another Output of the same result
             else:
                 for parent, part in node.pull(g, owner, needed):
                     contribute(parent, part)

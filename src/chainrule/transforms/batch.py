@@ -1,10 +1,12 @@
 """vmap. The batch axis is always axis 0, so no rule has to track where it went."""
 
+import contextlib
 import functools
+import threading
 
 import numpy as np
 
-from ..core.dispatch import Trace, next_level
+from ..core.dispatch import Trace, next_level, plain
 from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ArgumentError, LostDerivativeError, ShapeError, explain
 from ..ops.shaping import broadcast_to, expand, moveaxis
@@ -17,16 +19,21 @@ from .scope import Scope
 class Batch(Trace):
     """A trace whose Tensors stand for one entry of a batch; their `value` holds all entries along axis 0."""
 
-    def __init__(self, size):
+    def __init__(self, size, randomness="same"):
         self.level = next_level()
         self.size = size
+        self.randomness = randomness
+
+    def entry(self):
+        """The position of the entry in the batch."""
+        return Tensor(np.arange(self.size), self)
 
     def shape_of(self, x):
         return x.value.shape[1:]
 
     def process(self, row, args, params):
         batched = tuple(isinstance(a, Value) and a.owner is self for a in args)
-        values = [a.value if b else a for a, b in zip(args, batched, strict=True)]
+        values = [a.value if b else plain(a) for a, b in zip(args, batched, strict=True)]
         out = row.batch(values, batched, params)
         return tuple(Tensor(o, self) for o in out) if isinstance(out, tuple) else Tensor(out, self)
 
@@ -86,7 +93,26 @@ class Batch(Trace):
     retain_grad = register_hook = backward
 
 
-def vmap(f, in_axes=0, out_axes=0):
+class _Draws(threading.local):
+    """The running vmaps whose entries draw random numbers of their own, outermost first."""
+
+    batches: tuple = ()
+
+
+draws = _Draws()
+
+
+@contextlib.contextmanager
+def drawing(batches):
+    """Inside, random numbers are drawn for every entry of these batches."""
+    before, draws.batches = draws.batches, tuple(batches)
+    try:
+        yield
+    finally:
+        draws.batches = before
+
+
+def vmap(f, in_axes=0, out_axes=0, randomness="different"):
     """`f` applied to every entry along an axis of its arguments, as whole-array operations.
 
     Parameters
@@ -95,15 +121,24 @@ def vmap(f, in_axes=0, out_axes=0):
     in_axes : int, None, or a tuple with one for each argument; an argument's may be a tree like the argument.
         The axis that is mapped over; None leaves an argument as it is.
     out_axes : int, or a tree like the result; where the mapped axis stands in the result
+    randomness : what `f` draws from a `cr.random` generator: 'different' numbers for each entry, as a Python loop would;
+        the 'same' for all, as when a sample is drawn before; or 'error', to be asked
 
     Returns
     -------
     function with the signature of `f`; keyword arguments are mapped along axis 0
 
+    Notes
+    -----
+    With 'different', drawing words of some shape takes words of shape (entries, *shape) from the stream: `rng.random(shape)`
+    gives each entry its part of what `rng.random((entries, *shape))` gives outside.
+
     Raises
     ------
     ShapeError
         Mapped axes differ in length, or there is none.
+    ArgumentError
+        `in_axes` does not fit the arguments, or numbers are drawn with randomness='error'.
 
     Examples
     --------
@@ -111,6 +146,9 @@ def vmap(f, in_axes=0, out_axes=0):
     >>> cr.vmap(lambda x, y: (x * y).sum(), in_axes=(0, None))(np.ones((2, 3)), np.arange(3.0))
     array([3., 3.])
     """
+
+    if randomness not in ("different", "same", "error"):
+        raise ArgumentError(explain(f"vmap: unknown randomness {randomness!r}", help="use 'different', 'same' or 'error'"))
 
     @functools.wraps(f)
     def mapped(*args, **kwargs):
@@ -131,8 +169,9 @@ def vmap(f, in_axes=0, out_axes=0):
             for x, a in zip(leaves, leaf_axes, strict=True)
         ]
         size = _batch_size(leaves, leaf_axes, paths(structure, ""))
-        trace = Batch(size)
-        with Scope(trace) as scope:
+        trace = Batch(size, randomness)
+        batches = draws.batches if randomness == "same" else (*draws.batches, trace)
+        with Scope(trace) as scope, drawing(batches):
             wrapped = [
                 x if a is None else Tensor(moveaxis(x if _is_array(x) else np.asarray(x), a, 0), trace)
                 for x, a in zip(leaves, leaf_axes, strict=True)

@@ -81,8 +81,10 @@ class _Carry:
         around = [dtype_of(x) for x, w in zip(self.leaves, self.weak, strict=True) if not w] + [dtype_of(x) for x in beside]
         around = [d for d in around if d.kind in "fc"]
         for i, x in enumerate(leaves):
-            if type(x) in (float, complex) and around:
+            if type(x) is complex and around:
                 self.leaves[i] = np.asarray(x, np.result_type(x, *around))
+            elif type(x) is float and around:  # complex arrays around it do not make it complex
+                self.leaves[i] = np.asarray(x, np.result_type(*(np.zeros((), d).real.dtype for d in around)))
 
     def tree(self, leaves):
         return unflatten(self.structure, leaves)
@@ -162,11 +164,9 @@ def _write_down(*requests):
     A request is (function, avals, name, i, o). The states of generators stand at position `i` of the inputs and, unless
     that is None, at position `o` of the outputs: they are carried along, so that every step draws other numbers.
     """
-    before = [_watched(g) for g in REPLAYED]
+    before = [(g, _watched(g)) for g in REPLAYED]
     traced = [trace(f, avals, name) for f, avals, name, _, _ in requests]
-    drawn = [
-        (g, b) for g, b in zip(REPLAYED, before, strict=True) if any(x is not y for x, y in zip(_watched(g), b, strict=True))
-    ]
+    drawn = [(g, b) for g, b in before if any(x is not y for x, y in zip(_watched(g), b, strict=True))]
     if not drawn:
         return traced, []
     for g, b in drawn:
@@ -203,7 +203,7 @@ def _advance(generators, states):
     """Leave generators with the states that a row gave."""
     for g, s in zip(generators, states, strict=True):
         while isinstance(s, Value) and s.owner.level > g.state.owner.level:  # numbers of steps have no derivative
-            s = s.value[0] if isinstance(s.owner, Batch) else s.value
+            s = s.value.max(0) if isinstance(s.owner, Batch) else s.value  # beyond what any entry has drawn
         g.state.data = s
 
 

@@ -20,7 +20,7 @@ from ..tensor import Tensor
 from ..trees import flatten, leaves_like, tree_map, unflatten
 from .abstract import Abstract, aval_like, output_avals, repeated, trace
 from .backward import Call, Leaf, Output, walk_back
-from .batch import Batch, vmap
+from .batch import Batch, drawing, draws, vmap
 from .derivatives import vjp
 from .forward import Forward, push_forward
 from .programs import run_graph
@@ -227,14 +227,16 @@ class Rules:
             else broadcast_to(expand(_array(x), (0,)), (trace.size, *shape_of(x)))
             for x in leaves
         ]
+        mapped = functools.partial(vmap, randomness=trace.randomness)
         inner = Rules(
             self.name,
-            vmap(self.f),
-            self.jvp_rule and vmap(self.jvp_rule),
-            self.fwd and vmap(self.fwd),
-            self.bwd and vmap(self.bwd),
+            mapped(self.f),
+            self.jvp_rule and mapped(self.jvp_rule),
+            self.fwd and mapped(self.fwd),
+            self.bwd and mapped(self.bwd),
         )
-        out = inner.call(*unflatten(structure, values))
+        with drawing(b for b in draws.batches if b is not trace):  # the inner batch stands for it
+            out = inner.call(*unflatten(structure, values))
         return tree_map(lambda o: Tensor(self._checked(o, trace), trace), out)
 
     def _written_down(self, leaves, structure):

@@ -15,6 +15,7 @@ from ..trees import flatten, leaves_like, paths, tree_map, unflatten
 from .backward import Leaf, own, walk_back
 from .batch import vmap
 from .forward import push_forward
+from .lost import warn
 from .reverse import Tape
 from .scope import Scope
 
@@ -106,7 +107,7 @@ class _Pulled:
             out, aux = _split_aux(f(*unflatten(structure, wrapped)), f, has_aux, asked)
             out_leaves, self.out_structure = flatten(out)
             out_leaves = [_check_output(scope.strip(o), f, asked) for o in out_leaves]
-            mine = [isinstance(o, Value) and o.owner is self.tape for o in out_leaves]
+            self.mine = mine = [isinstance(o, Value) and o.owner is self.tape for o in out_leaves]
             self.values = [o.value if m else o for o, m in zip(out_leaves, mine, strict=True)]
             self.nodes = [o.note if m else None for o, m in zip(out_leaves, mine, strict=True)]
             self.aux = _release_aux(aux, self.tape, scope) if has_aux else None
@@ -118,6 +119,7 @@ class _Pulled:
     def pull(self, cotangents):
         """Gradients of the inputs, in order, for a cotangent per output leaf; zeros where nothing flows."""
         found: dict = {}
+        self.found = found
         handed = {id(g) for g in cotangents}
 
         def sink(leaf, g, ours):
@@ -126,6 +128,13 @@ class _Pulled:
 
         walk_back(list(zip(self.nodes, cotangents, strict=True)), sink, retain=True)
         return [found[leaf] if leaf in found else _zeros(x) for leaf, x in zip(self.leaves, self.inputs, strict=True)]
+
+    def warn_of_losses(self, names, asked):
+        """Warn of inputs that nothing came back to, because of operations without a derivative."""
+        lost = self.tape.lost
+        if lost.events and len(self.found) < len(self.leaves) and any(self.mine):
+            unreached = [(leaf, name) for leaf, name in zip(self.leaves, names, strict=True) if leaf not in self.found]
+            warn(lost, unreached, not any(self.nodes), asked)
 
 
 def _as_cotangent(g, value, name, asked):
@@ -291,7 +300,20 @@ def _partial(f, args, kwargs, wanted):
     return g
 
 
-def value_and_grad(f, argnums=0, has_aux=False):
+def _check_holomorphic(arrays, names, asked):
+    """The derivative of a holomorphic function exists from complex to complex numbers."""
+    for x, name in zip(arrays, names, strict=True):
+        if dtype_of(x).kind != "c":
+            raise NonDifferentiableError(
+                explain(
+                    f"{asked} with holomorphic=True: {name} must be complex",
+                    f"found: {dtype_of(x)} {shape_of(x)}",
+                    help="convert it with .astype(complex), or leave holomorphic=True out",
+                )
+            )
+
+
+def value_and_grad(f, argnums=0, has_aux=False, holomorphic=False):
     """As `grad`, giving (value, gradient), or ((value, aux), gradient) with has_aux.
 
     Examples
@@ -309,6 +331,8 @@ def value_and_grad(f, argnums=0, has_aux=False):
         structures = [flatten(c)[1] for c in chosen]
         names = [p for i, s in zip(wanted, structures, strict=True) for p in paths(s, f"argument {i}")]
         leaves = [_payload(x, n, "grad") for x, n in zip(leaves, names, strict=True)]
+        if holomorphic:
+            _check_holomorphic(leaves, names, "grad")
         pulled = _Pulled(_partial(f, args, kwargs, wanted), leaves, structure, has_aux, "grad")
         if len(pulled.values) != 1 or pulled.out_structure.kind is not None or shape_of(pulled.values[0]) != ():
             found = ", ".join(f"{dtype_of(v)} {shape_of(v)}" for v in pulled.values) or "no array"
@@ -320,12 +344,14 @@ def value_and_grad(f, argnums=0, has_aux=False):
                 )
             )
         (value,) = pulled.values
-        if is_inexact(dtype_of(value)) and dtype_of(value).kind == "c":
+        if holomorphic:
+            _check_holomorphic([value], [f"the result of {_name(f)}"], "grad")
+        elif is_inexact(dtype_of(value)) and dtype_of(value).kind == "c":
             raise NonDifferentiableError(
                 explain(
                     f"grad: {_name(f)} must return a real number",
                     f"found: {dtype_of(value)}",
-                    help="take the real part or the modulus; use vjp or jacrev for complex results",
+                    help="take the real part or the modulus; for a holomorphic function pass holomorphic=True; or use vjp",
                 )
             )
         if not is_inexact(dtype_of(value)):
@@ -336,14 +362,17 @@ def value_and_grad(f, argnums=0, has_aux=False):
                     help="integers and booleans have no derivative",
                 )
             )
-        gradients = unflatten(structure, pulled.pull([np.ones((), dtype_of(value))]))
+        gradients = pulled.pull([np.ones((), dtype_of(value))])
+        # A pullback multiplies by the conjugate of the derivative.
+        gradients = unflatten(structure, [g.conj() for g in gradients] if holomorphic else gradients)
+        pulled.warn_of_losses(names, "grad")
         result = gradients[0] if single else gradients
         return ((value, pulled.aux), result) if has_aux else (value, result)
 
     return value_and_grad_of
 
 
-def grad(f, argnums=0, has_aux=False):
+def grad(f, argnums=0, has_aux=False, holomorphic=False):
     """The gradient of a scalar function, by reverse mode.
 
     Parameters
@@ -351,16 +380,18 @@ def grad(f, argnums=0, has_aux=False):
     f : function returning one real floating point number
     argnums : position of the argument to differentiate, or a tuple of positions
     has_aux : `f` returns (value, aux), and the result is (gradient, aux)
+    holomorphic : `f` is a holomorphic function of complex arguments with a complex result, whose derivative f'(z) is wanted
 
     Returns
     -------
     function with the arguments of `f`; it gives a tree like the argument (a tuple of them for a tuple of argnums).
-    For complex arguments the gradient is d/dRe + i d/dIm.
+    For complex arguments of a real function the gradient is d/dRe + i d/dIm, the direction of steepest ascent.
 
     Raises
     ------
     NonDifferentiableError
-        An argument has an integer or boolean dtype, or the result is not a real array.
+        An argument has an integer or boolean dtype, or the result is not a real array; with `holomorphic`, either is not
+        complex.
     NonScalarOutputError
         The result is not a scalar.
     ArgumentError
@@ -373,8 +404,10 @@ def grad(f, argnums=0, has_aux=False):
     array([2., 4.])
     >>> cr.grad(cr.grad(cr.sin))(0.5) == -np.sin(0.5)
     np.True_
+    >>> cr.grad(lambda z: z**3, holomorphic=True)(1 + 2j)
+    np.complex128(-9+12j)
     """
-    both = value_and_grad(f, argnums, has_aux)
+    both = value_and_grad(f, argnums, has_aux, holomorphic)
 
     @functools.wraps(f)
     def grad_of(*args, **kwargs):
@@ -415,27 +448,76 @@ def _jacobian_arguments(f, argnums, args, kwargs, asked):
     return _partial(f, args, kwargs, wanted), leaves, structure, single
 
 
-def _pulled_rows(pulled, structure, single, has_aux):
+# Between real and complex numbers: the Jacobian of a complex result is d(Re f) + i d(Im f), that with respect to a complex
+# argument d/dRe + i d/dIm, as for a gradient. The mode that does not see the second part makes another run for it.
+
+
+def _turned(basis):
+    """The unit vectors times i; nothing for real leaves."""
+    return [e * 1j if e.dtype.kind == "c" else 0 * e for e in basis]
+
+
+def _is_complex(x):
+    return dtype_of(x).kind == "c"
+
+
+def _needs_turning(seeds, others, holomorphic, asked):
+    """Whether a second run is needed: from complex seeds to real numbers. Raises where there is no Jacobian."""
+    mixed = any(map(_is_complex, seeds))
+    if holomorphic:
+        _check_holomorphic([*seeds, *others], ["every argument and result"] * (len(seeds) + len(others)), asked)
+        return False
+    if mixed and any(map(_is_complex, others)):
+        x, y = (next(filter(_is_complex, xs)) for xs in (seeds, others))
+        raise NonDifferentiableError(
+            explain(
+                f"{asked}: from complex to complex numbers, only a holomorphic function has a complex derivative",
+                f"found: {dtype_of(x)} {shape_of(x)} and {dtype_of(y)} {shape_of(y)}",
+                help="pass holomorphic=True if it is; else differentiate real and imaginary parts, or use jvp or vjp",
+            )
+        )
+    return mixed
+
+
+def _pulled_rows(pulled, structure, single, has_aux, holomorphic=False, asked="jacrev"):
     """The Jacobian from a recorded run: the pullback of every unit cotangent, as one batch."""
     basis, sizes = _basis(pulled.values)
+    turning = _needs_turning(pulled.values, pulled.inputs, holomorphic, asked)
     if sum(sizes):
-        rows = vmap(pulled.pull)(basis)
+        rows = vmap(pulled.pull, randomness="same")(basis)
     else:
         rows = [np.zeros((0, *shape_of(x)), dtype_of(x)) for x in pulled.inputs]
     shapes = [shape_of(v) for v in pulled.values]
-    per_input = [_cut_axis(r, 0, sizes, shapes) for r in rows]
+    per_input = [_cut_axis(r.conj() if holomorphic else r, 0, sizes, shapes) for r in rows]
+    if turning and sum(sizes):
+        more = [_cut_axis(r, 0, sizes, shapes) for r in vmap(pulled.pull, randomness="same")(_turned(basis))]
+        per_input = [
+            [p + 1j * m if _is_complex(v) else p for p, m, v in zip(pieces, others, pulled.values, strict=True)]
+            for pieces, others in zip(per_input, more, strict=True)
+        ]
     per_output = [unflatten(structure, list(column)) for column in zip(*per_input, strict=True)]
     result = unflatten(pulled.out_structure, [t[0] for t in per_output] if single else per_output)
     return (result, pulled.aux) if has_aux else result
 
 
-def jacrev(f, argnums=0, has_aux=False):
+def jacrev(f, argnums=0, has_aux=False, holomorphic=False):
     """The Jacobian by reverse mode: one pullback, batched over the elements of the result. Good for few results.
+
+    Parameters
+    ----------
+    f : function returning a tree of arrays
+    argnums, has_aux : as in `grad`
+    holomorphic : `f` is a holomorphic function of complex arguments with complex results
 
     Returns
     -------
     function giving, for each leaf of the result, a tree like the argument, whose leaves have shape
-    (*result.shape, *argument.shape). For complex results, the pullback of 1 at each element.
+    (*result.shape, *argument.shape). It is d(Re f) + i d(Im f) for complex results, d/dRe + i d/dIm for complex arguments.
+
+    Raises
+    ------
+    NonDifferentiableError
+        Arguments and results are complex, but `holomorphic` is not given.
 
     Examples
     --------
@@ -449,17 +531,15 @@ def jacrev(f, argnums=0, has_aux=False):
     def jacobian_of(*args, **kwargs):
         g, leaves, structure, single = _jacobian_arguments(f, argnums, args, kwargs, "jacrev")
         pulled = _Pulled(g, leaves, structure, has_aux, "jacrev")
-        return _pulled_rows(pulled, structure, single, has_aux)
+        return _pulled_rows(pulled, structure, single, has_aux, holomorphic)
 
     return jacobian_of
 
 
-def jacfwd(f, argnums=0, has_aux=False):
+def jacfwd(f, argnums=0, has_aux=False, holomorphic=False):
     """The Jacobian by forward mode: one pushforward, batched over the elements of the argument. Good for few arguments.
 
-    Returns
-    -------
-    as `jacrev`
+    Parameters, result and errors as `jacrev`.
 
     Examples
     --------
@@ -469,28 +549,42 @@ def jacfwd(f, argnums=0, has_aux=False):
            [0., 6.]])
     """
 
+    return _forward_jacobian(f, argnums, has_aux, holomorphic, "jacfwd")
+
+
+def _forward_jacobian(f, argnums, has_aux, holomorphic, asked):
     @functools.wraps(f)
     def jacobian_of(*args, **kwargs):
-        g, leaves, structure, single = _jacobian_arguments(f, argnums, args, kwargs, "jacfwd")
+        g, leaves, structure, single = _jacobian_arguments(f, argnums, args, kwargs, asked)
         primals = unflatten(structure, leaves)
         basis, sizes = _basis(leaves)
         aux = None
+
+        def push(ts):
+            return jvp(g, primals, unflatten(structure, ts), has_aux=has_aux)[1:]
+
+        def pushed(basis):
+            axes = (-1, 0) if has_aux else -1
+            return vmap(push, out_axes=axes, randomness="same")(basis)  # all columns are of one function
+
         if sum(sizes):
-
-            def push(ts):
-                return jvp(g, primals, unflatten(structure, ts), has_aux=has_aux)[1:]
-
-            pushed = vmap(push, out_axes=(-1, 0))(basis) if has_aux else vmap(push, out_axes=-1)(basis)
-            tangent = pushed[0]
+            tangent, *rest = pushed(basis)
             if has_aux:
-                aux = tree_map(lambda a: a[0], pushed[1])
+                aux = tree_map(lambda a: a[0], rest[0])
         else:
             value = g(*primals)
-            value, aux = _split_aux(value, f, has_aux, "jacfwd")
+            value, aux = _split_aux(value, f, has_aux, asked)
             tangent = tree_map(lambda v: np.zeros((*shape_of(v), 0), dtype_of(v)), value)
         columns, out_structure = flatten(tangent)
         shapes = [shape_of(x) for x in leaves]
-        per_output = [unflatten(structure, _cut_axis(c, len(shape_of(c)) - 1, sizes, shapes)) for c in columns]
+        pieces = [_cut_axis(c, len(shape_of(c)) - 1, sizes, shapes) for c in columns]
+        if _needs_turning(leaves, columns, holomorphic, asked) and sum(sizes):
+            more = [_cut_axis(c, len(shape_of(c)) - 1, sizes, shapes) for c in flatten(pushed(_turned(basis))[0])[0]]
+            pieces = [
+                [p + 1j * m if _is_complex(x) else p for p, m, x in zip(row, others, leaves, strict=True)]
+                for row, others in zip(pieces, more, strict=True)
+            ]
+        per_output = [unflatten(structure, row) for row in pieces]
         if single:
             per_output = [t[0] for t in per_output]
         result = unflatten(out_structure, per_output)
@@ -499,12 +593,10 @@ def jacfwd(f, argnums=0, has_aux=False):
     return jacobian_of
 
 
-def jacobian(f, argnums=0, has_aux=False):
+def jacobian(f, argnums=0, has_aux=False, holomorphic=False):
     """The Jacobian, by the mode that is cheaper for the numbers of elements of the argument and the result.
 
-    Returns
-    -------
-    as `jacrev`
+    Parameters, result and errors as `jacrev`.
 
     Examples
     --------
@@ -514,22 +606,30 @@ def jacobian(f, argnums=0, has_aux=False):
            [3., 7.]])
     """
 
+    forward = _forward_jacobian(f, argnums, has_aux, holomorphic, "jacobian")
+
     @functools.wraps(f)
     def jacobian_of(*args, **kwargs):
         g, leaves, structure, single = _jacobian_arguments(f, argnums, args, kwargs, "jacobian")
         n_in = sum(size_of(x) for x in leaves)
         if n_in <= 4:  # forward mode wins or nearly so, however few the results
-            return jacfwd(f, argnums, has_aux)(*args, **kwargs)
+            return forward(*args, **kwargs)
         pulled = _Pulled(g, leaves, structure, has_aux, "jacobian")
         if n_in < sum(size_of(v) for v in pulled.values):
-            return jacfwd(f, argnums, has_aux)(*args, **kwargs)
-        return _pulled_rows(pulled, structure, single, has_aux)
+            return forward(*args, **kwargs)
+        return _pulled_rows(pulled, structure, single, has_aux, holomorphic, "jacobian")
 
     return jacobian_of
 
 
-def hessian(f, argnums=0, has_aux=False):
+def hessian(f, argnums=0, has_aux=False, holomorphic=False):
     """Matrix of second derivatives of a scalar function: forward mode over reverse mode.
+
+    Parameters
+    ----------
+    f : function returning one scalar
+    argnums, has_aux, holomorphic : as in `grad`. For complex arguments of a real function there is no such matrix of complex
+        numbers; `hvp` gives its products.
 
     Returns
     -------
@@ -542,7 +642,7 @@ def hessian(f, argnums=0, has_aux=False):
     array([[6., 2.],
            [2., 0.]])
     """
-    return jacfwd(jacrev(f, argnums, has_aux), argnums, has_aux)
+    return jacfwd(jacrev(f, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
 
 
 def hvp(f, primals, tangents):

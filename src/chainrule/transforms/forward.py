@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..core.aval import Aval
-from ..core.dispatch import Trace, next_level
+from ..core.dispatch import Trace, next_level, plain
 from ..core.value import Value, dtype_of, shape_of
-from ..errors import LostDerivativeError, explain
+from ..errors import KEEP_DERIVATIVE, LostDerivativeError, explain
 from ..ops.elementwise import add
 from ..ops.shaping import cast
 from ..tensor import Tensor
@@ -25,7 +25,7 @@ class Forward(Trace):
                 values.append(a.value)
                 tangents.append(a.note)
             else:
-                values.append(a)
+                values.append(plain(a))
                 tangents.append(None)
         if row.joint is not None and any(t is not None for t in tangents):
             out, parts = row.joint.push(values, tangents, params)
@@ -92,7 +92,7 @@ class Forward(Trace):
                 explain(
                     f"{asked} of a Tensor with a tangent would lose its derivative",
                     f"Tensor: {x.dtype} {x.shape}, in forward mode",
-                    help="use x.detach() if the derivative is not needed, or a chainrule function in place of the NumPy code",
+                    help=KEEP_DERIVATIVE,
                 )
             )
         return x.value.owner.to_array(x.value, asked) if isinstance(x.value, Value) else x.value

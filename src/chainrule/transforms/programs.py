@@ -16,7 +16,18 @@ from ..core.primitive import primitive
 from ..core.value import dtype_of, shape_of
 from ..ops.elementwise import where
 from ..ops.shaping import as_value, reshape
-from .abstract import active_outputs, batch_graph, input_avals, jvp_graph, output_avals, remember, repeated, vjp_graph, zeros_of
+from .abstract import (
+    active_outputs,
+    batch_graph,
+    input_avals,
+    jvp_graph,
+    last_active,
+    output_avals,
+    remember,
+    repeated,
+    vjp_graph,
+    zeros_of,
+)
 from .split import cut, graph_of, inputs_read, only, variables
 
 
@@ -159,6 +170,11 @@ def _program_pull(gs, kept, active, params):
     return spread(_program(*kept, *seeds, graph=halves.backward), halves.wanted)
 
 
+def _program_end(active, params):
+    graph = params["graph"]
+    return remember(graph, ("end", active), lambda: last_active(graph, active))
+
+
 def _program_narrow(step, used):
     graph = step.params["graph"]
     read = inputs_read(graph, used)
@@ -171,7 +187,7 @@ def _program_batch(args, batched, params):
 
 
 @primitive(
-    derivative=[Joint(_program_push, _program_record, _program_pull, _program_narrow)],
+    derivative=[Joint(_program_push, _program_record, _program_pull, _program_narrow, _program_end)],
     aval=lambda *avals, graph: tuple(output_avals(graph)),
     batch=_program_batch,
     lower=Loop(),

@@ -376,6 +376,7 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
                         help="return arrays, or nothing",
                     )
                 )
+        _check_arguments(recorder, asked, [(w, label) for w, v, label in zip(wrapped, variable, labels, strict=True) if v])
         grads = [(leaf, g) for leaf, g in recorder.grads.values() if leaf.time < recorder.start]
         recorder.grads.clear()  # which would keep leaves alive that the function made
         recorder.finish(out_leaves, out_structure)
@@ -392,6 +393,19 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
     vars(recorder).clear()  # it may be part of a cycle, and must not keep gradients alive
     graph.arguments = _argument_reader(structure, variable, graph.name)
     return Recorded(graph, unflatten(out_structure, real), real, grads, made, rehung)
+
+
+def _check_arguments(recorder, asked, arguments):
+    """Arrays that are arguments must be as they were, since nothing that a program does reaches them."""
+    for (x, label), i in zip(arguments, recorder.graph.inputs, strict=False):
+        if recorder._operand(x) != i.var:
+            raise CompileError(
+                explain(
+                    f"{asked}: the function assigns to its argument `{label}`, an array that its program cannot change",
+                    f"{label}: {x.dtype} {x.shape}",
+                    help=f"pass a Tensor, cr.tensor({label}), which is changed, or assign to a copy: {label} = {label}.copy()",
+                )
+            )
 
 
 def _is_result(x):

@@ -3,9 +3,10 @@
 import numpy as np
 
 from ..core.aval import Aval
-from ..core.dispatch import Trace, _State, attention, state
+from ..core.dispatch import Trace, _State, attention, plain, state
 from ..core.value import Value, shape_of
 from ..errors import (
+    KEEP_DERIVATIVE,
     ArgumentError,
     LostDerivativeError,
     NonDifferentiableError,
@@ -16,6 +17,7 @@ from ..errors import (
 from ..ops.shaping import cast
 from ..tensor import Tensor
 from .backward import HOOKED, NOTHING, JointNode, Leaf, Node, Output, SimpleNode, own, tick, walk_back
+from .lost import Losses
 
 _PLAIN = frozenset({np.ndarray, np.float64, np.float32, float, int})
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -28,6 +30,14 @@ class Tape(Trace):
         self.level = level
         self.lasting = lasting  # a tape for Tensors that the user makes, where backward() works; not a transform's own
         self.touched = False  # whether, while it was paused, an operation met a Tensor that it would have recorded
+        self.lost = Losses()
+
+    def lose(self, row, note, out):
+        """Nothing flows back through this operation, although something could flow to one of its arguments."""
+        if self.lasting:
+            self.lost.notice_last(row.name, getattr(out, "dtype", None))
+        else:
+            self.lost.notice(row.name, note)
 
     # --- running operations -------------------------------------------------------------------------------------------
 
@@ -43,10 +53,12 @@ class Tape(Trace):
             return Tensor(out, self)
         plan = row.plans[1]
         if plan is None:
+            self.lose(row, note, out)
             return Tensor(out, self)
         dtype = out.dtype
         if params or x.dtype is not dtype or (dtype is not _F64 and dtype is not _F32) or x.shape != out.shape:
             if dtype.kind not in "fc":
+                self.lose(row, note, out)
                 return Tensor(out, self)
             avals = (Aval(x.shape, x.dtype),)
         else:
@@ -71,16 +83,21 @@ class Tape(Trace):
             x = x.value
             if note_x is not None:
                 mask = 1
+        elif isinstance(x, Value):
+            x = plain(x)
         if isinstance(y, Value) and y.owner is self:
             note_y = y.note
             y = y.value
             if note_y is not None:
                 mask += 2
+        elif isinstance(y, Value):
+            y = plain(y)
         out = row.fast(x, y) if type(x) in _PLAIN and type(y) in _PLAIN else row.call(x, y)
         if not mask:
             return Tensor(out, self)
         plan = row.plans[mask]
         if plan is None:
+            self.lose(row, note_x or note_y, out)
             return Tensor(out, self)
         dtype = out.dtype
         shape = out.shape
@@ -91,6 +108,7 @@ class Tape(Trace):
             or (mask & 2 and (y.dtype is not dtype or y.shape != shape))
         ):
             if dtype.kind not in "fc":
+                self.lose(row, note_x or note_y, out)
                 return Tensor(out, self)
             avals = (
                 Aval(x.shape, x.dtype) if mask & 1 else None,
@@ -110,6 +128,8 @@ class Tape(Trace):
         recording = self.recording()
         for i, a in enumerate(args):
             if isinstance(a, Value) and a.owner is self:
+                for watcher in state.watchers:
+                    watcher.met(a)
                 values.append(self._value(a))
                 note = a.note if row.kind(i) is not None else None
                 if note is not None and not recording:
@@ -117,7 +137,7 @@ class Tape(Trace):
                 parents.append(note)
                 active = active or note is not None
             else:
-                values.append(a)
+                values.append(plain(a))
                 parents.append(None)
         if active and self is ROOT and state.recorder is not None:
             for i, (a, parent) in enumerate(zip(args, parents, strict=True)):
@@ -128,6 +148,9 @@ class Tape(Trace):
         out = row.call(*values, **params)
         several = isinstance(out, tuple)
         if not active or not any(o.dtype.kind in "fc" for o in (out if several else (out,))):
+            cut = next((a.note for a in args if isinstance(a, Value) and a.owner is self and a.note is not None), None)
+            if cut is not None and recording:
+                self.lose(row, cut, out)
             return tuple(self._wrap(o) for o in out) if several else self._wrap(out)
         keeps = frozenset().union(*(row.kind(i).keeps for i, p in enumerate(parents) if p is not None))
         kept = self._kept(row, values, out, keeps) if keeps else NOTHING
@@ -139,7 +162,12 @@ class Tape(Trace):
 
     def _record_jointly(self, row, values, parents, params):
         """Run an op whose derivative is stated for all arguments at once."""
-        out, kept = row.joint.record(values, tuple(p is not None for p in parents), params)
+        active = tuple(p is not None for p in parents)
+        end = row.joint.end(active, params)
+        if end is not None:
+            self.lost.notice_step(end, None if self.lasting else next(p for p in parents if p is not None))
+            return tuple(map(self._wrap, row.call(*values, **params)))
+        out, kept = row.joint.record(values, active, params)
         node = JointNode(row, tuple(parents), (tuple(values), tuple(kept)), params)
         return tuple(self._wrap(o, Output(node, i, len(out)) if o.dtype.kind in "fc" else None) for i, o in enumerate(out))
 
@@ -239,6 +267,8 @@ class Tape(Trace):
 
     def detach(self, x):
         value = self._value(x)
+        if x.note is not None and not self.lasting:
+            self.lost.stopped.append(x.note)
         return self._wrap(value.owner.detach(value) if isinstance(value, Value) else value)
 
     def to_array(self, x, asked):
@@ -248,7 +278,7 @@ class Tape(Trace):
                 explain(
                     f"{asked} of a Tensor that requires grad would lose its derivative",
                     f"Tensor: {x.dtype} {x.shape}, {'a leaf' if self.is_leaf(x) else f'made by {x.note.name}'}",
-                    help="write np.stack([...]) for np.array([...]) of Tensors; use x.detach() if no derivative is needed",
+                    help=KEEP_DERIVATIVE,
                 )
             )
         return x.value.owner.to_array(x.value, asked) if isinstance(x.value, Value) else x.value
@@ -261,6 +291,7 @@ class Tape(Trace):
         return x.value.owner.to_scalar(x.value, asked) if isinstance(x.value, Value) else x.value
 
     def truth(self, x):
+        self.lost.decided = len(self.lost.events)
         return bool(self._value(x))
 
     def describe(self, x):
@@ -347,10 +378,12 @@ class Tape(Trace):
                         help="create the leaves inside the function, or use cr.grad there",
                     )
                 )
+            lost = [f"last operation without a derivative: {self.lost.last}"] if self.lost.last else []
             raise ArgumentError(
                 explain(
                     "backward from a Tensor that depends on no leaf that requires grad",
                     f"Tensor: {x.dtype} {x.shape}",
+                    *lost,
                     help="call .requires_grad_() on the parameters before the computation",
                 )
             )
@@ -361,6 +394,14 @@ class Tape(Trace):
                         "backward from a Tensor with several elements needs the gradient of the result",
                         f"Tensor: {x.dtype} {x.shape}",
                         help="sum it first, or call x.backward(gradient) with an array of its shape",
+                    )
+                )
+            if x.dtype.kind == "c":
+                raise NonScalarOutputError(
+                    explain(
+                        "backward from a complex number needs the gradient of the result: it is two real ones",
+                        f"Tensor: {x.dtype} {x.shape}",
+                        help="take .real or .abs() first, or call x.backward(gradient) with a complex number",
                     )
                 )
             gradient = np.ones(x.shape, x.dtype)

@@ -10,7 +10,7 @@ from ...errors import ArgumentError, ShapeError, explain
 from ...ops import any as any_of, logical_and, matmul, repeat, softmax, swapaxes, where
 from ...ops.shaping import as_value
 from ..windows import as_float
-from .layers import dropout
+from .dropout import dropout
 
 
 def _check(query, key, value):

@@ -1,14 +1,11 @@
-"""Layers whose parameters are arguments."""
+"""Layers whose parameters are arguments, that multiply."""
 
 import numpy as np
 
-from ...core.value import Value, ndim_of, shape_of
-from ...errors import ArgumentError, explain
-from ...ops import expand_dims, matmul, transpose, where
-from ...ops.indexing import getitem
+from ...core.value import ndim_of, shape_of
+from ...errors import ArgumentError, ShapeError, explain
+from ...ops import einsum, expand_dims, matmul, transpose
 from ...ops.shaping import as_value, cast
-from ...random import default_generator
-from ...tensor import Tensor
 from ..entry import check_integers, check_last, check_range, innermost
 
 
@@ -41,72 +38,43 @@ def linear(input, weight, bias=None):
     return out if bias is None else out + bias
 
 
-def dropout(input, p=0.5, training=True, inplace=False):
-    """Set each element to zero with probability `p` and scale the others by `1 / (1 - p)`; nothing unless `training`.
-
-    The mask is drawn from the default generator (`cr.manual_seed`). Under `vmap`, all entries share one mask.
-
-    Raises
-    ------
-    ArgumentError
-        `p` is no probability.
-
-    Examples
-    --------
-    >>> import chainrule as cr, chainrule.nn.functional as F
-    >>> _ = cr.manual_seed(0)
-    >>> set(F.dropout(np.ones(100), 0.75)) == {0.0, 4.0}
-    True
-    """
-    if not 0 <= p <= 1:
-        raise ArgumentError(explain("dropout: p must be a probability", f"p: {p}", help="0 drops nothing, 1 drops everything"))
-    x = as_value(input)
-    if not training or p == 0:
-        return x
-    if p == 1:
-        out = x * 0
-    else:
-        # Comparing the random bits themselves saves turning them into floating point numbers.
-        keep = default_generator.bits(shape_of(x)) < np.uint64(int((1 - p) * 2.0**64))
-        if keep.owner.level == 0 and not (isinstance(x, Value) and x.owner.level >= 0):
-            keep = keep.value  # plain arrays in, plain arrays out, also in a program that is being written down
-        out = where(keep, x, 0) * (1 / (1 - p))
-    return input._rebind(out) if inplace and hasattr(input, "_rebind") else out
-
-
-def embedding(input, weight, padding_idx=None):
-    """Rows of `weight` at the indices `input`.
+def bilinear(input1, input2, weight, bias=None):
+    """`input1 @ weight[k] @ input2 + bias[k]` for each output k.
 
     Parameters
     ----------
-    input : integers of any shape
-    weight : array of shape (num_embeddings, embedding_dim)
-    padding_idx : no derivative flows to this row
+    input1, input2 : arrays of shapes (..., in1) and (..., in2) with the same leading axes
+    weight : array of shape (out, in1, in2)
+    bias : None, or array of shape (out,)
 
     Returns
     -------
-    array of shape (*input.shape, embedding_dim)
+    array of shape (..., out)
 
     Raises
     ------
-    IndexRangeError
-        An index is negative or too large.
+    ShapeError
+        Leading axes differ, or the last axes are not in1 and in2.
 
     Examples
     --------
     >>> import chainrule.nn.functional as F
-    >>> F.embedding(np.array([1, 1]), np.array([[1.0, 2.0], [3.0, 4.0]]))
-    array([[3., 4.],
-           [3., 4.]])
+    >>> F.bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.ones((1, 2, 1)))
+    array([9.])
     """
-    ids = check_integers(input, "embedding", "input")
-    weight = as_value(weight)
-    rows = shape_of(weight)[0]
-    check_range(ids, rows, "embedding", "input")
-    out = getitem(weight, ids)
-    if padding_idx is not None and isinstance(out, Tensor):
-        out = where(expand_dims(ids == padding_idx % rows, -1), out.detach(), out)
-    return out
+    x1, x2, (_, n1, n2) = as_value(input1), as_value(input2), shape_of(weight)
+    check_last(x1, (n1,), "bilinear", "in1_features")
+    check_last(x2, (n2,), "bilinear", "in2_features")
+    if shape_of(x1)[:-1] != shape_of(x2)[:-1]:
+        raise ShapeError(
+            explain(
+                "bilinear: the inputs need the same leading axes",
+                f"input1: {shape_of(x1)}    input2: {shape_of(x2)}",
+                help="give each example one vector of both kinds",
+            )
+        )
+    out = einsum("...i,oij,...j->...o", x1, weight, x2)
+    return out if bias is None else out + bias
 
 
 def one_hot(tensor, num_classes=-1):

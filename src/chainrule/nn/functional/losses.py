@@ -14,8 +14,8 @@ from ...ops import (
     log_softmax,
     logsumexp,
     mean,
-    moveaxis,
     reshape,
+    sigmoid,
     softplus,
     square,
     sum,
@@ -24,28 +24,10 @@ from ...ops import (
 )
 from ...ops.indexing import getitem
 from ...ops.shaping import as_value, cast
-from ..entry import check_axes, check_integers, check_range, check_same_shape, like_input
-
-REDUCTIONS = ("none", "mean", "sum")
-
-
-def _check_reduction(reduction, what, allowed=REDUCTIONS):
-    if reduction not in allowed:
-        raise ArgumentError(
-            explain(f"{what}: unknown reduction {reduction!r}", help=f"use one of {', '.join(map(repr, allowed))}")
-        )
-
-
-def _reduce(loss, reduction):
-    return loss if reduction == "none" else mean(loss) if reduction == "mean" else sum(loss)
-
-
-def _pair(input, target, reduction, what):
-    _check_reduction(reduction, what)
-    input = as_value(input)
-    check_same_shape(input, target, what)
-    return input, like_input(target, input)
-
+from ...tensor import Tensor
+from ..entry import check_range, innermost, like_input
+from .layers import linear
+from .reducing import REDUCTIONS, check_reduction, class_labels, class_weight, pair, reduced, rows_of
 
 # --- distances between numbers ----------------------------------------------------------------------------------------
 
@@ -69,8 +51,8 @@ def mse_loss(input, target, reduction="mean"):
     >>> F.mse_loss([1.0, 2.0], [1.0, 4.0])
     np.float64(2.0)
     """
-    input, target = _pair(input, target, reduction, "mse_loss")
-    return _reduce(square(input - target), reduction)
+    input, target = pair(input, target, reduction, "mse_loss")
+    return reduced(square(input - target), reduction)
 
 
 def l1_loss(input, target, reduction="mean"):
@@ -80,8 +62,8 @@ def l1_loss(input, target, reduction="mean"):
     >>> F.l1_loss([1.0, 2.0], [1.0, 4.0])
     np.float64(1.0)
     """
-    input, target = _pair(input, target, reduction, "l1_loss")
-    return _reduce(absolute(input - target), reduction)
+    input, target = pair(input, target, reduction, "l1_loss")
+    return reduced(absolute(input - target), reduction)
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0):
@@ -91,14 +73,14 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
     >>> F.huber_loss([1.0, 2.0], [1.0, 5.0], reduction="none")
     array([0. , 2.5])
     """
-    input, target = _pair(input, target, reduction, "huber_loss")
+    input, target = pair(input, target, reduction, "huber_loss")
     if delta <= 0:
         raise ArgumentError(
             explain("huber_loss: delta must be positive", f"delta: {delta}", help="l1_loss is the limit of small delta")
         )
     d = input - target
     size = absolute(d)
-    return _reduce(where(size < delta, 0.5 * square(d), delta * (size - 0.5 * delta)), reduction)
+    return reduced(where(size < delta, 0.5 * square(d), delta * (size - 0.5 * delta)), reduction)
 
 
 def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
@@ -108,62 +90,16 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
     >>> F.smooth_l1_loss([1.0, 2.0], [1.0, 5.0], reduction="none")
     array([0. , 2.5])
     """
-    input, target = _pair(input, target, reduction, "smooth_l1_loss")
+    input, target = pair(input, target, reduction, "smooth_l1_loss")
     if beta < 0:
         raise ArgumentError(explain("smooth_l1_loss: beta must not be negative", f"beta: {beta}", help="0 gives l1_loss"))
     d = input - target
     size = absolute(d)
     loss = size if beta == 0 else where(size < beta, (0.5 / beta) * square(d), size - 0.5 * beta)
-    return _reduce(loss, reduction)
+    return reduced(loss, reduction)
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------
-
-
-def _rows(input, what):
-    """Scores as rows of classes, (n, classes), and the shape that the losses have."""
-    input = as_value(input)
-    check_axes(input, 1, what)
-    shape = shape_of(input)
-    if len(shape) == 1:
-        return reshape(input, (1, shape[0])), ()
-    if len(shape) > 2:
-        input = moveaxis(input, 1, -1)
-    return (input if len(shape) == 2 else reshape(input, (-1, shape[1]))), (shape[0], *shape[2:])
-
-
-def _class_labels(target, input, out_shape, what):
-    if shape_of(target) != out_shape:
-        shape = shape_of(input)
-        hint = "one integer per row of scores, (n,) for (n, classes)"
-        if shape_of(target) == shape:
-            hint = "for class probabilities use a floating point dtype; for one-hot integers target.argmax(1)"
-        elif int(np.prod(shape_of(target))) == int(np.prod(out_shape)):
-            hint = f"reshape the target: target.reshape({', '.join(map(str, out_shape))})"
-        raise ShapeError(
-            explain(
-                f"{what}: the target does not fit the input, whose axis {1 if len(shape) > 1 else 0} is the classes",
-                f"input: {dtype_of(input)} {shape}",
-                f"target: expected {out_shape}, found {dtype_of(target)} {shape_of(target)}",
-                help=hint,
-            )
-        )
-    return check_integers(target, what, "target")
-
-
-def _class_weight(weight, classes, dtype, what):
-    if weight is None:
-        return None
-    weight = as_value(weight)
-    if shape_of(weight) != (classes,):
-        raise ShapeError(
-            explain(
-                f"{what}: `weight` needs one number for each class",
-                f"expected: ({classes},)    found: {shape_of(weight)}",
-                help="it scales the loss of each class",
-            )
-        )
-    return cast(weight, dtype)
 
 
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
@@ -173,17 +109,17 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     >>> F.nll_loss(np.log([[0.5, 0.5]]), [0])
     np.float64(0.6931471805599453)
     """
-    _check_reduction(reduction, "nll_loss")
-    rows, out_shape = _rows(input, "nll_loss")
+    check_reduction(reduction, "nll_loss")
+    rows, out_shape = rows_of(input, "nll_loss")
     labels, keep = _labels(target, input, rows, out_shape, ignore_index, "nll_loss")
-    weight = _class_weight(weight, shape_of(rows)[1], dtype_of(rows), "nll_loss")
+    weight = class_weight(weight, shape_of(rows)[1], dtype_of(rows), "nll_loss")
     loss = -getitem(rows, (np.arange(shape_of(rows)[0]), labels))
     return _gathered(loss, labels, keep, weight, reduction, out_shape)
 
 
 def _labels(target, input, rows, out_shape, ignore_index, what):
     """Labels as one axis, with 0 where ignored, and where they are not ignored (None for everywhere)."""
-    target = _class_labels(as_value(target), input, out_shape, what)
+    target = class_labels(as_value(target), input, out_shape, what)
     certain = check_range(target, shape_of(rows)[1], what, "target", ignore_index)
     labels = reshape(target, (-1,))
     if certain:
@@ -240,22 +176,22 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     >>> np.isclose(F.cross_entropy(np.zeros((3, 4)), np.array([0, 1, 3])), np.log(4))
     np.True_
     """
-    _check_reduction(reduction, "cross_entropy")
+    check_reduction(reduction, "cross_entropy")
     if not 0 <= label_smoothing <= 1:
         raise ArgumentError(
             explain("cross_entropy: label_smoothing must lie between 0 and 1", f"found: {label_smoothing}", help="try 0.1")
         )
     target = as_value(target)
-    rows, out_shape = _rows(input, "cross_entropy")
+    rows, out_shape = rows_of(input, "cross_entropy")
     n, classes = shape_of(rows)
-    weight = _class_weight(weight, classes, dtype_of(rows), "cross_entropy")
+    weight = class_weight(weight, classes, dtype_of(rows), "cross_entropy")
     if target.dtype.kind == "f" and shape_of(target) == shape_of(input):
-        target, _ = _rows(like_input(target, rows), "cross_entropy")
+        target, _ = rows_of(like_input(target, rows), "cross_entropy")
         if label_smoothing:
             target = target * (1 - label_smoothing) + label_smoothing / classes
         expected = target * log_softmax(rows, 1)
         loss = -sum(expected if weight is None else expected * weight, 1)
-        return _reduce(reshape(loss, out_shape) if reduction == "none" else loss, reduction)
+        return reduced(reshape(loss, out_shape) if reduction == "none" else loss, reduction)
     labels, keep = _labels(target, input, rows, out_shape, ignore_index, "cross_entropy")
     if not label_smoothing:
         # The log-probabilities of the other classes are never needed, so they are never computed.
@@ -273,6 +209,61 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     if reduction == "sum":
         return sum(loss)
     return mean(loss) if scales is None else sum(loss) / sum(scales)
+
+
+def linear_cross_entropy(
+    input,
+    linear_weight,
+    target,
+    *,
+    linear_bias=None,
+    weight=None,
+    reduction="mean",
+    ignore_index=None,
+    label_smoothing=0.0,
+    options=None,
+):
+    """`cross_entropy(linear(input, linear_weight, linear_bias), target)`.
+
+    Parameters
+    ----------
+    input : array of shape (in_features,) or (n, in_features)
+    linear_weight : array of shape (classes, in_features) or (classes, d1, ..., in_features)
+    target, weight, reduction, ignore_index, label_smoothing : as for `cross_entropy`
+    linear_bias : None, or array of shape (classes,) or (classes, d1, ...)
+    options : accepted for PyTorch's sake
+
+    Examples
+    --------
+    >>> import chainrule.nn.functional as F
+    >>> np.isclose(F.linear_cross_entropy(np.ones((3, 2)), np.zeros((4, 2)), np.array([0, 1, 3])), np.log(4))
+    np.True_
+    """
+    shape = shape_of(linear_weight)
+    flat = reshape(linear_weight, (-1, shape[-1])) if len(shape) > 2 else linear_weight
+    bias = linear_bias if linear_bias is None or len(shape) <= 2 else reshape(linear_bias, (-1,))
+    scores = linear(as_value(input), flat, bias)
+    if len(shape) > 2:
+        scores = reshape(scores, (*shape_of(scores)[:-1], *shape[:-1]))
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(scores, target, weight, ignored, reduction, label_smoothing)
+
+
+def focal_loss(input, target, weight=None, gamma=2.0, ignore_index=-100, reduction="mean"):
+    """`cross_entropy` of each example times `(1 - probability of the right class) ** gamma` (Lin et al., 2017).
+
+    What is already recognised counts little. Arguments as for `cross_entropy`; `gamma` 0 gives it.
+
+    >>> import chainrule.nn.functional as F
+    >>> np.isclose(F.focal_loss(np.zeros((3, 4)), np.array([0, 1, 3])), 0.75**2 * np.log(4))
+    np.True_
+    """
+    check_reduction(reduction, "focal_loss")
+    rows, out_shape = rows_of(input, "focal_loss")
+    labels, keep = _labels(as_value(target), input, rows, out_shape, ignore_index, "focal_loss")
+    weight = class_weight(weight, shape_of(rows)[1], dtype_of(rows), "focal_loss")
+    logp = getitem(log_softmax(rows, 1), (np.arange(shape_of(rows)[0]), labels))
+    return _gathered(-((1 - exp(logp)) ** gamma) * logp, labels, keep, weight, reduction, out_shape)
 
 
 # --- probabilities ----------------------------------------------------------------------------------------------------
@@ -296,12 +287,12 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     >>> F.binary_cross_entropy([0.5], [1.0])
     np.float64(0.6931471805599453)
     """
-    input, target = _pair(input, target, reduction, "binary_cross_entropy")
+    input, target = pair(input, target, reduction, "binary_cross_entropy")
     yes, no = input > math.exp(-100), 1 - input > math.exp(-100)
     log_yes = where(yes, log(where(yes, input, 1)), -100)
     log_no = where(no, log1p(-where(no, input, 0)), -100)
     loss = -(target * log_yes + (1 - target) * log_no)
-    return _reduce(loss if weight is None else loss * like_input(weight, input), reduction)
+    return reduced(loss if weight is None else loss * like_input(weight, input), reduction)
 
 
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
@@ -320,12 +311,12 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     >>> F.binary_cross_entropy_with_logits([0.0], [1.0])
     np.float64(0.6931471805599453)
     """
-    input, target = _pair(input, target, reduction, "binary_cross_entropy_with_logits")
+    input, target = pair(input, target, reduction, "binary_cross_entropy_with_logits")
     wrong = softplus(-input)
     if pos_weight is not None:
         wrong = (1 + (like_input(pos_weight, input) - 1) * target) * wrong
     loss = (1 - target) * input + wrong
-    return _reduce(loss if weight is None else loss * like_input(weight, input), reduction)
+    return reduced(loss if weight is None else loss * like_input(weight, input), reduction)
 
 
 def kl_div(input, target, reduction="mean", log_target=False):
@@ -344,9 +335,111 @@ def kl_div(input, target, reduction="mean", log_target=False):
     >>> F.kl_div(np.log([[0.5, 0.5]]), [[1.0, 0.0]], reduction="batchmean")
     np.float64(0.6931471805599453)
     """
-    _check_reduction(reduction, "kl_div", (*REDUCTIONS, "batchmean"))
-    input, target = _pair(input, target, "none", "kl_div")
+    check_reduction(reduction, "kl_div", (*REDUCTIONS, "batchmean"))
+    input, target = pair(input, target, "none", "kl_div")
     loss = exp(target) * (target - input) if log_target else xlogy(target, target) - target * input
     if reduction == "batchmean":
         return sum(loss) / (shape_of(loss)[0] if ndim_of(loss) else 1)
-    return _reduce(loss, reduction)
+    return reduced(loss, reduction)
+
+
+def sigmoid_focal_loss(inputs, targets, alpha=0.25, gamma=2.0, reduction="none"):
+    """`binary_cross_entropy_with_logits` of each element times `(1 - probability of the target) ** gamma` (Lin et al., 2017).
+
+    Parameters
+    ----------
+    inputs, targets : arrays of one shape; targets 0 or 1
+    alpha : weight of the targets 1, and `1 - alpha` that of the targets 0; negative for none
+    gamma : 0 weighs all alike
+    reduction : 'none', 'mean' or 'sum'
+
+    Examples
+    --------
+    >>> import chainrule.nn.functional as F
+    >>> np.isclose(F.sigmoid_focal_loss([0.0], [1.0])[0], 0.25 * 0.5**2 * np.log(2))
+    np.True_
+    """
+    inputs, targets = pair(inputs, targets, reduction, "sigmoid_focal_loss")
+    loss = (1 - targets) * inputs + softplus(-inputs)
+    p = sigmoid(inputs)
+    loss = loss * (p + targets - 2 * p * targets) ** gamma
+    if alpha >= 0:
+        loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))
+    return reduced(loss, reduction)
+
+
+# --- likelihoods of other distributions -------------------------------------------------------------------------------
+
+
+def poisson_nll_loss(input, target, log_input=True, full=False, eps=1e-8, reduction="mean"):
+    """Minus the log-likelihood of counts with the Poisson distribution.
+
+    Parameters
+    ----------
+    input : array of expected counts, or with `log_input` of their logarithms
+    target : counts, in the same shape
+    full : add Stirling's approximation of `log(target!)` where the target exceeds 1
+    eps : added to expected counts before their logarithm is taken
+
+    Examples
+    --------
+    >>> import chainrule.nn.functional as F
+    >>> F.poisson_nll_loss([0.0], [2.0])
+    np.float64(1.0)
+    """
+    input, target = pair(input, target, reduction, "poisson_nll_loss")
+    loss = exp(input) - target * input if log_input else input - target * log(input + eps)
+    if full:
+        large = target > 1
+        t = where(large, target, 1)
+        loss = loss + where(large, t * log(t) - t + 0.5 * log(2 * math.pi * t), 0)
+    return reduced(loss, reduction)
+
+
+def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
+    """Minus the log-likelihood of numbers with normal distributions.
+
+    Parameters
+    ----------
+    input : array of expectations
+    target : array of the same shape
+    var : variances: a number, or an array of the shape of `input`, with the last axis left out or any of length 1
+    full : add the constant `log(2 pi) / 2`
+    eps : smaller variances count as this; the derivative goes to them all the same, as in PyTorch
+
+    Raises
+    ------
+    ShapeError
+        `var` does not fit.
+    ArgumentError
+        A variance is negative.
+
+    Examples
+    --------
+    >>> import chainrule.nn.functional as F
+    >>> F.gaussian_nll_loss([1.0], [3.0], [1.0])
+    np.float64(2.0)
+    """
+    input, target = pair(input, target, reduction, "gaussian_nll_loss")
+    var = cast(as_value(var), dtype_of(input))
+    shape = shape_of(input)
+    if shape_of(var) != shape and shape_of(var) == shape[:-1] and shape:
+        var = reshape(var, (*shape_of(var), 1))
+    fits = ndim_of(var) <= len(shape) and all(a in (1, b) for a, b in zip(shape_of(var)[::-1], shape[::-1], strict=False))
+    if not fits or ndim_of(var) not in (0, len(shape)):
+        raise ShapeError(
+            explain(
+                "gaussian_nll_loss: `var` does not fit the input",
+                f"input: {shape}    var: {shape_of(var)}",
+                help="one variance for each number, or for each row",
+            )
+        )
+    lowest = innermost(var)
+    if lowest.size and lowest.min() < 0:
+        raise ArgumentError(
+            explain("gaussian_nll_loss: variances must not be negative", f"smallest: {lowest.min()}", help="predict log(var)")
+        )
+    fixed = var.detach() if isinstance(var, Tensor) else var
+    var = where(var < eps, eps + (var - fixed), var)
+    loss = 0.5 * (log(var) + square(input - target) / var)
+    return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)

@@ -7,13 +7,13 @@ import math
 
 import numpy as np
 
-from ...core.value import Value, dtype_of, ndim_of, shape_of
-from ...errors import ArgumentError, ShapeError, UnsupportedError, explain
+from ...core.value import dtype_of, ndim_of, shape_of
+from ...errors import ArgumentError, ShapeError, explain
 from ...ops import mean, reshape, sqrt, square
 from ...ops.pooling import window_sum
 from ...ops.shaping import as_value
 from ...tensor import Tensor
-from ..entry import check_axes, check_last
+from ..entry import check_axes, check_last, settled
 from ..windows import as_float
 
 
@@ -94,26 +94,11 @@ def _affine(out, weight, bias):
     return out if bias is None else out + _per_channel(bias, n)
 
 
-def _settled(x, shape, what):
-    """The numbers of a statistic, whichever transforms are running: what is kept beyond them is a constant."""
-    while isinstance(x, Value) and x.owner.level > 0:
-        x = x.value
-    if shape_of(x) != shape:
-        raise UnsupportedError(
-            explain(
-                f"{what}: running statistics under vmap would differ from entry to entry",
-                f"statistic: {shape}    with the batch of vmap: {shape_of(x)}",
-                help="use model.eval(), or layers with track_running_stats=False",
-            )
-        )
-    return x.detach() if isinstance(x, Tensor) else x
-
-
 def _update(running, statistic, momentum, what):
     """Move a running statistic towards a new one, in place."""
     if running is None:
         return
-    new = _settled(statistic, shape_of(running), what)
+    new = settled(statistic, shape_of(running), what)
     if isinstance(running, Tensor):
         running.data = (1 - momentum) * running.detach() + momentum * new
     else:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...core.value import dtype_of, ndim_of, shape_of
 from ...errors import ArgumentError, ShapeError, explain
-from ...ops import absolute, broadcast_to, concatenate, matmul, moveaxis, power, reshape
+from ...ops import broadcast_to, concatenate, matmul, moveaxis, power, reshape
 from ...ops.convolution import output_sizes
 from ...ops.pooling import max_pool, max_pool_select, window_sum
 from ...ops.shaping import as_value
@@ -182,18 +182,18 @@ def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
 
 def pool_norm(input, norm_type, kernel_size, stride, ceil_mode, ndim, what):
     """`norm_type`-norm over windows of `ndim` spatial axes."""
-    x = as_float(_spatial(input, ndim, what))
+    x, norm_type = as_float(_spatial(input, ndim, what)), float(norm_type)
     params, padding, places = _geometry(x, kernel_size, stride, 0, 1, ceil_mode, ndim, what)
     # PyTorch's definition: windows that stand over the end count as if their mean filled them.
     scale = math.prod(params["window"]) / _counts(shape_of(x)[-ndim:], places, params, padding, True)
     total = window_sum(power(x, norm_type), **params)
     total = total if (scale == 1).all() else total * scale.astype(x.dtype)
-    return power(absolute(total), 1 / norm_type)
+    return power(total, 1 / norm_type)
 
 
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """`(sum of x ** norm_type) ** (1 / norm_type)` over windows of one spatial axis."""
-    return pool_norm(input, float(norm_type), kernel_size, stride, ceil_mode, 1, "lp_pool1d")
+    return pool_norm(input, norm_type, kernel_size, stride, ceil_mode, 1, "lp_pool1d")
 
 
 def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
@@ -203,7 +203,12 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     >>> F.lp_pool2d(np.array([[[3.0, 4.0]]]), 2, (1, 2))
     array([[[5.]]])
     """
-    return pool_norm(input, float(norm_type), kernel_size, stride, ceil_mode, 2, "lp_pool2d")
+    return pool_norm(input, norm_type, kernel_size, stride, ceil_mode, 2, "lp_pool2d")
+
+
+def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """`(sum of x ** norm_type) ** (1 / norm_type)` over windows of three spatial axes."""
+    return pool_norm(input, norm_type, kernel_size, stride, ceil_mode, 3, "lp_pool3d")
 
 
 # --- results of a given size ------------------------------------------------------------------------------------------
@@ -317,3 +322,8 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
     array([[[4., 5.]]])
     """
     return pool_max_to(input, output_size, return_indices, 2, "adaptive_max_pool2d")
+
+
+def adaptive_max_pool3d(input, output_size, return_indices=False):
+    """Maximum over as many windows of three spatial axes as the result is to have; see `adaptive_avg_pool2d`."""
+    return pool_max_to(input, output_size, return_indices, 3, "adaptive_max_pool3d")

@@ -1,15 +1,14 @@
-"""Gradients and parameters of a whole model at once: clipping, and one long vector."""
+"""Gradients of a whole model at once: their norm, and clipping."""
 
 import math
 
 import numpy as np
 
-from ..core.value import Value, shape_of
-from ..errors import ArgumentError, ShapeError, explain
-from ..ops import absolute, clip, concatenate, max, minimum, norm, ravel, reshape, stack
-from ..ops.shaping import as_value, cast
-from ..tensor import Tensor
-from ..transforms.reverse import ROOT
+from ...errors import ArgumentError, explain
+from ...ops import absolute, clip, max, minimum, norm, ravel, stack
+from ...ops.shaping import as_value, cast
+from ...tensor import Tensor
+from ...transforms.reverse import ROOT
 
 
 def _gradients(parameters):
@@ -63,10 +62,27 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
                 help="look for a division by zero or a logarithm of zero in the loss, or lower the learning rate",
             )
         )
+    _scale(found, max_norm, total)
+    return total
+
+
+def clip_grads_with_norm_(parameters, max_norm, total_norm):
+    """The second half of `clip_grad_norm_`: scale by `max_norm / total_norm`, if that is below 1.
+
+    >>> from chainrule import nn
+    >>> w = nn.Parameter(np.array([3.0, 4.0]))
+    >>> (w * w).sum().backward()
+    >>> nn.utils.clip_grads_with_norm_(w, 5.0, nn.utils.get_total_norm([w.grad]))
+    >>> w.grad.numpy().round(3)
+    array([3., 4.])
+    """
+    _scale(_gradients(parameters), max_norm, as_value(total_norm))
+
+
+def _scale(found, max_norm, total):
     factor = minimum(max_norm / (total + 1e-6), 1)
     for p, g in found:
         p.grad.data = g * cast(factor, g.dtype)
-    return total
 
 
 def clip_grad_value_(parameters, clip_value):
@@ -81,40 +97,3 @@ def clip_grad_value_(parameters, clip_value):
     """
     for p, g in _gradients(parameters):
         p.grad.data = clip(g, -float(clip_value), float(clip_value))
-
-
-def parameters_to_vector(parameters):
-    """All elements of all parameters, one after the other; derivatives flow through.
-
-    >>> from chainrule import nn
-    >>> nn.utils.parameters_to_vector(nn.Linear(2, 3).parameters()).shape
-    (9,)
-    """
-    return concatenate([ravel(p) for p in parameters])
-
-
-def vector_to_parameters(vec, parameters):
-    """Give the parameters the elements of a vector, one after the other.
-
-    Raises
-    ------
-    ShapeError
-        The number of elements differs.
-    """
-    parameters = list(parameters)
-    sizes = [math.prod(p.shape) for p in parameters]
-    total = int(np.sum(sizes, dtype=int))
-    if shape_of(vec) != (total,):
-        raise ShapeError(
-            explain(
-                "vector_to_parameters: the vector needs one number for each element of the parameters",
-                f"expected: ({total},)    found: {shape_of(vec)}",
-                help="parameters_to_vector makes such a vector",
-            )
-        )
-    vec = vec.detach() if isinstance(vec, Tensor) else as_value(vec)
-    start = 0
-    for p, n in zip(parameters, sizes, strict=True):
-        part = reshape(vec[start : start + n], p.shape)
-        p.data = part if isinstance(part, Value) else np.array(part)  # a view would change with the vector
-        start += n

@@ -1,0 +1,222 @@
+"""Assignment: how a Tensor is bound to new values, and how views of it and the Tensors that it is a view of come to know.
+
+Nothing that was recorded changes: an in-place operation computes a new value and binds the Tensor to it. A view remembers
+what it is a part of, so that what is written into it is written there too; a Tensor remembers the views of it that live, so
+that they are read anew when it has changed.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .core.dispatch import state
+from .core.value import Value
+from .errors import ArgumentError, explain
+from .methods import Methods
+from .ops import elementwise, indexing, shaping, sorting
+from .views import Part, Views, owner_of, scattered
+
+
+class Assignable(Methods):
+    """What `Tensor` adds to this: how it is differentiated and turned into other things."""
+
+    __slots__ = ("part", "views", "place")
+    part: Part  # only views have it
+    views: Views  # only Tensors that were viewed have it
+    place: bool  # without axes, but made as an array: `+=` changes it, while results of operations are numbers as in NumPy
+    stale: type  # the class of views that have to be read anew
+
+    @property
+    def base(self):
+        """The Tensor that this one is a view of, None if it is none."""
+        whole = owner_of(self)
+        return None if whole is self else whole
+
+    # --- views --------------------------------------------------------------------------------------------------------
+
+    def _view(self, out, read, write: Any = scattered):
+        """`out`, remembered as a view of this Tensor: how to read it again, and how to write it into this one."""
+        if out is not self:
+            out.part = Part(self, read, scattered(read) if write is scattered else write)
+            try:
+                self.views.add(out)
+            except AttributeError:
+                self.views = Views()
+                self.views.add(out)
+        return out
+
+    def _tell_views(self):
+        """Have all views read anew when they are used."""
+        try:
+            views = self.views
+        except AttributeError:
+            return
+        for view in views:
+            if type(view) is not self.stale:
+                view.__class__ = self.stale
+                view._tell_views()
+
+    def __getitem__(self, key):
+        out = indexing.getitem(self, key)
+        kind = type(key)
+        if kind is int or kind is slice or kind is tuple or kind in _BASIC:
+            basic = kind is not tuple or all(map(_is_basic, key))
+        else:
+            basic = _is_basic(key)
+        # Single elements are copies, as NumPy's scalars are; with an Ellipsis NumPy gives an array without axes.
+        if not basic or not (out.shape or key is Ellipsis or (kind is tuple and Ellipsis in _plain(key))):
+            return out
+        key = _kept(key)
+        return self._view(out, lambda x: indexing.getitem(x, key), lambda x, part: indexing.index_set(x, key, part))
+
+    # --- binding to new values ----------------------------------------------------------------------------------------
+
+    def _rebind(self, new):
+        """Bind this Tensor, and what it is a part of, to a new value."""
+        new = self._fitting(new)
+        part = getattr(self, "part", None)
+        if part is not None:  # first, since not all views can be written
+            whole = part.whole if part.write is None else part.write(part.whole, new)
+        for watcher in state.watchers:
+            watcher.assigned_to(self, with_history=True)
+        self.owner.rebind(self, new)
+        self._tell_views()
+        if part is not None:
+            if part.write is None:
+                whole._replace(new)
+            else:
+                part.whole._rebind(whole)
+        return self
+
+    def _replace(self, values):
+        """Give this Tensor other values and leave its history."""
+        for watcher in state.watchers:
+            watcher.assigned_to(self, with_history=False)
+        self.owner.replace(self, values)
+        self._tell_views()
+
+    def _fitting(self, new):
+        if new.shape == self.shape and new.dtype == self.dtype:
+            return new
+        if new.shape == self.shape and np.can_cast(new.dtype, self.dtype, "same_kind"):
+            return shaping.cast(new, self.dtype)
+        raise ArgumentError(
+            explain(
+                "an in-place operation cannot change shape or kind",
+                f"Tensor: {self.dtype} {self.shape}    result: {new.dtype} {new.shape}",
+                help="write x = x + y instead of x += y",
+            )
+        )
+
+    def _augmented(self, new):
+        """`x += y`, of which `new` is the sum: arrays change, and everything that is a view of them; numbers do not."""
+        if not self.shape and not hasattr(self, "place") and not hasattr(self, "part"):
+            return new
+        return self._rebind(new)
+
+    def __setitem__(self, key, value):
+        self._rebind(indexing.index_set(self, key, value))
+
+    def copy_(self, other):
+        """Replace all values by those of `other`, which may broadcast."""
+        self[...] = shaping.cast(shaping.as_value(other), self.dtype)
+        return self
+
+    def fill(self, value):
+        """NumPy's name for `fill_`."""
+        self[...] = value
+
+    def fill_(self, value):
+        """Replace all values by one number."""
+        self[...] = value
+        return self
+
+    def zero_(self):
+        """Replace all values by 0."""
+        return self.fill_(0)
+
+    def sort(self, axis=-1, **options):
+        """Sort in place and give None, as NumPy does; with PyTorch's `dim`, give (values, indices) and change nothing."""
+        if "dim" in options:
+            return sorting.sort(self, **options)
+        self._rebind(sorting.sort(self, axis, **options))
+        return None
+
+    def add_(self, other, *, alpha=1):
+        return self._rebind(self + (other if alpha == 1 else other * alpha))
+
+    def sub_(self, other, *, alpha=1):
+        return self._rebind(self - (other if alpha == 1 else other * alpha))
+
+    def mul_(self, other):
+        return self._rebind(self * other)
+
+    def div_(self, other):
+        return self._rebind(self / other)
+
+    def clamp_(self, min=None, max=None):
+        return self._rebind(elementwise.clip(self, min, max))
+
+    def __iadd__(self, other):
+        return self._augmented(self + other)
+
+    def __isub__(self, other):
+        return self._augmented(self - other)
+
+    def __imul__(self, other):
+        return self._augmented(self * other)
+
+    def __itruediv__(self, other):
+        return self._augmented(self / other)
+
+    def __ifloordiv__(self, other):
+        return self._augmented(self // other)
+
+    def __imod__(self, other):
+        return self._augmented(self % other)
+
+    def __ipow__(self, other):
+        return self._augmented(self**other)
+
+    def __imatmul__(self, other):
+        return self._augmented(self @ other)
+
+    def __iand__(self, other):
+        return self._augmented(self & other)
+
+    def __ior__(self, other):
+        return self._augmented(self | other)
+
+    def __ixor__(self, other):
+        return self._augmented(self ^ other)
+
+    def __ilshift__(self, other):
+        return self._augmented(self << other)
+
+    def __irshift__(self, other):
+        return self._augmented(self >> other)
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+_BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+
+
+def _is_basic(k):
+    """Whether NumPy gives a view for such a key: whole numbers do, also computed ones, but arrays without axes do not."""
+    if type(k) in _BASIC:
+        return True
+    if isinstance(k, Value):
+        return not k.shape and k.dtype.kind in "iu" and not hasattr(k, "place")
+    return isinstance(k, np.integer)
+
+
+def _plain(key):
+    return [k for k in key if type(k) in _BASIC]
+
+
+def _kept(key):
+    """A key whose Tensors later assignments do not change."""
+    if isinstance(key, tuple):
+        return tuple(map(_kept, key))
+    return key.owner.detach(key) if isinstance(key, Value) else key

@@ -1,0 +1,51 @@
+"""Rows of arrays in random order: many batches are copied at once, by a thread, while the program uses those before."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ..creation import from_numpy
+from .dataset import Subset, TensorDataset
+
+CHUNK = 8 << 20  # bytes that are copied at once: enough that to wait for a thread does not count
+
+
+def rows_of(dataset):
+    """(arrays, indices) if samples are rows of plain arrays; indices is None for all rows in order. Otherwise None."""
+    indices = None
+    while type(dataset) is Subset:
+        indices = dataset.indices if indices is None else dataset.indices[indices]
+        dataset = dataset.dataset
+    if isinstance(dataset, TensorDataset) and type(dataset).take is TensorDataset.take:
+        arrays = dataset.plain_arrays()
+        return None if arrays is None else (arrays, indices)
+    return None
+
+
+def batches_of_rows(arrays, order, step, drop_last):
+    """Tuples of Tensors: `step` rows of each array at a time, in this order."""
+    end = len(order) - len(order) % step if drop_last else len(order)
+    row = sum(a.dtype.itemsize * (a.size // max(len(a), 1)) for a in arrays)
+    rows = max(1, CHUNK // max(row * step, 1)) * step
+    chunks = [order[start : min(start + rows, end)] for start in range(0, end, rows)]
+    for columns in _taken(arrays, chunks):
+        for start in range(0, len(columns[0]), step):
+            yield tuple(from_numpy(c[start : start + step]) for c in columns)
+
+
+def _taken(arrays, chunks):
+    """The rows of each chunk, copied one chunk ahead."""
+    if len(chunks) < 2:
+        yield from (_take(arrays, chunk) for chunk in chunks)
+        return
+    with ThreadPoolExecutor(1, "DataLoader") as thread:  # NumPy copies without holding the interpreter
+        ahead = thread.submit(_take, arrays, chunks[0])
+        for chunk in [*chunks[1:], None]:
+            columns = ahead.result()
+            if chunk is not None:
+                ahead = thread.submit(_take, arrays, chunk)
+            yield columns
+
+
+def _take(arrays, indices):
+    return [np.take(a, indices, 0) for a in arrays]

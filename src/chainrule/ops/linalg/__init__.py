@@ -1,0 +1,1 @@
+"""Linear algebra, one family of functions a file. Users find them in `chainrule.linalg`."""

@@ -1,0 +1,638 @@
+"""Eigenvalues and singular values, and the vectors that belong to them.
+
+Where such values are equal, any basis of the space that belongs to them would do. What is differentiated here are functions
+that do not depend on the choice. Three things make their derivatives right:
+
+- A vector turns towards another one at the rate 1 / (difference of their values). Within a space of equal values that rate
+  is 0: the function does not notice.
+- Forward mode knows the direction in which the matrix moves, and so how the space will split: it takes the basis along which it
+  does (perturbation theory of degenerate states). The rates within the space are then truly 0, and all smooth functions of
+  values and vectors have right tangents.
+- Reverse mode cannot know. It takes some basis in general position. Of a function such as v f(w) v^H the cotangents of w and v
+  show the same matrix, once only its diagonal, once all of it. `_within` completes the first by the second. This is exact as
+  long as one such function, or any number that are symmetric in w or depend on the spaces alone, are differentiated at once.
+"""
+
+import functools
+import math
+
+import numpy as np
+
+from ...core.aval import Aval
+from ...core.derivative import Joint, Pair, zero
+from ...core.lowering import Call
+from ...core.primitive import primitive
+from ...core.value import Value, dtype_of, ndim_of, shape_of
+from ..elementwise import absolute, imag, real, sign, where
+from ..indexing import take_along_axis
+from ..joining import concatenate
+from ..reduction import _max
+from ..shaping import _sum, cast, expand, flip, sum_to
+from ..sorting import argsort
+from .matrices import (
+    adjoint,
+    batch_of_matrices,
+    conj,
+    known,
+    masked,
+    matrices,
+    product,
+    real_dtype,
+    reflected,
+    skew,
+    split_gradient,
+    square_matrix,
+)
+from .systems import _inv
+
+EigResult, EighResult = type(np.linalg.eig(np.eye(1))), type(np.linalg.eigh(np.eye(1)))
+SVDResult = type(np.linalg.svd(np.eye(1)))
+
+# --- what is equal ----------------------------------------------------------------------------------------------------
+
+
+def _tolerance(values):
+    """Values that differ by less are equal: LAPACK's rounding errors are about this large."""
+    n = shape_of(values)[-1]
+    return 10 * math.sqrt(n) * float(np.finfo(dtype_of(values)).eps)
+
+
+def _differences(values):
+    """values[j] - values[i], and where they count as equal."""
+    n = ndim_of(values)
+    apart = expand(values, (n - 1,)) - expand(values, (n,))
+    largest = expand(_max(absolute(values), axes=(n - 1,)), (n - 1, n))
+    return apart, absolute(apart) <= _tolerance(values) * largest
+
+
+def _reciprocal(x, skip):
+    """1 / x, and 0 where it is to be skipped."""
+    return where(skip, 0, 1 / where(skip, 1, x))
+
+
+def _rates(values):
+    """1 / (values[j] - values[i]), 0 where they are equal; and where off the diagonal they are."""
+    if not shape_of(values)[-1]:
+        none = np.zeros((*shape_of(values), 0), real_dtype(dtype_of(values)))
+        return none, none != 0
+    apart, equal = _differences(values)
+    return _reciprocal(apart, equal), equal & ~np.eye(shape_of(values)[-1], dtype=bool)
+
+
+def _diagonal(x):
+    n = shape_of(x)[-1]
+    return _sum(masked(x, np.eye(n, dtype=bool)), axes=(ndim_of(x) - 1,))
+
+
+def _with_diagonal(d):
+    """A matrix with d on its diagonal."""
+    return expand(d, (ndim_of(d),)) * np.eye(shape_of(d)[-1], dtype=dtype_of(d))
+
+
+def _within(weights, whole, equal):
+    """What a cotangent of values is off the diagonal, within spaces of equal ones.
+
+    Its diagonal there, `weights`, is as far as it differs from its mean a multiple of that of the Hermitian matrix `whole`; the
+    same multiple of the latter is taken off the diagonal.
+    """
+    if not isinstance(equal, Value) and not equal.any():
+        return 0
+    dtype = dtype_of(weights)
+    block = cast(equal, dtype) + np.eye(shape_of(weights)[-1], dtype=dtype)
+    share = block / expand(_sum(block, axes=(ndim_of(block) - 1,)), (ndim_of(block) - 1,))
+
+    def around_mean(d):
+        return d - _times_vector(share, d)
+
+    level = real(_diagonal(whole))
+    x, y = around_mean(weights), around_mean(level)
+    power = _times_vector(block, y * y)
+    size = _times_vector(block, level * level) + _sum(masked(absolute(whole) ** 2, equal), axes=(ndim_of(block) - 1,))
+    none = power <= (100 * np.finfo(dtype).eps) ** 2 * size
+    ratio = where(none, 0, _times_vector(block, x * y) / where(none, 1, power))
+    return masked(expand(ratio, (ndim_of(ratio),)) * whole, equal)
+
+
+def _times_vector(x, v):
+    n = ndim_of(v)
+    return _sum(x * expand(v, (n - 1,)), axes=(n,))
+
+
+@functools.cache
+def _general(m, n, char):
+    """Some matrix whose eigenvectors are in general position to anything a user may think of."""
+    i, j = np.arange(1, m + 1)[:, None], np.arange(1, n + 1)
+    x = np.sin(1.7 * i * j + 0.3 * (i + j) ** 2)
+    return (x + 1j * np.sin(0.9 * i * i - 1.1 * j * j + i - j) if char in "FD" else x).astype(char)
+
+
+def _splitting(values, inner):
+    """Unitary matrices that mix only vectors of equal values, and make the Hermitian `inner()` diagonal there. None if all
+    values differ."""
+    n = values.shape[-1]
+    if n < 2:
+        return None
+    gaps = np.abs(np.diff(values, axis=-1))
+    apart = gaps > _tolerance(values) * np.abs(values).max(-1, keepdims=True)
+    if apart.all():
+        return None
+    block = np.concatenate([np.zeros_like(apart[..., :1], int), np.cumsum(apart, axis=-1)], axis=-1)
+    same = block[..., :, None] == block[..., None, :]
+    inner = inner()
+    scale = np.abs(inner).sum(-1).max(-1)[..., None] + (np.abs(inner).max((-2, -1)) == 0)[..., None]
+    inner = inner / scale[..., None] * same
+    # Far apart from each other, the blocks keep their order among the eigenvectors.
+    inner = inner + (4.0 * block).astype(values.dtype)[..., None] * np.eye(n, dtype=values.dtype)
+    turn = np.linalg.eigh(inner)[1]
+    return turn * same
+
+
+# --- Hermitian matrices -----------------------------------------------------------------------------------------------
+
+
+def _eigh_avals(a, **params):
+    return Aval(a.shape[:-1], real_dtype(a.dtype)), a
+
+
+def _eigh_tangents(out, t, upper):
+    w, v = out
+    inner = product(adjoint(v), reflected(t, upper), v)
+    rates, _ = _rates(w)
+    return [real(_diagonal(inner)), product(v, rates * inner)]
+
+
+def _eigh_cotangent(out, g, upper):
+    (w, v), (gw, gv) = out, g
+    rates, equal = _rates(w)
+    inner = 0
+    if gw is not None:
+        inner = inner + cast(_with_diagonal(gw), dtype_of(v))
+    if gv is not None:
+        whole = product(adjoint(v), gv)
+        inner = inner + rates * skew(whole)
+        if gw is not None:
+            inner = inner + _within(gw, (whole + adjoint(whole)) * 0.5, equal)
+    return split_gradient(product(v, inner, adjoint(v)), upper)
+
+
+def _batch_along(row, core):
+    def batch(args, batched, params):
+        ndim = 1 + max(ndim_of(x) - b for x, b in zip(args, batched, strict=True))
+        return row()(*(_pad(x, ndim) if b else x for x, b in zip(args, batched, strict=True)), **params)
+
+    def _pad(x, ndim):
+        return x if ndim_of(x) >= ndim else expand(x, tuple(range(1, 1 + ndim - ndim_of(x))))
+
+    return batch
+
+
+@primitive(
+    derivative=[
+        Pair(
+            lambda t, out, upper: _eigh_tangents(out, t, upper),
+            lambda g, out, upper, in_shape: sum_to(_eigh_cotangent(out, g, upper), in_shape),
+        ),
+        zero,
+    ],
+    aval=lambda a, t, upper: _eigh_avals(Aval(np.broadcast_shapes(a.shape, t.shape), a.dtype)),
+    batch=_batch_along(lambda: _eigh_along, 2),
+    lower=Call(),
+    name="eigh_along",
+    several=True,
+)
+def _eigh_along(a, t, *, upper):
+    """Eigenvalues and eigenvectors of the Hermitian a, where these are equal along those of t."""
+    w, v = np.linalg.eigh(a, "U" if upper else "L")
+    lead = np.broadcast_shapes(a.shape, t.shape)[:-2]
+    w, v = np.broadcast_to(w, (*lead, w.shape[-1])), np.broadcast_to(v, (*lead, *v.shape[-2:]))
+    if w.size:
+        turn = _splitting(w, lambda: _adjoint_of(v) @ reflected(t, upper) @ v)
+        v = v if turn is None else (v @ turn).astype(v.dtype, copy=False)
+    return w, v
+
+
+def _eigh_push(args, tangents, params):
+    (a,), (t,) = args, tangents
+    out = _eigh_along(a, t, upper=params["upper"])
+    return out, _eigh_tangents(out, t, params["upper"])
+
+
+def _eigh_record(args, active, params):
+    out = _eigh(*args, upper=params["upper"], free=True)
+    return out, list(out)
+
+
+def _eigh_pull(gs, kept, active, params):
+    return [_eigh_cotangent(kept, gs, params["upper"])]
+
+
+@primitive(
+    derivative=[Joint(_eigh_push, _eigh_record, _eigh_pull)],
+    aval=_eigh_avals,
+    batch=batch_of_matrices(lambda: _eigh),
+    lower=Call(),
+    name="eigh",
+    several=True,
+)
+def _eigh(a, *, upper, free):
+    """Eigenvalues in ascending order and eigenvectors of the Hermitian matrix of which a holds one triangle.
+
+    Where eigenvalues are equal, the basis is NumPy's, or if it is free one in general position.
+    """
+    if free:
+        return _eigh_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), upper=upper)
+    return tuple(np.linalg.eigh(a, "U" if upper else "L"))
+
+
+def _is_upper(uplo):
+    uplo = uplo.upper()
+    if uplo not in ("L", "U"):
+        raise ValueError("UPLO argument must be 'L' or 'U'")
+    return uplo == "U"
+
+
+def eigh(a, UPLO="L"):
+    """Eigenvalues and eigenvectors of Hermitian matrices: `a @ v = v * w`.
+
+    Parameters
+    ----------
+    a : array of shape (..., n, n); only one triangle is read
+    UPLO : 'L' or 'U', which one
+
+    Returns
+    -------
+    EighResult, a named tuple of `eigenvalues` of shape (..., n), ascending, and `eigenvectors` of shape (..., n, n), the
+    columns
+
+    Raises
+    ------
+    LinAlgError
+        `a` is not square, or the iteration does not converge.
+
+    Notes
+    -----
+    Eigenvectors are determined up to a factor of absolute value 1, a sign for real ones. The derivative is that in which
+    they turn as little as they can (v^H dv has a zero diagonal), as in PyTorch; it is right for functions that do not depend
+    on the factors.
+
+    Where eigenvalues are equal, it also is for functions that do not depend on the choice of the basis:
+
+    - in forward mode, for all of them;
+    - in reverse mode, for functions that are symmetric in the equal eigenvalues, for functions of the spaces that belong to
+      them, and for one function of the form `v f(w) v^H` with f(w) other than 0;
+    - second derivatives, for functions that are symmetric in the equal eigenvalues. Reverse over reverse mode misses a part
+      of them if the slope in the eigenvalues is 0 or vectors take part; `hessian` and `hvp`, which are forward over reverse,
+      do not.
+
+    To that end the basis is another one than NumPy's where a derivative is taken.
+
+    The derivative is that of what is computed: in the triangle that is read (see `cholesky`).
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> w, v = cr.linalg.eigh([[2.0, 0.0], [0.0, 1.0]])
+    >>> w
+    array([1., 2.])
+    >>> np.round(cr.grad(lambda a: (cr.linalg.eigh(a).eigenvalues ** 2).sum())(np.eye(2)), 12)
+    array([[2., 0.],
+           [0., 2.]])
+    """
+    return EighResult(*_eigh(square_matrix("eigh", a), upper=_is_upper(UPLO), free=False))
+
+
+def eigvalsh(a, UPLO="L"):
+    """Eigenvalues of Hermitian matrices, in ascending order; only one triangle of `a` is read.
+
+    >>> import chainrule as cr
+    >>> cr.linalg.eigvalsh([[2.0, 0.0], [0.0, 1.0]])
+    array([1., 2.])
+    """
+    a, upper = square_matrix("eigvalsh", a), _is_upper(UPLO)
+    return np.linalg.eigvalsh(a, UPLO) if isinstance(a, np.ndarray) else _eigh(a, upper=upper, free=False)[0]
+
+
+# --- singular values --------------------------------------------------------------------------------------------------
+
+
+def _svd_avals(a, full, **params):
+    m, n = a.shape[-2:]
+    k = min(m, n)
+    p, q = (m, n) if full else (k, k)
+    lead = a.shape[:-2]
+    return Aval((*lead, m, p), a.dtype), Aval((*lead, k), real_dtype(a.dtype)), Aval((*lead, q, n), a.dtype)
+
+
+def _svd_rates(s):
+    """1 / (s[j] - s[i]), 1 / (s[i] + s[j]), 1 / s, with 0 for infinite ones; and where off the diagonal s[i] = s[j] > 0."""
+    rates, equal = _rates(s)
+    n = ndim_of(s)
+    largest = expand(_max(s, axes=(n - 1,)), (n - 1,)) if shape_of(s)[-1] else s
+    none = s <= _tolerance(s) * largest
+    total = expand(s, (n - 1,)) + expand(s, (n,))
+    both_none = expand(none, (n - 1,)) & expand(none, (n,))
+    return rates, _reciprocal(total, both_none), _reciprocal(s, none), equal & ~both_none
+
+
+def _svd_tangents(out, t):
+    u, s, vh = out
+    k = shape_of(s)[-1]
+    first, second = u[..., :k], adjoint(vh[..., :k, :])
+    rates, sums, inverse, _ = _svd_rates(s)
+    inner = product(adjoint(first), t, second)
+    common, opposed = rates * (inner + adjoint(inner)), sums * (inner - adjoint(inner))
+    over = expand(inverse, (ndim_of(s) - 1,))
+    du = product(first, (common + opposed) * 0.5) + _leaving(first, product(t, second) * over)
+    dv = product(second, (common - opposed) * 0.5) + _leaving(second, product(adjoint(t), first) * over)
+    du = _with_rest(du, u[..., k:], first)
+    dv = _with_rest(dv, adjoint(vh[..., k:, :]), second)
+    return [du, real(_diagonal(inner)), adjoint(dv)]
+
+
+def _leaving(q, x):
+    """The part of x that is orthogonal to the columns of q; a square q has none."""
+    return x - product(q, product(adjoint(q), x)) if shape_of(q)[-1] < shape_of(q)[-2] else 0 * x
+
+
+def _with_rest(dq, rest, q):
+    """Tangents of the vectors that complete a basis: they turn only as the others lean into them."""
+    if not shape_of(rest)[-1]:
+        return dq
+    return concatenate([dq, -product(q, adjoint(product(adjoint(rest), dq)))], -1)
+
+
+def _svd_cotangent(out, g):
+    (u, s, vh), (gu, gs, gvh) = out, g
+    k = shape_of(s)[-1]
+    first, second = u[..., :k], adjoint(vh[..., :k, :])
+    rates, sums, inverse, equal = _svd_rates(s)
+    over = expand(inverse, (ndim_of(s) - 1,))
+    inner = 0 if gs is None else cast(_with_diagonal(gs), dtype_of(u))
+    if gu is None and gvh is None:
+        return product(first, inner, adjoint(second))
+    gu = _without_rest(0 * u if gu is None else gu, u[..., k:], first)
+    gv = _without_rest(adjoint(0 * vh if gvh is None else gvh), adjoint(vh[..., k:, :]), second)
+    left, right = product(adjoint(first), gu), product(adjoint(second), gv)
+    whole = left + right
+    inner = inner + rates * skew(whole) + sums * skew(left - right)
+    if gs is not None:
+        inner = inner + _within(gs, (whole + adjoint(whole)) * 0.25, equal)
+    outer = product(_leaving(first, gu) * over, adjoint(second)) + product(first, adjoint(_leaving(second, gv) * over))
+    return product(first, inner, adjoint(second)) + outer
+
+
+def _without_rest(g, rest, q):
+    """The transpose of `_with_rest`."""
+    k = shape_of(q)[-1]
+    if not shape_of(rest)[-1]:
+        return g
+    return g[..., :k] - product(rest, adjoint(product(adjoint(q), g[..., k:])))
+
+
+@primitive(
+    derivative=[
+        Pair(
+            lambda t, out: _svd_tangents(out, t),
+            lambda g, out, in_shape: sum_to(_svd_cotangent(out, g), in_shape),
+        ),
+        zero,
+    ],
+    aval=lambda a, t, full: _svd_avals(Aval(np.broadcast_shapes(a.shape, t.shape), a.dtype), full),
+    batch=_batch_along(lambda: _svd_along, 2),
+    lower=Call(),
+    name="svd_along",
+    several=True,
+)
+def _svd_along(a, t, *, full):
+    """Singular value decomposition of a, where singular values are equal along that of t."""
+    lead = np.broadcast_shapes(a.shape, t.shape)[:-2]
+    u, s, vh = np.linalg.svd(a, full)
+    if s.size and (s[..., -1] <= _tolerance(s) * s[..., 0]).any():  # what is mapped to 0 has to be known completely
+        u, s, vh = np.linalg.svd(a, True)
+    u, s, vh = (np.array(np.broadcast_to(x, (*lead, *x.shape[a.ndim - 2 :]))) for x in (u, s, vh))
+    k = s.shape[-1]
+    if s.size:
+        turn = _splitting(s, lambda: _hermitian_part(_adjoint_of(u[..., :k]) @ t @ _adjoint_of(vh[..., :k, :])))
+        if turn is not None:
+            u[..., :k] = u[..., :k] @ turn
+            vh[..., :k, :] = _adjoint_of(turn) @ vh[..., :k, :]
+        _split_kernel(u, s, vh, t)
+    return (u, s, vh) if full else (u[..., :k], s, vh[..., :k, :])
+
+
+def _adjoint_of(x):
+    return np.conj(np.swapaxes(x, -1, -2))
+
+
+def _hermitian_part(x):
+    return (x + _adjoint_of(x)) / 2
+
+
+def _split_kernel(u, s, vh, t):
+    """Turn, in place, the vectors of singular value 0 so that the direction t is diagonal and not negative between them."""
+    rank = (s > _tolerance(s) * s[..., :1]).sum(-1)
+    t = np.broadcast_to(t, (*rank.shape, *t.shape[-2:]))
+    for i in np.ndindex(rank.shape):
+        r = rank[i]
+        if r < s.shape[-1]:
+            left, right = u[i][:, r:], vh[i][r:]
+            p, _, q = np.linalg.svd(_adjoint_of(left) @ t[i] @ _adjoint_of(right))
+            u[i][:, r:], vh[i][r:] = left @ p, q @ right
+
+
+def _svd_push(args, tangents, params):
+    (a,), (t,) = args, tangents
+    out = _svd_along(a, t, full=params["full"])
+    return out, _svd_tangents(out, t)
+
+
+def _svd_record(args, active, params):
+    out = _svd(*args, full=params["full"], free=True)
+    return out, list(out)
+
+
+@primitive(
+    derivative=[Joint(_svd_push, _svd_record, lambda gs, kept, active, params: [_svd_cotangent(kept, gs)])],
+    aval=_svd_avals,
+    batch=batch_of_matrices(lambda: _svd),
+    lower=Call(),
+    name="svd",
+    several=True,
+)
+def _svd(a, *, full, free):
+    """Left singular vectors, singular values in descending order, adjoint of the right singular vectors.
+
+    Where singular values are equal, the basis is NumPy's, or if it is free one in general position.
+    """
+    if free:
+        return _svd_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), full=full)
+    return tuple(np.linalg.svd(a, full))
+
+
+def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
+    """Singular value decomposition: `a = u @ diag(s) @ vh`, with orthonormal columns of `u` and rows of `vh`.
+
+    Parameters
+    ----------
+    a : array of shape (..., m, n)
+    full_matrices : complete `u` and `vh` to square matrices; else they have k = min(m, n) columns and rows
+    compute_uv : whether to give the vectors too, or `s` alone
+    hermitian : whether `a` is Hermitian; then only its lower triangle is read, and the method is that of `eigh`
+
+    Returns
+    -------
+    SVDResult, a named tuple of `U`, `S` (descending) and `Vh`; without `compute_uv` the array `S`
+
+    Notes
+    -----
+    A pair of singular vectors is determined up to a common factor of absolute value 1. The derivative is that in which pairs
+    turn as little as they can, as in PyTorch; it is right for functions that do not depend on the factors, nor on the choice
+    of the vectors that complete a basis. For equal singular values the same holds as for equal eigenvalues, see `eigh`. At a
+    singular value of 0 the derivative of a vector, infinite there, is taken to be 0, that of the value goes on with the
+    vectors that were found.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> u, s, vh = cr.linalg.svd(np.array([[3.0, 0.0], [0.0, 4.0], [0.0, 0.0]]))
+    >>> u.shape, s, vh.shape
+    ((3, 3), array([4., 3.]), (2, 2))
+    """
+    (a,) = matrices("svd", a)
+    if hermitian:
+        return _svd_of_hermitian(square_matrix("svd", a), compute_uv)
+    if compute_uv:
+        return SVDResult(*_svd(a, full=bool(full_matrices), free=False))
+    return np.linalg.svd(a, compute_uv=False) if isinstance(a, np.ndarray) else _svd(a, full=False, free=False)[1]
+
+
+def _svd_of_hermitian(a, compute_uv):
+    if not compute_uv:
+        return flip(_sorted(absolute(eigvalsh(a))), -1)
+    w, u = eigh(a)
+    size = absolute(w)
+    order = flip(argsort(size), -1)
+    s, u = take_along_axis(size, order, -1), take_along_axis(u, expand(order, (ndim_of(order) - 1,)), -1)
+    turned = cast(sign(take_along_axis(w, order, -1)), dtype_of(u))
+    return SVDResult(u, s, adjoint(u * expand(turned, (ndim_of(turned) - 1,))))
+
+
+def _sorted(x):
+    return take_along_axis(x, argsort(x), -1)
+
+
+def svdvals(x, /, hermitian=False):
+    """Singular values, in descending order; of a Hermitian matrix from its lower triangle alone.
+
+    >>> import chainrule as cr
+    >>> cr.linalg.svdvals(np.array([[3.0, 0.0], [0.0, 4.0]]))
+    array([4., 3.])
+    """
+    return svd(x, compute_uv=False, hermitian=hermitian)
+
+
+# --- matrices in general ----------------------------------------------------------------------------------------------
+
+
+def _complex_dtype(dtype):
+    return np.dtype(dtype.char.upper())
+
+
+def _eig_rates(w):
+    apart = expand(w, (ndim_of(w) - 1,)) - expand(w, (ndim_of(w),))
+    if not shape_of(w)[-1]:
+        return apart
+    size = absolute(w)
+    n = ndim_of(w)
+    largest = expand(_max(size, axes=(n - 1,)), (n - 1, n))
+    return _reciprocal(apart, absolute(apart) <= _tolerance(w) * largest)
+
+
+def _eig_jvp(t, out):
+    w, v = out
+    inner = product(_inv(v, infinite=False), cast(t, dtype_of(v)), v)
+    turn = _eig_rates(w) * inner
+    dv = product(v, turn)
+    stretch = real(_sum(conj(v) * dv, axes=(ndim_of(v) - 2,)))
+    return [_diagonal(inner), dv - v * expand(stretch, (ndim_of(v) - 2,))]
+
+
+def _eig_vjp(g, out):
+    (w, v), (gw, gv) = out, g
+    inner = 0 if gw is None else _with_diagonal(gw)
+    if gv is not None:
+        stretch = cast(real(_sum(conj(v) * gv, axes=(ndim_of(v) - 2,))), dtype_of(v))
+        gv = gv - v * expand(stretch, (ndim_of(v) - 2,))
+        inner = inner + conj(_eig_rates(w)) * product(adjoint(v), gv)
+    return product(adjoint(_inv(v, infinite=False)), inner, adjoint(v))
+
+
+@primitive(
+    derivative=[Pair(_eig_jvp, _eig_vjp)],
+    aval=lambda a: (Aval(a.shape[:-1], _complex_dtype(a.dtype)), Aval(a.shape, _complex_dtype(a.dtype))),
+    batch=batch_of_matrices(lambda: _eig),
+    lower=Call(),
+    name="eig",
+    several=True,
+)
+def _eig(a):
+    """Eigenvalues and right eigenvectors, always complex."""
+    w, v = np.linalg.eig(a)
+    dtype = _complex_dtype(a.dtype)
+    return w.astype(dtype, copy=False), v.astype(dtype, copy=False)
+
+
+def _all_real(a, w):
+    return dtype_of(a).kind == "f" and bool(known((imag(w) == 0).all()))
+
+
+def eig(a):
+    """Eigenvalues and right eigenvectors of square matrices: `a @ v = v * w`.
+
+    Parameters
+    ----------
+    a : array of shape (..., n, n)
+
+    Returns
+    -------
+    EigResult, a named tuple of `eigenvalues` of shape (..., n), in no order, and `eigenvectors` of shape (..., n, n), the
+    columns, of length 1. They are complex, unless `a` is real and all eigenvalues are (in vmap, where that may differ
+    between entries: complex).
+
+    Raises
+    ------
+    LinAlgError
+        `a` is not square or has elements that are not finite.
+
+    Notes
+    -----
+    Eigenvectors are determined up to a factor of absolute value 1. The derivative is that in which v^H dv is 0 on the
+    diagonal of what turns them, as in PyTorch; it is right for functions that do not depend on the factors. Where
+    eigenvalues are equal, it is for functions that are symmetric in them. A matrix that has not enough eigenvectors (it is
+    defective) has no derivative: what is found is huge or not finite.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.linalg.eig([[0.0, 1.0], [-1.0, 0.0]]).eigenvalues
+    array([0.+1.j, 0.-1.j])
+    """
+    a = square_matrix("eig", a)
+    if isinstance(a, np.ndarray):
+        return np.linalg.eig(a)
+    w, v = _eig(a)
+    return EigResult(real(w), real(v)) if _all_real(a, w) else EigResult(w, v)
+
+
+def eigvals(a):
+    """Eigenvalues of square matrices, in no order; real only if `a` and all of them are.
+
+    >>> import chainrule as cr
+    >>> cr.linalg.eigvals([[2.0, 0.0], [0.0, 1.0]])
+    array([2., 1.])
+    """
+    a = square_matrix("eigvals", a)
+    if isinstance(a, np.ndarray):
+        return np.linalg.eigvals(a)
+    w = _eig(a)[0]
+    return real(w) if _all_real(a, w) else w

@@ -1,0 +1,18 @@
+"""Filters and convolutions in scipy.signal's names."""
+
+from .ops.filtering import (
+    convolve as convolve,
+    convolve2d as convolve2d,
+    correlate as correlate,
+    correlate2d as correlate2d,
+    detrend as detrend,
+    fftconvolve as fftconvolve,
+    filtfilt as filtfilt,
+    hilbert as hilbert,
+    lfilter as lfilter,
+    lfilter_zi as lfilter_zi,
+    oaconvolve as oaconvolve,
+    sosfilt as sosfilt,
+)
+
+__all__ = [name for name, thing in list(globals().items()) if callable(thing)]  # the functions above, no modules
