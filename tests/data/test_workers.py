@@ -296,7 +296,8 @@ def test_a_dataset_that_cannot_be_sent():
 
 
 PROGRAM = """
-import os, sys, time
+import os, signal, sys, time
+signal.alarm(120)  # in case that nobody is left to end it
 import numpy as np
 import chainrule.data as data
 

@@ -1,7 +1,10 @@
 """Cases for NumPy's everyday functions: distinct elements, counts, missing values, parts of numbers, edited arrays."""
 
 import numpy as np
+import sampling
 from sampling import C128, F32, F64, bools, ints, normal, spread
+
+sampling.start(21)
 
 A = spread((2, 3), 0.5, 2)
 B = spread((2, 3), 0.6, 2.2)

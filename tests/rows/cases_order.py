@@ -1,7 +1,10 @@
 """Cases for segments, running extrema, and PyTorch's functions that combine elements at indices."""
 
 import numpy as np
+import sampling
 from sampling import F32, spread
+
+sampling.start(20)
 
 X = spread((6, 2), 0.5, 2)
 IDS = np.array([1, 0, 2, -1, 2, 0])

@@ -4,6 +4,7 @@ import importlib
 from pathlib import Path
 
 import numpy as np
+import sampling
 from sampling import (
     C128,
     COMPLEX,
@@ -26,6 +27,8 @@ from sampling import (
     truth_pairs,
     unary,
 )
+
+sampling.start(20)
 
 FULL = slice(None)
 

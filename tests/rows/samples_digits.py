@@ -1,7 +1,10 @@
 """Samples of the rows for parts of numbers, distinct elements and missing values."""
 
 import numpy as np
+import sampling
 from sampling import F32, Sample, integer_pairs, ints, normal, rng, spread, unary
+
+sampling.start(20)
 
 HOLES = np.array([[1.0, np.nan, 3.0, -2.0], [np.nan, 5.0, 0.5, 4.0]])
 

@@ -1,6 +1,9 @@
 """Sample arguments for the rows of Fourier, cosine and sine transforms."""
 
+import sampling
 from sampling import C128, F32, F64, INT, Sample, normal
+
+sampling.start(20)
 
 C64 = C128.type(0).astype("F").dtype
 

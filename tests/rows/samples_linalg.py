@@ -5,7 +5,10 @@ tests in tests/linalg look at functions of them that do not depend on the choice
 """
 
 import numpy as np
+import sampling
 from sampling import C128, F32, F64, Sample, normal
+
+sampling.start(21)
 
 
 def near_identity(*shape, dtype=F64, scale=0.2):

@@ -1,8 +1,11 @@
 """Sample arguments for the rows of matrix equations, matrix functions, some decompositions, and structured systems."""
 
 import numpy as np
+import sampling
 import scipy.sparse
 from sampling import C128, F32, F64, Sample, ints, normal
+
+sampling.start(21)
 
 WHOLE = np.zeros((1, 1), int)  # a turn that is no argument to differentiate
 

@@ -1,7 +1,10 @@
 """Samples of the rows of segments and running extrema."""
 
 import numpy as np
+import sampling
 from sampling import C128, F32, Sample, along_axis, ints, spread
+
+sampling.start(20)
 
 IDS = np.array([2, 0, 2, -1, 0, 3])
 

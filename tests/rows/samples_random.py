@@ -1,7 +1,10 @@
 """Samples of the rows that random numbers are made of."""
 
 import numpy as np
+import sampling
 from sampling import F32, INT, Sample, spread
+
+sampling.start(20)
 
 
 def key(*words):

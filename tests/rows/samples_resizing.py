@@ -1,8 +1,11 @@
 """Samples of the row of resizing."""
 
+import sampling
 from sampling import C128, F32, Sample, normal
 
 from chainrule.ops.resizing import Resizing
+
+sampling.start(20)
 
 
 def resized(n, m, mode, *shape, axis=0, dtype=float, antialias=False):

@@ -1,7 +1,10 @@
 """Sample arguments for the rows of signals and polynomials."""
 
 import numpy as np
+import sampling
 from sampling import C128, F32, F64, INT, Sample, normal
+
+sampling.start(20)
 
 
 def slides():

@@ -1,7 +1,10 @@
 """Sample arguments of the special functions: in the middle of their domains; edges and tails have tests of their own."""
 
 import numpy as np
+import sampling
 from sampling import C128, F32, F64, Sample, spread
+
+sampling.start(20)
 
 EVEN = ((2, 3), (0, 2))
 
