@@ -5,7 +5,7 @@ from typing import Any
 
 from ..core.aval import aval_of
 from ..core.graph import Constant, Update, Var
-from .memory import rounded, size_of
+from .memory import SLACK, rounded, size_of
 from .runtime import ARENA, FIXED, STATUS
 from .simplify import simplify
 
@@ -107,10 +107,32 @@ def constants(kernel):
 
 def scratch(kernel):
     """Bytes for the tables and arenas of the parts, and for what the loop keeps."""
-    extra = 64
-    if kernel.step.row.name == "while_backward":
-        extra += sum(2 * rounded(size_of(v.aval) + 64) for v in kernel.step.outputs)
-    return sum(p.bytes for p in kernel.detail) + extra
+    return sum(p.bytes for p in kernel.detail) + sum(map(_room, _kept(kernel))) + 64
+
+
+def _room(aval):
+    return rounded(size_of(aval) + SLACK)
+
+
+def _kept(kernel):
+    """Shapes of what a loop keeps beside its results: carries that change places, cotangents of one turn."""
+    step, name = kernel.step, kernel.step.row.name
+    if name == "while_backward":
+        return [v.aval for v in step.outputs]
+    if name == "cond":
+        return []
+    consts = step.params["consts"]
+    carries = step.params["carries"] if name == "scan" else len(step.outputs) - 1
+    return [step.outputs[c].aval for c in _moving(kernel.detail[-1], consts, carries)]
+
+
+def _moving(p, first_input, carries):
+    """Which carries have new values that the part does not write where the old ones are read."""
+    for c in range(carries):
+        x, old = p.graph.outputs[c], p.graph.inputs[first_input + c].var
+        stays = isinstance(x, Var) and x.id == old.id
+        if not stays and p.outputs[c] != p.inputs[first_input + c]:
+            yield c
 
 
 class Writer:
@@ -194,36 +216,26 @@ def emit(kernel, f, pointers):
     f.give(f.constant("i64", 0))
 
 
-def _carry(w, n, first_input, args, outs, outputs):
+def _carry(w, n, first_input, args, outs):
     """Let carries live in the memory of the results. Gives what must be copied after each turn: those that change places."""
     f, p = w.f, w.kernel.detail[n]
     for c, (x, out) in enumerate(zip(args, outs, strict=True)):
         f.copy(w.pointer(out), w.pointer(x), size_of(out.aval))
         w.give(n, p.inputs[first_input + c], w.pointer(out))
-    moved = []
-    at = 0
-    for c, out in enumerate(outs):
-        slot = p.outputs[outputs[c]]
-        in_place = slot == p.inputs[first_input + c]
-        x = p.graph.outputs[outputs[c]]
-        stays = isinstance(x, Var) and x.id == p.graph.inputs[first_input + c].var.id
-        if in_place or stays:
-            continue
-        target = f.stack("i8", size_of(out.aval) + 64) if size_of(out.aval) <= 4096 else None
-        assert target is not None or slot is not None, "large carries that change places"
-        if target is None:
-            target = w.rest
-        if slot is not None:
-            w.give(n, slot, target)
-        moved.append((c, outputs[c], target, w.pointer(out), size_of(out.aval)))
-        at += 1
+    moved, at = [], 0
+    for c in _moving(p, first_input, len(outs)):
+        out, target = outs[c], f.offset(w.rest, at)
+        at += _room(out.aval)
+        if p.outputs[c] is not None:
+            w.give(n, p.outputs[c], target)
+        moved.append((c, target, w.pointer(out), size_of(out.aval)))
     return moved
 
 
 def _turn(w, n, moved, places=()):
     """Run a body, then put carries that change places where they are read."""
-    w.run_into(n, {**{output: target for _, output, target, _, _ in moved}, **dict(places)})
-    for _, _, target, home, size in moved:
+    w.run_into(n, {**{output: target for output, target, _, _ in moved}, **dict(places)})
+    for _, target, home, size in moved:
         w.f.copy(home, target, size)
 
 
@@ -235,7 +247,7 @@ def _scan(w):
     for k, x in enumerate(step.inputs[:consts]):
         w.give(0, p.inputs[k], w.pointer(x))
     w.prepare(0)
-    moved = _carry(w, 0, consts, step.inputs[consts : consts + carries], step.outputs[:carries], range(carries))
+    moved = _carry(w, 0, consts, step.inputs[consts : consts + carries], step.outputs[:carries])
     xs, ys = step.inputs[consts + carries :], step.outputs[carries:]
     steps = [size_of(i.var.aval) for i in p.graph.inputs[consts + carries :]]
     with f.loop(0, length) as turn:
@@ -260,7 +272,7 @@ def _while(w):
         for k, x in enumerate(step.inputs[:consts]):
             w.give(n, p.inputs[k], w.pointer(x))
         w.prepare(n)
-    moved = _carry(w, 1, consts, step.inputs[consts:], outs, range(len(outs)))
+    moved = _carry(w, 1, consts, step.inputs[consts:], outs)
     for c, out in enumerate(outs):
         w.give(0, condition.inputs[consts + c], w.pointer(out))
     decided = f.stack("i8", 8)
@@ -312,7 +324,7 @@ def _back(w):
     total = sum(sizes)
     f.module.declare("malloc", "ptr", ["i64"])
     f.module.declare("free", "void", ["ptr"])
-    way = f.emit("ptr", f"call ptr @malloc({(n + 1) * max(total, 64)})")
+    way = f.emit("ptr", f"call ptr @malloc({(n + 1) * max(total, 64) + SLACK})")
     places, at = [], 0
     for size in sizes:
         places.append(at)
@@ -334,11 +346,10 @@ def _back(w):
         w.run_into(0, {c: f.offset(there, places[c]) for c in range(carries)})
     # Results: sums for the consts that move, then the cotangents that are handed from turn to turn.
     added = sum(moving[:consts])
-    room = []
-    offset = 0
+    room, at = [], 0
     for v in step.outputs:
-        room.append((f.offset(w.rest, offset), f.offset(w.rest, offset + rounded(size_of(v.aval) + 64))))
-        offset += 2 * rounded(size_of(v.aval) + 64)
+        room.append(f.offset(w.rest, at))
+        at += _room(v.aval)
     for v in step.outputs[:added]:
         f.clear(w.pointer(v), size_of(v.aval))
     for v, x in zip(step.outputs[added:], ws, strict=True):
@@ -347,17 +358,17 @@ def _back(w):
         w.give(1, pull.inputs[consts + carries + k], w.pointer(v))
     for k, _ in enumerate(step.outputs):
         if pull.outputs[k] is not None:
-            w.give(1, pull.outputs[k], room[k][0])
+            w.give(1, pull.outputs[k], room[k])
     with f.loop(0, n) as turn:
         here = f.offset(way, (n - 1 - turn.index) * max(total, 64))
         for c in range(carries):
             w.give(1, pull.inputs[consts + c], f.offset(here, places[c]))
-        w.run_into(1, {k: place for k, (place, _) in enumerate(room)})
+        w.run_into(1, dict(enumerate(room)))
         for k, v in enumerate(step.outputs):
             if k < added:
-                _add(f, w.pointer(v), room[k][0], v.aval)
+                _add(f, w.pointer(v), room[k], v.aval)
             else:
-                f.copy(w.pointer(v), room[k][0], size_of(v.aval))
+                f.copy(w.pointer(v), room[k], size_of(v.aval))
     f.line(f"call void @free({way})")
 
 
