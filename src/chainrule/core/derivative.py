@@ -5,14 +5,26 @@ by their names, `out` for its result, its static parameters by theirs, `in_shape
 itself, `i` for the argument's position. `bind` turns the names into direct look-ups once, when a row is defined.
 """
 
+import functools
 import inspect
+from types import FunctionType
 
 # Not empty while some walk back treats every zero cotangent as strong: times infinity or NaN it is still zero.
 strict: list = []
 
 
 def names_of(rule) -> tuple[str, ...]:
-    return tuple(inspect.signature(rule).parameters)
+    """Names of a rule's parameters; `inspect` is asked only where it has to be, since a thousand rules wait for it."""
+    code = rule.__code__ if type(rule) is FunctionType and not rule.__dict__ else None
+    if code is None or code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        return tuple(inspect.signature(rule).parameters)
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+@functools.cache
+def _code(source):
+    """Many rules are called alike. Named as this file's, so that tracebacks and recorded programs know it as ours."""
+    return compile(source, __file__, "eval")
 
 
 def bind(rule, lead, row, i, template="{call}", **names):
@@ -45,8 +57,7 @@ def bind(rule, lead, row, i, template="{call}", **names):
                 f"{row.name}: a rule asks for {name!r}, but the row has arguments {row.args} and parameters {row.params}"
             )
     source = f"lambda {lead}, env, params, aval: " + template.format(call=f"rule({', '.join(sources)})")
-    # Compiled under this file's name, so that tracebacks and source lines of recorded programs know it as ours.
-    return eval(compile(source, __file__, "eval"), {"rule": rule, **names}), frozenset(keeps)
+    return eval(_code(source), {"rule": rule, **names}), frozenset(keeps)
 
 
 class Bound:
