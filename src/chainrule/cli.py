@@ -4,10 +4,9 @@ import argparse
 import difflib
 import sys
 
-from . import __version__
+from . import __version__, demos
 from .compiler import cache
-from .demos import DEMOS, summary
-from .errors import ChainruleError, DataError, MissingExtraError, explain
+from .errors import ChainruleError, explain
 from .train import DivergedError
 
 WRONG_USE = 2
@@ -31,16 +30,16 @@ def _parser():
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     demo = commands.add_parser(
         "demo",
-        help="train a real network on real data; without a name, list the demos",
-        description="Train a network, print its test accuracy and write pictures of the run.",
-        epilog="demos:\n" + _listing(),
+        help="run a program of the gallery; without a name, list them",
+        description="Run a program of the gallery: it trains on real data, says what it reached and draws it.",
+        epilog=_listing(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     demo.add_argument("name", nargs="?", help="which demo; without one, they are listed")
     demo.add_argument("--quick", action="store_true", help="a short run, to see that everything works")
     demo.add_argument("--out", metavar="DIR", help="folder to write to (default: runs/NAME)")
     demo.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="another seed, another run (default: 0)")
-    demo.add_argument("--epochs", type=_at_least(1), metavar="N", help="passes over the training images")
+    demo.add_argument("--eager", action="store_true", help="without compiling anything")
     kept = commands.add_parser(
         "cache",
         help="show where compiled programs are kept, or delete them",
@@ -52,8 +51,16 @@ def _parser():
 
 
 def _listing():
-    width = max(map(len, DEMOS))
-    return "\n".join(f"  {name.ljust(width)}  {summary(name)}" for name in DEMOS)
+    """A line for each program, in groups."""
+    paths = demos.programs()
+    width = max(map(len, paths))
+    lines, group = [], None
+    for name, path in paths.items():
+        if path.parent.name != group:
+            group = path.parent.name
+            lines.append(f"{group}:")
+        lines.append(f"  {name.ljust(width)}  {demos.description(path)[0]}")
+    return "\n".join(lines)
 
 
 def main(argv=None):
@@ -70,10 +77,8 @@ def main(argv=None):
     Examples
     --------
     >>> from chainrule.cli import main
-    >>> main(["demo"])  # doctest: +ELLIPSIS
-    demos:
-      digits   an MLP ...
-    0
+    >>> main(["demo", "digit"])  # which says on stderr: did you mean digits?
+    2
     """
     parser = _parser()
     options = parser.parse_args(argv)
@@ -108,22 +113,20 @@ def _size(size):
 
 def _demo(options):
     if options.name is None:
-        print(f"demos:\n{_listing()}\nrun one: chainrule demo NAME")
+        print(f"{_listing()}\nrun one: chainrule demo NAME")
         return 0
-    if options.name not in DEMOS:
-        near = difflib.get_close_matches(options.name, DEMOS, cutoff=0.4)
+    if options.name not in demos.programs():
+        near = difflib.get_close_matches(options.name, demos.programs(), cutoff=0.4)
         help = f"did you mean {' or '.join(near)}?" if near else "`chainrule demo` lists them"
-        return _fail(explain(f"unknown demo: {options.name}", f"demos: {', '.join(DEMOS)}", help=help), WRONG_USE)
+        return _fail(explain(f"unknown demo: {options.name}", help=help), WRONG_USE)
+    out = options.out or f"runs/{options.name}"
     try:
-        return DEMOS[options.name].run(options)
-    except (DataError, MissingExtraError) as error:
-        return _fail(error, WRONG_USE)
+        return demos.run(options.name, seed=options.seed, quick=options.quick, out=out, eager=options.eager)
     except DivergedError as error:
         return _fail(error, 1)
     except ChainruleError as error:
         return _fail(error, WRONG_USE)
     except KeyboardInterrupt:
-        out = options.out or f"runs/{options.name}"
         return _fail(f"interrupted; files that were complete are in {out}", INTERRUPTED)
 
 

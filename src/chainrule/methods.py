@@ -60,6 +60,7 @@ class Methods(ArrayMethods):
     matmul, outer = contraction.matmul, contraction.outer
     mm = bmm = contraction.matmul
     gather, scatter_add, scatter = indexing.gather, indexing.scatter_add, indexing.scatter
+    index_select, masked_fill, chunk = indexing.index_select, indexing.masked_fill, numpy_views.chunk
     topk, kthvalue, median = sorting.topk, sorting.kthvalue, percentiles.median
     quantile, nanquantile, nanmedian = percentiles.quantile, percentiles.nanquantile, percentiles.nanmedian
     msort = sorting.msort
@@ -208,21 +209,8 @@ class Methods(ArrayMethods):
     def new_ones(self, *shape):
         return self.owner.constant(np.ones(shaping.as_shape(shape[0] if len(shape) == 1 else shape), self.dtype))
 
-    def masked_fill(self, mask, value):
-        """A copy with `value` where `mask` holds."""
-        return elementwise.where(mask, value, self)
-
     def eq(self, other):
         return comparison.equal(self, other)
-
-    def index_select(self, dim, index):
-        return indexing.take(self, index, dim)
-
-    def chunk(self, chunks, dim=0):
-        """At most `chunks` pieces along `dim`, all but the last of one length."""
-        n = self.shape[dim]
-        step = -(-n // chunks)
-        return self.split(list(range(step, n, step)), dim)
 
     @property
     def T(self):

@@ -88,6 +88,7 @@ rot90 = viewing(shaping.rot90)
 split, array_split, hsplit, vsplit, dsplit, unstack = (
     viewing(f) for f in (joining.split, joining.array_split, joining.hsplit, joining.vsplit, joining.dsplit, joining.unstack)
 )
+chunk = viewing(joining.chunk)  # PyTorch's
 diagonal = viewing(arranging.diagonal, not_at_all, np.diagonal)
 matrix_diagonal = viewing(products.diagonal, not_at_all, np.linalg.diagonal)
 broadcast_to = viewing(shaping.broadcast_to, not_at_all, np.broadcast_to)

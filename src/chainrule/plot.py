@@ -4,6 +4,7 @@ Opens no window. Every function returns a Matplotlib `Figure`; notebooks show it
 """
 
 import functools
+import itertools
 import math
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from .errors import ArgumentError, ShapeError, explain, missing_extra
 from .tensor import Tensor
 
 BLUE, ORANGE, RED, GREEN = "#2f6db5", "#e07b28", "#c0392b", "#2a8f4f"
+COLORS = (BLUE, ORANGE, GREEN, RED, "#7b52ab", "#8c6d46", "#d45aa3", "#6f6f6f")
 LOOK = {
     "font.size": 10,
     "axes.titlesize": 12,
@@ -46,12 +48,42 @@ def _figure(width, height, rows=1, columns=1):
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
+def style():
+    """A context in which Matplotlib draws in the look of this file; the user's settings are back after it."""
+    return _matplotlib().rc_context(LOOK)
+
+
+def subplots(rows=1, columns=1, size=None):
+    """An empty figure and its axes, in the look of this file.
+
+    Parameters
+    ----------
+    rows, columns : int
+    size : (width, height) in inches; None for 4.6 x 3.4 a plot
+
+    Returns
+    -------
+    matplotlib Figure, and an Axes, or an array of Axes (rows and columns of one are left out)
+
+    Examples
+    --------
+    >>> from chainrule import plot
+    >>> figure, axes = plot.subplots(1, 2)
+    >>> axes.shape
+    (2,)
+    """
+    with style():
+        figure, axes = _figure(*(size or (4.6 * columns, 3.4 * rows)), rows, columns)
+    axes = axes.squeeze()
+    return figure, axes if axes.ndim else axes.item()
+
+
 def _styled(draw):
     """Draw in the look of this file without changing the user's settings."""
 
     @functools.wraps(draw)
     def styled(*args, **kwargs):
-        with _matplotlib().rc_context(LOOK):
+        with style():
             return draw(*args, **kwargs)
 
     return styled
@@ -70,7 +102,7 @@ def save(figure, path):
     True
     """
     path = Path(path)
-    with _matplotlib().rc_context(LOOK), atomic_write(path, "wb") as file:
+    with style(), atomic_write(path, "wb") as file:
         figure.savefig(file, format=path.suffix.lstrip(".") or "png")
 
 
@@ -109,6 +141,47 @@ def loss_curves(history, held_out="validation"):
     if history.validation_loss:
         axes.plot(epochs, history.validation_loss, color=ORANGE, marker="s", markersize=3.5, label=held_out)
     _finish(axes, "Loss", "epoch", "loss", history.train_loss + history.validation_loss)
+    return figure
+
+
+@_styled
+def curves(series, title="", xlabel="", ylabel="", *, log=False, smooth=None):
+    """Lines, one for each name.
+
+    Parameters
+    ----------
+    series : {name: y} or {name: (x, y)}, arrays of one axis; without x, counted from 1
+    title, xlabel, ylabel : str
+    log : bool, whether the vertical axis is logarithmic
+    smooth : number of neighbours over which a running mean is drawn, with the values themselves pale behind it; None for a
+        fiftieth of the longest series where that has more than 200 values, 1 for none
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Examples
+    --------
+    >>> from chainrule import plot
+    >>> plot.curves({"loss": [1.0, 0.5, 0.25]}, xlabel="epoch").axes[0].get_xlabel()
+    'epoch'
+    """
+    figure, ((axes,),) = _figure(6.4, 3.6)
+    for (name, values), color in zip(series.items(), itertools.cycle(COLORS)):
+        x, y = values if isinstance(values, tuple) else (np.arange(1, len(values) + 1), values)
+        x, y = _plain(x), _plain(y)
+        width = smooth or (len(y) // 50 if len(y) > 200 else 1)
+        if width > 1:
+            axes.plot(x, y, color=color, alpha=0.25, linewidth=0.8)
+            y = np.convolve(y, np.full(width, 1 / width), "valid")
+            x = x[width - 1 :]
+        axes.plot(x, y, color=color, label=name)
+    if log:
+        axes.set_yscale("log")
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    axes.margins(x=0.02)
+    if len(series) > 1:
+        axes.legend()
     return figure
 
 

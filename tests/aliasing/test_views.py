@@ -277,3 +277,27 @@ def test_memory_of_plain_arrays_and_others():
     t = cr.tensor(A)
     assert not np.shares_memory(t[0], t[1]) and np.may_share_memory(t, t[1, 1:]) and not np.shares_memory(t, A)
     assert t.base is None and t[0].base is t and t.T[1].base is t
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: cr.unsqueeze(x, 0),
+        lambda x: cr.chunk(x, 2)[1],
+        lambda x: x.chunk(2)[1],
+        lambda x: cr.tensor_split(x, 3)[0],
+        lambda x: cr.split_with_sizes(x, [1, 3])[1],
+        lambda x: cr.unbind(x)[2],
+        lambda x: cr.permute(x, (1, 0)),
+        lambda x: cr.movedim(x, 0, 1),
+        lambda x: cr.narrow(x, 1, 1, 2),
+        lambda x: cr.unflatten(x, 0, (2, 2)),
+        lambda x: cr.t(x),
+    ],
+)
+def test_what_is_a_view_in_pytorch_is_one_under_its_names(view):
+    x = cr.tensor(np.arange(12.0).reshape(4, 3))
+    before = np.asarray(x.detach()).copy()
+    view(x)[...] = -1
+    touched = np.isin(before, np.asarray(view(cr.tensor(before.copy()))))
+    np.testing.assert_array_equal(np.asarray(x), np.where(touched, -1, before))

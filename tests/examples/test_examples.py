@@ -1,4 +1,4 @@
-"""The programs in examples/ run, give what they should, and agree with the libraries they were written for."""
+"""The programs in examples/ported/ run, give what they should, and agree with the libraries they were written for."""
 
 import re
 import runpy
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ported"
 ORIGINAL = {
     "import chainrule as torch": "import torch",
     "import chainrule.nn as nn": "import torch.nn as nn",

@@ -1,4 +1,4 @@
-"""The programs in examples/, and the demos' training, with their steps compiled: the same results."""
+"""The programs in examples/ported/, and the demos' training, with their steps compiled: the same results."""
 
 import re
 import textwrap

@@ -1,15 +1,6 @@
-"""Programs that `chainrule demo NAME` runs. Each is a module with `run(options)`; its first line says what it shows."""
+"""The gallery: programs that `chainrule demo NAME` runs. They stand in examples/, each a file with a function `main(demo)`."""
 
-from . import digits, fashion
+from .demo import Demo, Loop, Measured, Result
+from .gallery import description, folder, load, programs, run
 
-DEMOS = {"digits": digits, "fashion": fashion}
-
-
-def summary(name):
-    """The line that the list of demos shows.
-
-    >>> from chainrule import demos
-    >>> demos.summary("digits")
-    'an MLP learns to read real handwritten digits (1,797 images of 8x8 pixels); seconds'
-    """
-    return (DEMOS[name].__doc__ or "").strip().split("\n")[0].rstrip(".")
+__all__ = ["Demo", "Loop", "Measured", "Result", "description", "folder", "load", "programs", "run"]

@@ -536,6 +536,28 @@ def gather(x, axis, indices):
 
 
 @torch_names
+def index_select(x, axis, indices):
+    """The entries at these positions along `axis`: `take`, with PyTorch's order of arguments.
+
+    >>> import chainrule as cr
+    >>> cr.index_select(np.array([[1, 2], [3, 4]]), 1, [1])
+    array([[2],
+           [4]])
+    """
+    return take(x, indices, axis)
+
+
+def masked_fill(x, mask, value):
+    """A copy with `value` where `mask` holds, in the dtype of `x`.
+
+    >>> import chainrule as cr
+    >>> cr.masked_fill(np.array([1.0, 2.0]), [True, False], -1)
+    array([-1.,  2.])
+    """
+    return cast(where(mask, value, x), dtype_of(x))
+
+
+@torch_names
 def scatter(x, axis, indices, values):
     """A copy of `x` where, along `axis`, the elements at `indices` are replaced by `values` (PyTorch's `scatter`).
 

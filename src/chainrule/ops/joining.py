@@ -161,6 +161,19 @@ def array_split(x, parts, axis=0):
     return [x[(slice(None),) * axis + (slice(a, b),)] for a, b in pairwise(edges)]
 
 
+@torch_names
+def chunk(x, chunks, axis=0):
+    """At most `chunks` parts of `x` along `axis`, all but the last of one length.
+
+    >>> import chainrule as cr
+    >>> [part.tolist() for part in cr.chunk(np.arange(5), 2)]
+    [[0, 1, 2], [3, 4]]
+    """
+    n = shape_of(x)[axis]
+    step = max(-(-n // chunks), 1)
+    return split(x, list(range(step, n, step)), axis)
+
+
 def split(x, parts, axis=0):
     """Cut `x` along `axis` into `parts` pieces of equal length, or at the given indices.
 

@@ -95,7 +95,7 @@ class OneCycleLR(LRScheduler):
             start = end
 
     def get_lr(self):
-        if self.last_epoch >= self.total_steps:
+        if self.last_epoch > self.total_steps:  # one step after the last batch is allowed, as loops take it
             raise ArgumentError(
                 explain(
                     f"OneCycleLR was made for {self.total_steps} steps, and this is one more",

@@ -5,7 +5,7 @@ import math
 
 import numpy as _np
 
-from .. import linalg as _linalg, ops as _ops, special as _special
+from .. import linalg as _linalg, numpy_views as _views, ops as _ops, special as _special
 from ..core.dispatch import state as _state
 from ..core.value import shape_of as _shape_of
 from ..tensor import Tensor as _Tensor
@@ -30,8 +30,7 @@ mm = bmm = mv = _ops.matmul
 mul, neg = _ops.multiply, _ops.negative
 eq, ne, lt, le, gt, ge = _ops.equal, _ops.not_equal, _ops.less, _ops.less_equal, _ops.greater, _ops.greater_equal
 floor_divide = _ops.floor_divide
-permute = _ops.permute_dims
-unbind = _ops.unstack
+permute, unbind = _views.permute_dims, _views.unstack
 kthvalue, msort = _ops.sorting.kthvalue, _ops.sorting.msort
 inference_mode = _no_grad
 trapz = _ops.trapezoid
@@ -40,22 +39,42 @@ cholesky, qr, pinverse, matrix_exp = _linalg.cholesky, _linalg.qr, _linalg.pinv,
 
 
 def cholesky_solve(b, factor, upper=False):
-    """The solution x of `a @ x = b` by the Cholesky factor of a: the lower one, or the upper one with `upper`."""
+    """The solution x of `a @ x = b` by the Cholesky factor of a: the lower one, or the upper one with `upper`.
+
+    >>> import chainrule as cr
+    >>> cr.cholesky_solve(np.array([[4.0]]), np.array([[2.0]]))
+    array([[1.]])
+    """
     return _linalg.cho_solve((factor, not upper), b)
 
 
 def cholesky_inverse(factor, upper=False):
-    """The inverse of the matrix with this Cholesky factor: the lower one, or the upper one with `upper`."""
+    """The inverse of the matrix with this Cholesky factor: the lower one, or the upper one with `upper`.
+
+    >>> import chainrule as cr
+    >>> cr.cholesky_inverse(np.array([[2.0]]))
+    array([[0.25]])
+    """
     return cholesky_solve(_np.eye(_shape_of(factor)[-1]), factor, upper)
 
 
 def is_tensor(x) -> builtins.bool:
-    """Whether `x` is a Tensor."""
+    """Whether `x` is a Tensor.
+
+    >>> import chainrule as cr
+    >>> cr.is_tensor(cr.zeros(2))
+    True
+    """
     return isinstance(x, _Tensor)
 
 
 def numel(x) -> builtins.int:
-    """Number of elements."""
+    """Number of elements.
+
+    >>> import chainrule as cr
+    >>> cr.numel(np.zeros((2, 3)))
+    6
+    """
     return math.prod(_shape_of(x))
 
 

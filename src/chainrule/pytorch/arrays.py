@@ -6,8 +6,9 @@ import numpy as np
 
 from ..core.value import dtype_of, ndim_of, shape_of
 from ..errors import ArgumentError, explain
-from ..numpy_views import moveaxis, split as _split
-from ..ops import arranging, elementwise, indexing, joining, padding, shaping, sorting
+from ..names import torch_names
+from ..numpy_views import array_split, broadcast_arrays, chunk, expand_dims, moveaxis, reshape, split as _split
+from ..ops import arranging, indexing, joining, padding, shaping, sorting
 from ..ops.shaping import as_value, normalize_axis
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "tensor_split", "unflatten", "unsqueeze",
 ]  # fmt: skip
 
-movedim = moveaxis
+# What gives views of a Tensor gives them under these names too.
+movedim, unsqueeze, tensor_split = moveaxis, torch_names(expand_dims), torch_names(array_split)
+index_select, masked_fill = indexing.index_select, indexing.masked_fill
 
 
 def _slice(x, dim, *bounds):
@@ -25,24 +28,25 @@ def _slice(x, dim, *bounds):
     return (slice(None),) * normalize_axis(dim, ndim_of(x)) + (slice(*bounds),)
 
 
-def unsqueeze(x, dim):
-    """Insert an axis of length 1 at `dim`.
+def clone(x):
+    """A copy, through which derivatives flow.
 
     >>> import chainrule as cr
-    >>> cr.unsqueeze(cr.zeros(3), 0).shape
-    (1, 3)
+    >>> cr.clone(np.array([1.0]))
+    array([1.])
     """
-    return shaping.expand_dims(x, dim)
-
-
-def clone(x):
-    """A copy, through which derivatives flow."""
     x = as_value(x)
     return x.clone() if hasattr(x, "clone") else x.copy()
 
 
 def t(x):
-    """A matrix transposed; vectors and numbers stay as they are."""
+    """A matrix transposed; vectors and numbers stay as they are.
+
+    >>> import chainrule as cr
+    >>> cr.t(np.array([[1.0, 2.0]]))
+    array([[1.],
+           [2.]])
+    """
     x = as_value(x)
     if ndim_of(x) > 2:
         raise ArgumentError(explain("t: at most two axes", f"found: shape {shape_of(x)}", help="x.mT, or transpose"))
@@ -65,12 +69,17 @@ def unflatten(x, dim, sizes):
         raise ArgumentError(
             explain(f"unflatten: an axis of length {n} does not split into {sizes}", help="their product must be its length")
         )
-    return shaping.reshape(x, shape[:dim] + sizes + shape[dim + 1 :])
+    return reshape(x, shape[:dim] + sizes + shape[dim + 1 :])
 
 
 def broadcast_tensors(*tensors):
-    """All arguments, broadcast to one shape."""
-    return tuple(arranging.broadcast_arrays(*tensors))
+    """All arguments, broadcast to one shape.
+
+    >>> import chainrule as cr
+    >>> [x.shape for x in cr.broadcast_tensors(np.zeros(3), np.zeros((2, 1)))]
+    [(2, 3), (2, 3)]
+    """
+    return tuple(broadcast_arrays(*tensors))
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -90,40 +99,39 @@ def narrow(x, dim, start, length):
     return as_value(x)[_slice(x, dim, begin, begin + length)]
 
 
-def chunk(x, chunks, dim=0):
-    """At most `chunks` parts along `dim`, all but the last of one length."""
-    n = shape_of(x)[dim]
-    step = max(-(-n // chunks), 1)
-    return _split(x, list(range(step, n, step)), dim)
-
-
 def split_with_sizes(x, split_sizes, dim=0):
-    """Parts of these lengths along `dim`."""
+    """Parts of these lengths along `dim`.
+
+    >>> import chainrule as cr
+    >>> [part.tolist() for part in cr.split_with_sizes(np.arange(4), [1, 3])]
+    [[0], [1, 2, 3]]
+    """
     if sum(split_sizes) != shape_of(x)[dim]:
         asked = f"split_with_sizes: {list(split_sizes)} do not add up to {shape_of(x)[dim]}, the length of axis {dim}"
         raise ArgumentError(explain(asked, help="chunk, tensor_split and split find the lengths themselves"))
     return _split(x, list(itertools.accumulate(split_sizes))[:-1], dim)
 
 
-def tensor_split(x, indices_or_sections, dim=0):
-    """So many parts of nearly equal length along `dim`, or cut at these indices."""
-    return joining.array_split(x, indices_or_sections, dim)
-
-
-def index_select(x, dim, index):
-    """The entries at these positions along `dim`."""
-    return indexing.take(x, index, dim)
-
-
 def take_along_dim(x, indices, dim=None):
-    """The elements at these positions along `dim`; of the flattened array without it."""
+    """The elements at these positions along `dim`; of the flattened array without it.
+
+    >>> import chainrule as cr
+    >>> cr.take_along_dim(np.array([[1, 2], [3, 4]]), np.array([[1], [0]]), 1)
+    array([[2],
+           [3]])
+    """
     if dim is None:
         return indexing.take_along_axis(shaping.reshape(x, (-1,)), shaping.reshape(indices, (-1,)), 0)
     return indexing.take_along_axis(x, indices, dim)
 
 
 def masked_select(x, mask):
-    """The elements where `mask` holds, in one axis."""
+    """The elements where `mask` holds, in one axis.
+
+    >>> import chainrule as cr
+    >>> cr.masked_select(np.array([1.0, 2.0]), np.array([False, True]))
+    array([2.])
+    """
     x, mask = arranging.broadcast_arrays(x, mask)
     return x[mask]
 
@@ -145,34 +153,56 @@ def combinations(x, r=2, with_replacement=False):
 # --- written parts ----------------------------------------------------------------------------------------------------
 
 
-def masked_fill(x, mask, value):
-    """A copy with `value` where `mask` holds."""
-    return shaping.cast(elementwise.where(mask, value, x), dtype_of(x))
-
-
 def masked_scatter(x, mask, source):
-    """A copy with the elements of `source`, in their order, where `mask` holds."""
+    """A copy with the elements of `source`, in their order, where `mask` holds.
+
+    >>> import chainrule as cr
+    >>> cr.masked_scatter(np.zeros(3), [True, False, True], np.array([1.0, 2.0]))
+    array([1., 0., 2.])
+    """
     x, mask = arranging.broadcast_arrays(x, np.asarray(mask))
     return indexing.index_set(x, mask, shaping.reshape(source, (-1,))[: int(mask.sum())])
 
 
 def index_put(x, indices, values, accumulate=False):
-    """A copy with `values` written at (or, with `accumulate`, added to) these positions."""
+    """A copy with `values` written at (or, with `accumulate`, added to) these positions.
+
+    >>> import chainrule as cr
+    >>> cr.index_put(np.zeros(3), [np.array([0, 0])], np.ones(2), accumulate=True)
+    array([2., 0., 0.])
+    """
     return (indexing.index_add if accumulate else indexing.index_set)(x, tuple(indices), values)
 
 
 def select_scatter(x, src, dim, index):
-    """A copy with `src` as entry `index` along `dim`."""
+    """A copy with `src` as entry `index` along `dim`.
+
+    >>> import chainrule as cr
+    >>> cr.select_scatter(np.zeros((2, 2)), np.ones(2), 0, 1)
+    array([[0., 0.],
+           [1., 1.]])
+    """
     return indexing.index_set(x, (slice(None),) * normalize_axis(dim, ndim_of(x)) + (index,), src)
 
 
 def slice_scatter(x, src, dim=0, start=None, end=None, step=1):
-    """A copy with `src` written at a slice along `dim`."""
+    """A copy with `src` written at a slice along `dim`.
+
+    >>> import chainrule as cr
+    >>> cr.slice_scatter(np.zeros(4), np.ones(2), start=1, end=3)
+    array([0., 1., 1., 0.])
+    """
     return indexing.index_set(x, _slice(x, dim, start, end, step), src)
 
 
 def diagonal_scatter(x, src, offset=0, dim1=0, dim2=1):
-    """A copy with `src` written on a diagonal."""
+    """A copy with `src` written on a diagonal.
+
+    >>> import chainrule as cr
+    >>> cr.diagonal_scatter(np.zeros((2, 2)), np.ones(2))
+    array([[1., 0.],
+           [0., 1.]])
+    """
     n = ndim_of(x)
     dim1, dim2 = normalize_axis(dim1, n), normalize_axis(dim2, n)
     length = shape_of(src)[-1]
@@ -187,7 +217,12 @@ def diagonal_scatter(x, src, offset=0, dim1=0, dim2=1):
 
 
 def repeat_interleave(x, repeats, dim=None):
-    """Each entry repeated, along `dim`; of the flattened array without it."""
+    """Each entry repeated, along `dim`; of the flattened array without it.
+
+    >>> import chainrule as cr
+    >>> cr.repeat_interleave(np.array([1, 2]), 2)
+    array([1, 1, 2, 2])
+    """
     return arranging.repeat(x, repeats, dim)
 
 
@@ -208,7 +243,13 @@ def diag_embed(x, offset=0, dim1=-2, dim2=-1):
 
 
 def block_diag(*tensors):
-    """One matrix with these (matrices, vectors as rows, numbers) along its diagonal."""
+    """One matrix with these (matrices, vectors as rows, numbers) along its diagonal.
+
+    >>> import chainrule as cr
+    >>> cr.block_diag(np.eye(1), np.array([2.0, 3.0]))
+    array([[1., 0., 0.],
+           [0., 2., 3.]])
+    """
     blocks = [shaping.reshape(b, (1,) * (2 - ndim_of(b)) + shape_of(b)) for b in map(as_value, tensors)]
     width = sum(shape_of(b)[1] for b in blocks)
     rows, before = [], 0
@@ -220,7 +261,15 @@ def block_diag(*tensors):
 
 
 def cartesian_prod(*vectors):
-    """All choices of one element of each vector, one a row; a single vector stays as it is."""
+    """All choices of one element of each vector, one a row; a single vector stays as it is.
+
+    >>> import chainrule as cr
+    >>> cr.cartesian_prod(np.array([1, 2]), np.array([3, 4]))
+    array([[1, 3],
+           [1, 4],
+           [2, 3],
+           [2, 4]])
+    """
     if len(vectors) == 1:
         return as_value(vectors[0])
     grids = arranging.meshgrid(*vectors, indexing="ij")
@@ -231,10 +280,19 @@ def bucketize(x, boundaries, *, right=False):
     """Numbers of the buckets between sorted `boundaries` that the elements of `x` fall into.
 
     With `right`, a boundary belongs to the bucket above it.
+
+    >>> import chainrule as cr
+    >>> cr.bucketize(np.array([0.5, 2.5]), np.array([1.0, 2.0]))
+    array([0, 2])
     """
     return sorting.searchsorted(boundaries, x, side="right" if right else "left")
 
 
 def scalar_tensor(value, dtype=np.float32):
-    """A Tensor without axes."""
+    """A Tensor without axes.
+
+    >>> import chainrule as cr
+    >>> cr.scalar_tensor(2.0)
+    array(2., dtype=float32)
+    """
     return shaping.cast(as_value(value), dtype)
