@@ -552,7 +552,7 @@ def test_schedules_resume():
 def test_one_cycle_ends():
     optimizer = optim.SGD([leaf(1.0)])
     scheduler = lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=3, cycle_momentum=False)
-    for _ in range(2):
+    for _ in range(3):  # loops step it after the last batch, too
         scheduler.step()
     with pytest.raises(ArgumentError, match="made for 3 steps"):
         scheduler.step()
