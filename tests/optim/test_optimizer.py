@@ -573,3 +573,62 @@ def test_schedules_that_make_no_sense():
     ):
         with pytest.raises(ArgumentError, match="help:"):
             call()
+
+
+# --- hooks ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: optim.SGD(p, lr=0.25), lambda p: optim.LBFGS(p, lr=0.25, max_iter=1)], ids=["SGD", "LBFGS"]
+)
+def test_step_hooks(make):
+    x = leaf(1.0)
+    optimizer, seen = make([x]), []
+
+    def closure():
+        optimizer.zero_grad()
+        loss = x * x
+        loss.backward()
+        return loss
+
+    def before(found, args, kwargs):
+        assert found is optimizer and kwargs == {}
+        seen.append(("before", x.item(), args))
+        return (closure,), {}
+
+    first = optimizer.register_step_pre_hook(before)
+    second = optimizer.register_step_post_hook(lambda *found: seen.append(("after", x.item(), found[1])))
+    assert optimizer.step().item() == 1.0
+    after = x.item()
+    assert after < 1 and seen == [("before", 1.0, (None,)), ("after", after, (closure,))]
+    assert copy.deepcopy(optimizer)._step_hooks == ({}, {})
+    first.remove()
+    second.remove()
+    optimizer.step(closure)
+    assert len(seen) == 2
+
+
+def test_compiled_steps_see_hooks_come_and_go():
+    x = leaf(1.0)
+    optimizer = optim.SGD([x], lr=0.25)
+
+    @cr.compile
+    def step():
+        optimizer.zero_grad()
+        (x * x).backward()
+        optimizer.step()
+
+    def twice(optimizer, args, kwargs):
+        x.grad = 2 * x.grad
+
+    step()
+    step()
+    assert x.item() == 0.25
+    handle = optimizer.register_step_pre_hook(twice)
+    x.data = 1.0
+    step()
+    assert x.item() == 0.0
+    handle.remove()
+    x.data = 1.0
+    step()
+    assert x.item() == 0.5

@@ -259,6 +259,64 @@ def test_autograd_function():
     assert x.grad.item() == 12.0
 
 
+class Ramp(cr.autograd.Function):
+    """As PyTorch's tutorial writes it: with methods of Tensors, and assignment."""
+
+    @staticmethod
+    def forward(ctx, x, slope):
+        ctx.save_for_backward(x)
+        ctx.slope = slope
+        return slope * x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (x,) = ctx.saved_tensors
+        grad = grad_output.clone()
+        grad[x < 0] = 0
+        return ctx.slope * grad, None
+
+
+class SumAndDifference(cr.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, y):
+        ctx.save_for_backward(x, y)
+        return x.add(y), x.sub(y)
+
+    @staticmethod
+    def backward(ctx, a, b):
+        x, y = ctx.saved_tensors
+        assert all(isinstance(t, cr.Tensor) for t in (x, y, a, b))
+        return a + b if ctx.needs_input_grad[0] else None, a - b if ctx.needs_input_grad[1] else None
+
+
+def test_rules_of_functions_see_tensors():
+    x = np.array([-1.0, 0.5, 2.0])
+
+    def f(x):
+        a, b = SumAndDifference.apply(x, 2 * x)
+        return (Ramp.apply(a, 3.0) * b).sum()
+
+    gradient, second = -18 * np.maximum(x, 0), np.diag(-18.0 * (x > 0))
+    for g in cr.grad(f), cr.compile(cr.grad(f)), cr.grad(cr.compile(f)), lambda x: cr.vmap(cr.grad(f))(np.stack([x, x]))[1]:
+        close(g(x), gradient)
+    close(cr.jacrev(cr.grad(f))(x), second)
+    t = cr.tensor(x, requires_grad=True)
+    y = f(t)
+    y.backward()
+    close(t.grad.numpy(), gradient)
+
+    @cr.compile
+    def step():
+        t.grad = None
+        f(t).backward()
+        return t.grad.detach()
+
+    for _ in range(2):
+        close(step().numpy(), gradient)
+    with cr.no_grad():
+        assert isinstance(Ramp.apply(t, 3.0), cr.Tensor) and not Ramp.apply(t, 3.0).requires_grad
+
+
 # --- gradcheck ------------------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from ..transforms.reverse import ROOT
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range)
 _DEPTH = 8
 _MOST = 20_000  # places to look at before each call
+_FOREIGN = {"numpy", "scipy", "functools", "math", "_pytest"}  # the last stands in for every `assert` of a test
 _LARGE = 1 << 16  # elements of an array from which on its contents are not compared
 _NAMED = (dict, types.MappingProxyType)  # the latter is that of a class
 _HIDDEN = {
@@ -232,8 +233,8 @@ class Surroundings:
     @staticmethod
     def foreign(module):
         """Whether a function of this module is not the user's: such functions do not change."""
-        first = module.partition(".")[0]
-        return (first == _OURS and not module.startswith(f"{_OURS}.demos")) or first in ("numpy", "scipy", "functools", "math")
+        first, _, rest = module.partition(".")
+        return (first == _OURS and not rest.startswith("examples")) or first in _FOREIGN
 
     def check_module(self, thing, attributes, name):
         if thing.__name__ in ("random", "numpy.random") or (thing.__name__ == "numpy" and "random" in attributes):

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable
 from difflib import get_close_matches
-from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +15,10 @@ from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..transforms.reverse import ROOT
 from .errors import LOCATED, MissingNameError, StateDictError, locate
+from .hooks import added, call_all, run_watched
 from .parameter import Parameter
 
 PARAMETER, BUFFER, PASSING_BUFFER, MODULE = "parameter", "buffer", "passing buffer", "module"
-_tick = count().__next__
 
 
 class IncompatibleKeys(NamedTuple):
@@ -27,16 +26,6 @@ class IncompatibleKeys(NamedTuple):
 
     missing_keys: list
     unexpected_keys: list
-
-
-class HookHandle:
-    """Takes a hook off again."""
-
-    def __init__(self, hooks, key):
-        self.hooks, self.key = hooks, key
-
-    def remove(self):
-        self.hooks.pop(self.key, None)
 
 
 def _constant(value):
@@ -81,6 +70,8 @@ class Module:
     _kinds: dict[str, str]
     _forward_hooks: dict[int, Callable]
     _forward_pre_hooks: dict[int, Callable] | None = None
+    _backward_hooks: dict[int, Callable] | None = None
+    _backward_pre_hooks: dict[int, Callable] | None = None
 
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)
@@ -102,7 +93,10 @@ class Module:
         if self._forward_pre_hooks is not None:
             args = self._prepared(args)
         try:
-            out = self.forward(*args, **kwargs)
+            if self._backward_hooks is not None:
+                out = self._run_watched(args, kwargs)
+            else:
+                out = self.forward(*args, **kwargs)
         except LOCATED as error:
             locate(error, self)
             raise
@@ -123,9 +117,7 @@ class Module:
         >>> double(1.5)
         3.0
         """
-        key = _tick()
-        self._forward_hooks[key] = hook
-        return HookHandle(self._forward_hooks, key)
+        return added(self._forward_hooks, hook)
 
     def register_forward_pre_hook(self, hook):
         """Call `hook(module, args)` before every `forward`; what it returns, if not None, are the arguments instead.
@@ -140,9 +132,53 @@ class Module:
         """
         if self._forward_pre_hooks is None:
             self._forward_pre_hooks = Noted()
-        key = _tick()
-        self._forward_pre_hooks[key] = hook
-        return HookHandle(self._forward_pre_hooks, key)
+        return added(self._forward_pre_hooks, hook)
+
+    def register_full_backward_hook(self, hook):
+        """Call `hook(module, grad_input, grad_output)` when the gradients of a call of this module are known.
+
+        Both are tuples, one entry for each positional argument and each output, None where there is no gradient. What the hook
+        returns, if not None, goes on as the gradients of the inputs.
+
+        Returns a handle whose `remove()` takes the hook off again.
+
+        >>> import chainrule as cr
+        >>> layer, seen = cr.nn.Identity(), []
+        >>> handle = layer.register_full_backward_hook(lambda module, grad_input, grad_output: seen.append(grad_output))
+        >>> layer(cr.tensor(2.0, requires_grad=True)).backward()
+        >>> seen
+        [(tensor(1.),)]
+        """
+        self._watch_gradients()
+        return added(self._backward_hooks, hook)
+
+    def register_full_backward_pre_hook(self, hook):
+        """Call `hook(module, grad_output)` before the gradients of a call's outputs go on into this module.
+
+        What it returns, if not None, replaces them. Returns a handle whose `remove()` takes the hook off again.
+
+        >>> import chainrule as cr
+        >>> layer, x = cr.nn.Identity(), cr.tensor(2.0, requires_grad=True)
+        >>> handle = layer.register_full_backward_pre_hook(lambda module, grad_output: (10 * grad_output[0],))
+        >>> layer(x).backward()
+        >>> x.grad
+        tensor(10.)
+        """
+        self._watch_gradients()
+        return added(self._backward_pre_hooks, hook)
+
+    def _watch_gradients(self):
+        if self._backward_hooks is None:
+            self.__dict__.update(_backward_hooks=Noted(), _backward_pre_hooks=Noted())
+            changes.note()
+
+    def _run_watched(self, args, kwargs):
+        return run_watched(
+            lambda *xs: self.forward(*xs, **kwargs),
+            args,
+            before=lambda gs: call_all(self._backward_pre_hooks, self, gs),
+            after=lambda gs, out: call_all(self._backward_hooks, self, gs, out),
+        )
 
     def _prepared(self, args):
         for hook in list((self._forward_pre_hooks or {}).values()):
@@ -529,8 +565,9 @@ class Module:
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
         new.__dict__.update(_kinds=dict(self._kinds), _forward_hooks=Noted(self._forward_hooks))
-        if self._forward_pre_hooks is not None:
-            new.__dict__["_forward_pre_hooks"] = Noted(self._forward_pre_hooks)
+        for name in ("_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
+            if getattr(self, name) is not None:
+                new.__dict__[name] = Noted(getattr(self, name))
         return new
 
 

@@ -50,6 +50,9 @@ class ClosureOptimizer(Optimizer):
         UnsupportedError
             The call is part of a program that is being compiled.
         """
+        return super().step(closure)
+
+    def _step(self, closure=None):
         name = type(self).__name__
         if not callable(closure):
             raise ArgumentError(

@@ -20,6 +20,17 @@ from .vectors import from_pairs, pairs, real_dtype
 NOT_SETTINGS = ("self", "params", "__class__")
 
 
+class HookHandle:
+    """Puts a hook into a dict of them, and takes it off again."""
+
+    def __init__(self, hooks, hook):
+        self.hooks = hooks
+        hooks[self] = hook
+
+    def remove(self):
+        self.hooks.pop(self, None)
+
+
 class Optimizer(ABC):
     """Improves parameters by their gradients. An algorithm is `init_one` and `step_one`; the rest stands here.
 
@@ -61,6 +72,7 @@ class Optimizer(ABC):
         self.check(self.defaults)
         self.param_groups: list[Group] = []
         self.state = {}
+        self._step_hooks = Noted(), Noted()  # before and after a step
         if isinstance(params, (Tensor, np.ndarray)) or not hasattr(params, "__iter__") or isinstance(params, (str, Mapping)):
             raise ArgumentError(
                 explain(
@@ -193,6 +205,10 @@ class Optimizer(ABC):
                     yield group.place(key), key, f".param_groups[{i}][{key!r}]"
             yield vars(group), "rate", f".param_groups[{i}]['lr']"
         yield self.__dict__, "_state", ".state"
+        for hooks, when in zip(self._step_hooks, ("before", "after"), strict=True):
+            yield hooks, LENGTH, f" (hooks {when} a step)"
+            for key in hooks:
+                yield hooks, key, f" (a hook {when} a step)"
 
     @property
     def state(self) -> dict[Tensor, dict]:
@@ -236,6 +252,44 @@ class Optimizer(ABC):
         -------
         what `closure` returns, or None
         """
+        before, after = self._step_hooks
+        args: tuple = (closure,)
+        kwargs: dict = {}
+        for hook in list(before.values()):
+            new = hook(self, args, kwargs)
+            if new is not None:
+                args, kwargs = new
+        loss = self._step(*args, **kwargs)
+        for hook in list(after.values()):
+            hook(self, args, kwargs)
+        return loss
+
+    def register_step_pre_hook(self, hook):
+        """Call `hook(optimizer, args, kwargs)` before each step; a pair that it returns replaces the arguments of `step`.
+
+        Returns a handle whose `remove()` takes the hook off again.
+        """
+        return HookHandle(self._step_hooks[0], hook)
+
+    def register_step_post_hook(self, hook):
+        """Call `hook(optimizer, args, kwargs)` after each step.
+
+        Returns a handle whose `remove()` takes the hook off again.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> x = cr.tensor(1.0, requires_grad=True)
+        >>> optimizer, seen = cr.optim.SGD([x], lr=0.25), []
+        >>> handle = optimizer.register_step_post_hook(lambda optimizer, args, kwargs: seen.append(x.item()))
+        >>> (x * x).backward()
+        >>> optimizer.step()
+        >>> seen
+        [0.5]
+        """
+        return HookHandle(self._step_hooks[1], hook)
+
+    def _step(self, closure=None):
         loss = None
         if closure is not None:
             if is_grad_enabled():
@@ -266,7 +320,8 @@ class Optimizer(ABC):
         return [t for g in self.param_groups for p in g["params"] for t in (p, *self.state.get(p, {}).values())]
 
     def __getstate__(self):
-        return {key: value for key, value in self.__dict__.items() if key != "_repeated"}
+        kept = {key: value for key, value in self.__dict__.items() if key != "_repeated"}
+        return kept | {"_step_hooks": (Noted(), Noted())}  # a copy has none, as in PyTorch
 
     def _step_group(self, group):
         # Everything here is detached, so that nothing is recorded; pausing the tape with no_grad would cost more.

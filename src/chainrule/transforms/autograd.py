@@ -6,10 +6,21 @@ from ..core.dispatch import state
 from ..core.value import Value
 from ..errors import ArgumentError, NonDifferentiableError, explain
 from ..tensor import Tensor
-from ..trees import flatten, leaves_like, unflatten
+from ..trees import flatten, leaves_like, tree_map, unflatten
 from .backward import own, walk_back
 from .custom import Rules
-from .reverse import Tape
+from .reverse import ROOT, Tape
+
+
+def as_tensor(x):
+    """What a rule is handed, as a Tensor that no derivative flows into, so that it has the methods of one."""
+    below = isinstance(x, (np.ndarray, np.generic)) or (isinstance(x, Value) and x.owner.level < ROOT.level)
+    return ROOT._wrap(x) if below else x
+
+
+def without_tensor(x):
+    """The value of what `as_tensor` made, or of what was computed from it alone."""
+    return ROOT._value(x) if isinstance(x, Tensor) and x.owner is ROOT and x.note is None else x
 
 
 def _as_list(xs):
@@ -204,14 +215,19 @@ class Function:
     def apply(cls, *args):
         """Run `forward` on the arguments; derivatives come from `backward`."""
 
+        tensors = [isinstance(a, Tensor) for a in args]
+        # Where it is only written down, it may be differentiated later, with respect to anything.
+        needed = tuple(t and (a.requires_grad or not isinstance(a.owner, Tape)) for t, a in zip(tensors, args, strict=True))
+
         def fwd(*xs):
             ctx = cls._Context()
-            ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
-            return cls.forward(ctx, *xs), ctx
+            ctx.needs_input_grad = needed
+            xs = [as_tensor(x) if t else x for x, t in zip(xs, tensors, strict=True)]
+            return tree_map(without_tensor, cls.forward(ctx, *xs)), ctx
 
         def bwd(ctx, g):
-            grads = cls.backward(ctx, *(g if isinstance(g, tuple) else (g,)))
-            return grads if isinstance(grads, tuple) else (grads,)
+            grads = cls.backward(ctx, *map(as_tensor, g if isinstance(g, tuple) else (g,)))
+            return tuple(map(without_tensor, grads if isinstance(grads, tuple) else (grads,)))
 
         return Rules(cls.__name__, lambda *xs: fwd(*xs)[0], None, fwd, bwd).call(*args)
 
