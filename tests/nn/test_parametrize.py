@@ -145,3 +145,100 @@ def test_mistakes_are_explained():
 class _Summed(nn.Module):
     def forward(self, x):
         return x.sum(0)
+
+
+# --- orthogonal ----------------------------------------------------------------------------------------------------------
+
+SHAPES = [(4, 4), (5, 3), (3, 5), (2, 4, 4), (2, 5, 3)]
+
+
+class Holder(nn.Module):
+    def __init__(self, weight):
+        self.weight = nn.Parameter(weight)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", ["matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("trivial", [True, False])
+def test_orthogonal_against_torch(shape, kind, trivial):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(3)
+    ours = Holder(rng.normal(size=shape))
+    nn.utils.parametrizations.orthogonal(ours, orthogonal_map=kind, use_trivialization=trivial)
+
+    class TorchHolder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.tensor(rng.normal(size=shape)))
+
+    theirs = TorchHolder()
+    torch.nn.utils.parametrizations.orthogonal(theirs, orthogonal_map=kind, use_trivialization=trivial)
+    original = ours.parametrizations.weight.original
+    change = 0.3 * rng.normal(size=shape)
+    if kind == "householder":  # its diagonal holds signs
+        change = change * (1 - np.eye(*shape[-2:]))
+    original.data = original.detach() + change
+    state = theirs.state_dict()
+    for name, value in ours.state_dict().items():
+        state[name].copy_(torch.from_numpy(np.array(value)))
+    weights = rng.normal(size=shape)
+    w, tw = ours.weight, theirs.weight
+    (w * weights).sum().backward()
+    (tw * torch.tensor(weights)).sum().backward()
+    np.testing.assert_allclose(np.asarray(w.detach()), tw.detach().numpy(), rtol=1e-9, atol=1e-10)
+    theirs_grad = theirs.parametrizations.weight.original.grad.numpy()
+    np.testing.assert_allclose(np.asarray(original.grad), theirs_grad, rtol=1e-8, atol=1e-10)
+    q = np.asarray(w.detach())
+    q = q if shape[-2] >= shape[-1] else q.swapaxes(-2, -1)
+    np.testing.assert_allclose(
+        q.swapaxes(-2, -1) @ q, np.broadcast_to(np.eye(q.shape[-1]), (*shape[:-2], *[q.shape[-1]] * 2)), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
+@pytest.mark.parametrize("kind", ["matrix_exp", "cayley", "householder"])
+def test_an_orthogonal_weight_stays_and_can_be_assigned(shape, kind):
+    rng = np.random.default_rng(4)
+    start, later = (np.linalg.qr(rng.normal(size=(max(shape),) * 2))[0][: shape[0], : shape[1]] for _ in range(2))
+    ours = Holder(start)
+    nn.utils.parametrizations.orthogonal(ours, orthogonal_map=kind)
+    np.testing.assert_allclose(np.asarray(ours.weight.detach()), start, atol=1e-12)
+    ours.weight = later
+    np.testing.assert_allclose(np.asarray(ours.weight.detach()), later, atol=1e-12)
+
+
+def test_orthogonal_complex_compiled_and_trained():
+    rng = np.random.default_rng(5)
+    unitary = Holder(rng.normal(size=(3, 3)) + 1j * rng.normal(size=(3, 3)))
+    nn.utils.parametrizations.orthogonal(unitary)
+    w = np.asarray(unitary.weight.detach())
+    np.testing.assert_allclose(w.conj().T @ w, np.eye(3), atol=1e-12)
+    goal = np.eye(4) + 0.3 * rng.normal(size=(4, 4))
+    goal = np.linalg.qr(goal)[0] * np.sign(np.diag(np.linalg.qr(goal)[1]))
+    found = []
+    for wrap in (lambda f: f, cr.compile):
+        layer = Holder(np.eye(4))
+        nn.utils.parametrizations.orthogonal(layer)
+        optimizer = cr.optim.Adam(layer.parameters(), lr=0.1)
+
+        def step(layer=layer, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = ((layer.weight - goal) ** 2).sum()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        step = wrap(step)
+        found.append([step().item() for _ in range(60)])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+    assert found[0][-1] < 1e-2 * found[0][0]
+
+
+def test_orthogonal_mistakes():
+    for weight, kind in ((np.ones(3), None), (np.eye(3), "exp"), (np.eye(3, dtype=complex), "householder")):
+        with pytest.raises(ArgumentError, match="maps: matrix_exp, cayley, householder"):
+            nn.utils.parametrizations.orthogonal(Holder(weight), orthogonal_map=kind)
+    layer = Holder(np.eye(3))
+    nn.utils.parametrizations.orthogonal(layer, use_trivialization=False)
+    with pytest.raises(ArgumentError, match="use_trivialization"):
+        layer.weight = np.eye(3)
