@@ -37,6 +37,7 @@ LAYERS = [
     ["ops.linalg.banded", "ops.linalg.equations", "ops.linalg.lu", "ops.linalg.schur", "ops.linalg.structured"],
     ["ops.linalg.matrix_functions", "ops.linalg.subspaces", "ops.linalg.toeplitz"],
     ["ops.poly", "ops.filtering"],
+    ["ops.smoothing", "ops.spectra"],
     ["ops.linalg"],
     ["ops.ranges"],
     ["ops.counting"],

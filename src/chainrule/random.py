@@ -11,6 +11,7 @@ from .core.value import shape_of
 from .ops.shaping import as_shape
 from .sampling.continuous import Continuous
 from .sampling.order import Order
+from .sampling.stream import result_dtype
 
 
 class Generator(Continuous, Order):
@@ -132,8 +133,8 @@ def uniform(low=0.0, high=1.0, size=None, generator=None):
 
 
 def bernoulli(p, generator=None):
-    """1 with probability `p`, else 0, in the shape of `p`."""
-    return (generator or default_generator).bernoulli(p)
+    """1 with probability `p`, else 0, in the shape and dtype of `p`."""
+    return (generator or default_generator).bernoulli(p, dtype=result_dtype(None, p, what="bernoulli"))
 
 
 def get_rng_state():

@@ -1,4 +1,4 @@
-"""Filters and convolutions in scipy.signal's names."""
+"""Filters, convolutions and spectra in scipy.signal's names."""
 
 from .ops.filtering import (
     convolve as convolve,
@@ -13,6 +13,16 @@ from .ops.filtering import (
     lfilter_zi as lfilter_zi,
     oaconvolve as oaconvolve,
     sosfilt as sosfilt,
+)
+from .ops.smoothing import medfilt as medfilt, savgol_filter as savgol_filter, sosfiltfilt as sosfiltfilt
+from .ops.spectra import (
+    coherence as coherence,
+    csd as csd,
+    istft as istft,
+    periodogram as periodogram,
+    spectrogram as spectrogram,
+    stft as stft,
+    welch as welch,
 )
 
 __all__ = [name for name, thing in list(globals().items()) if callable(thing)]  # the functions above, no modules

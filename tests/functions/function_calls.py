@@ -247,6 +247,12 @@ SIGNALS = {
     **calls("lfilter filtfilt", NUMERATOR, DENOMINATOR, rng.normal(size=20)),
     **calls("lfilter_zi", NUMERATOR, DENOMINATOR),
     **calls("sosfilt", np.array([[0.3, 0.2, 0.1, 1.0, -0.4, 0.1]]), SIGNAL),
+    **calls("sosfiltfilt", np.array([[0.3, 0.2, 0.1, 1.0, -0.4, 0.1]]), rng.normal(size=12)),
+    **calls("csd coherence", rng.normal(size=20), rng.normal(size=20), nperseg=6),
+    **calls("welch spectrogram stft", rng.normal(size=20), nperseg=6),
+    **calls("periodogram medfilt", rng.normal(size=7)),
+    **calls("savgol_filter", rng.normal(size=9), window_length=5, polyorder=2),
+    **calls("istft", rng.normal(size=(4, 5)) + 1j * rng.normal(size=(4, 5))),
 }
 
 MASK = np.array([True, False, True])

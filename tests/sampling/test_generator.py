@@ -405,3 +405,11 @@ def test_uniform_numbers_stay_below_the_open_end():
     for dtype in (np.float16, np.float32, np.float64):
         x = cr.random.default_rng(0).random(20_000, dtype)
         assert x.dtype == dtype and bool((x < 1).all()) and bool((x >= 0).all())
+
+
+def test_bernoulli_keeps_the_dtype_of_its_probabilities_as_in_pytorch():
+    p = np.array([0.0, 1.0, 1.0])
+    for dtype in (np.float32, np.float64):
+        drawn = cr.bernoulli(p.astype(dtype))
+        assert drawn.dtype == dtype and np.array_equal(drawn, p)
+    assert cr.bernoulli([0.0, 1.0]).dtype == np.float64

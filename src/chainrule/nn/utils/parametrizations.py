@@ -143,6 +143,7 @@ class _Orthogonal(Module):
 
     def __init__(self, weight, orthogonal_map, use_trivialization):
         self.orthogonal_map, self.use_trivialization = orthogonal_map, use_trivialization
+        self.started = False
         if use_trivialization:
             self.register_buffer("base", None)
 
@@ -197,6 +198,8 @@ class _Orthogonal(Module):
             # The diagonal, which holds R, is free: its signs are those of the columns; a tau of 0 is no reflection.
             signs = np.where(np.einsum("...ii->...i", x[..., :k, :]).real < 0, -1.0, 1.0) * np.where(tau == 0, -1, 1)
             np.einsum("...ii->...i", x[..., :k, :])[...] = signs
+        elif not self.started:
+            return value  # any matrix will do to start from
         else:
             raise ArgumentError(
                 explain(
@@ -253,9 +256,6 @@ def orthogonal(module, name="weight", orthogonal_map=None, *, use_trivialization
             )
         )
     layer = _Orthogonal(weight, orthogonal_map, use_trivialization)
-    if orthogonal_map != "householder" and not use_trivialization:
-        layer.right_inverse = lambda value: value  # any matrix will do to start from
-        register_parametrization(module, name, layer)
-        del layer.right_inverse
-        return module
-    return register_parametrization(module, name, layer)
+    register_parametrization(module, name, layer)
+    layer.started = True
+    return module
