@@ -71,8 +71,8 @@ def savgol_filter(x, window_length, polyorder, deriv=0, delta=1.0, axis=-1, mode
     frames = getitem(x, (..., np.arange(count)[:, None] + np.arange(window_length)))
     y = frames @ middle
     if mode == "interp" and window_length > 1:
-        at = [_scipy().savgol_coeffs(window_length, polyorder, deriv, delta, pos=p, use="dot") for p in range(window_length)]
-        at = np.array(at, dtype).T
+        places = range(window_length)
+        at = np.array([_scipy().savgol_coeffs(window_length, polyorder, deriv, delta, p, "dot") for p in places], dtype).T
         first = x[..., :window_length] @ at[:, :half]
         last = x[..., n - window_length :] @ at[:, window_length - half :]
         begin = 1 - window_length % 2  # an even window has two samples in its middle, and counts as that of the earlier one

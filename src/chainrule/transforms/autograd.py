@@ -222,8 +222,8 @@ class Function:
         def fwd(*xs):
             ctx = cls._Context()
             ctx.needs_input_grad = needed
-            xs = [as_tensor(x) if t else x for x, t in zip(xs, tensors, strict=True)]
-            return tree_map(without_tensor, cls.forward(ctx, *xs)), ctx
+            given = [as_tensor(x) if t else x for x, t in zip(xs, tensors, strict=True)]
+            return tree_map(without_tensor, cls.forward(ctx, *given)), ctx
 
         def bwd(ctx, g):
             grads = cls.backward(ctx, *map(as_tensor, g if isinstance(g, tuple) else (g,)))
