@@ -14,6 +14,7 @@ NUMPY_FUNCTIONS: dict = {}
 
 # Options that change nothing here: arrays have one memory layout, results one class, and every sort is stable.
 HARMLESS = frozenset({"casting", "device", "kind", "like", "optimize", "order", "overwrite_input", "stable", "subok"})
+SORTS = {"sort": (), "argsort": (), "partition": (0,), "argpartition": (0,)}
 SYNONYMS = {"a_min": "min", "a_max": "max"}
 _SEVERAL, _ANY = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
@@ -85,6 +86,8 @@ class Translation:
                 options[ours] = value
             elif self.any_options:
                 options[name] = value
+            elif self.name in SORTS and name in ("kind", "order"):
+                getattr(np, self.name)(np.zeros(1), *SORTS[self.name], **{name: value})  # NumPy refuses what is none
             elif name not in HARMLESS and not _is(value, self.defaults.get(name)):
                 raise unsupported(f"np.{self.name} with option {name}={value!r}")
         result = self.ours(*args, **options)

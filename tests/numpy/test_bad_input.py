@@ -271,3 +271,14 @@ def test_half_precision_keeps_its_dtype_or_is_refused():
     big = np.array([300.0, 400.0], np.float16)
     assert cr.norm(big) == np.float16(500.0)  # whose squares overflow in half precision
     assert np.isfinite(cr.logsumexp(np.array([60000.0, 60000.0], np.float16)))
+
+
+@pytest.mark.parametrize("name, rest", [("sort", ()), ("argsort", ()), ("partition", (1,)), ("argpartition", (1,))])
+def test_what_is_no_way_to_sort(name, rest):
+    x = np.array([3.0, 1.0, 2.0])
+    for options in ({"kind": "x"}, {"order": "a"}):
+        for array in (x, cr.tensor(x, requires_grad=True)):
+            with pytest.raises(ValueError):
+                getattr(np, name)(array, *rest, **options)
+    kind = "introselect" if rest else "heapsort"
+    assert np.array_equal(getattr(np, name)(cr.tensor(x), *rest, kind=kind), getattr(np, name)(x, *rest, kind=kind))
