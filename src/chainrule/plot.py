@@ -72,8 +72,9 @@ def subplots(rows=1, columns=1, size=None):
     >>> axes.shape
     (2,)
     """
+    width, height = size or (4.6 * columns, 3.4 * rows)
     with style():
-        figure, axes = _figure(*(size or (4.6 * columns, 3.4 * rows)), rows, columns)
+        figure, axes = _figure(width, height, rows, columns)
     axes = axes.squeeze()
     return figure, axes if axes.ndim else axes.item()
 
@@ -353,6 +354,45 @@ def image_grid(images, labels=None, predictions=None, classes=None, columns=8):
             color = GREEN if right else RED
             text = text if right else f"{text},{chr(10) if long else ' '}not {name(labels[i])}"
         axes.set_title(text, fontsize=8.5, color=color, loc="center", pad=3)
+    return figure
+
+
+@_styled
+def attention_maps(maps, queries, keys, title="", per_row=4):
+    """Matrices of weights with a name for each row and column: where a network looks, one picture for each sequence.
+
+    Parameters
+    ----------
+    maps : sequence of arrays (queries, keys), from 0 to 1; what lies beyond the names is padding and left out
+    queries : names of the rows of each map
+    keys : names of the columns of each map
+    title : str
+    per_row : pictures beside one another
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Examples
+    --------
+    >>> from chainrule import plot
+    >>> figure = plot.attention_maps([np.eye(2)], [("AH", "T")], ["at"])
+    >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    ['a', 't']
+    """
+    per_row = min(per_row, len(maps))
+    rows = math.ceil(len(maps) / per_row)
+    figure, grid = _figure(2.2 * per_row, 2.4 * rows + 0.1, rows, per_row)
+    for axes in grid.flat[len(maps) :]:
+        figure.delaxes(axes)
+    for axes, values, across, along in zip(grid.flat, maps, queries, keys, strict=False):
+        axes.imshow(_plain(values)[: len(across), : len(along)], cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(along)), along)
+        axes.set_yticks(range(len(across)), across)
+        axes.grid(visible=False)
+        axes.tick_params(length=0)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
     return figure
 
 
