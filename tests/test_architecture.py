@@ -119,7 +119,7 @@ LAYERS = [
     ["nn", "optim", "data"],  # packages of their own, none of which imports another
     ["saving", "plot"],
     ["train"],
-    ["demos", "sklearn"],
+    ["demos", "einops", "sklearn"],
     ["cli"],
 ]
 ROOT = Path(__file__).parents[1] / "src" / "chainrule"
