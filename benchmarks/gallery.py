@@ -14,10 +14,13 @@ PyTorch, compiled, ... The median of each process after its first iteration coun
 import argparse
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -26,7 +29,7 @@ from chainrule.data.files import atomic_write
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "gallery"
 KINDS = "compiled", "eager", "PyTorch"
-SECONDS, TURNS = 4.0, 2  # of timed iterations in a process, and processes of each kind
+SECONDS, TURNS = 3.0, 1  # of timed iterations in a process, and processes of each kind
 SAME_NAMES = {"chainrule", "chainrule.nn", "chainrule.nn.functional", "chainrule.optim", "chainrule.optim.lr_scheduler"}
 
 
@@ -89,32 +92,29 @@ def times(name):
     return found
 
 
-def trained(name, seed, out):
-    """What a full run writes into results.json, and the seconds that it took, or an error."""
+def trained(name, seed, out, environment):
+    """What a full run writes into results.json, or an error."""
     command = [sys.executable, "-m", "chainrule.cli", "demo", name, "--seed", str(seed), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600)
+    start = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600, env=environment)
     if not (out / "results.json").exists():
         return {"error": (done.stderr.strip().split("\n") or [""])[-1][:300]}
-    return json.loads((out / "results.json").read_text())
+    return json.loads((out / "results.json").read_text()) | {"seconds": time.perf_counter() - start}
 
 
-def measure(name, seeds, with_times):
-    entry = {"runs": {}}
+def runs(name, seeds, environment):
+    """Full runs with these seeds; the pictures of the first go into the docs."""
+    found = {}
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / name
-            entry["runs"][str(seed)] = run = trained(name, seed, out)
-            said = run.get("error") or ", ".join(
-                f"{r['name']} {r['value']:.4g}{'' if r['reached'] else ' MISSED'}" for r in run["results"]
-            )
-            print(f"{name}, seed {seed}: {said}", flush=True)
+            found[str(seed)] = run = trained(name, seed, out, environment)
+            results = [f"{r['name']} {r['value']:.4g}{'' if r['reached'] else ' MISSED'}" for r in run.get("results", ())]
+            print(f"{name}, seed {seed}: {run.get('error') or ', '.join(results)}", flush=True)
             if seed == seeds[0] and "error" not in run:
                 for file in run["files"]:
                     shutil.copy(out / file, DOCS / file)
-    if with_times:
-        entry["times"] = times(name)
-        print(f"{name}: {ratios(entry)}", flush=True)
-    return entry
+    return found
 
 
 def ratios(entry):
@@ -182,7 +182,12 @@ def rows(name, entry):
         values = [r["results"][i]["value"] for r in runs]
         worst = min(values) if result["at_least"] is not None else max(values)
         bound = demos.Result(**{k: v for k, v in result.items() if k != "reached"}).bound()
-        cells = [f"{result['name']}: {result['value']:.4g}", bound, f"{worst:.4g}" if bound else "", result["reference"]]
+        cells = [
+            f"{result['name']}: {demos.shown(result['value'])}",
+            bound,
+            demos.shown(worst) if bound else "",
+            result["reference"],
+        ]
         first = [f"[{name}]({name}.md)"] if i == 0 else [""]
         found.append("| " + " | ".join(first + cells + (seconds if i == 0 else [""] * 4)) + " |")
     return found
@@ -213,7 +218,7 @@ def page(name, entry):
             "|---|---|" + "---|" * (len(seeds) + 1),
         ]
         for i, result in enumerate(run["results"]):
-            values = [f"{r['results'][i]['value']:.4g}" if "error" not in r else "failed" for r in entry["runs"].values()]
+            values = [demos.shown(r["results"][i]["value"]) if "error" not in r else "failed" for r in entry["runs"].values()]
             bound = demos.Result(**{k: v for k, v in result.items() if k != "reached"}).bound()
             lines.append(f"| {result['name']} | {bound} | {' | '.join(values)} | {result['reference']} |")
         lines.append("")
@@ -232,6 +237,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help="programs; all, where none is named")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=1, help="programs that train at once, with one thread each")
     parser.add_argument("--no-times", action="store_true", help="do not time iterations")
     parser.add_argument("--only-times", action="store_true", help="time iterations; results stay as they are")
     parser.add_argument("--time", nargs=2, help=argparse.SUPPRESS)
@@ -245,29 +251,40 @@ def main():
     DOCS.mkdir(parents=True, exist_ok=True)
     store = DOCS / "results.json"
     entries = json.loads(store.read_text()) if store.exists() else {}
-    for name in options.names or demos.programs():
-        if options.only_times:
+    names = options.names or list(demos.programs())
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CHAINRULE_THREADS"), "1")
+    environment = os.environ | (one if options.jobs > 1 else {})
+    if not options.only_times:
+        with ThreadPoolExecutor(options.jobs) as pool:
+            for name, found in zip(names, pool.map(lambda name: runs(name, options.seeds, environment), names), strict=True):
+                entry = entries.setdefault(name, {"runs": {}, "times": {}})
+                entry["runs"] = dict(sorted((entry["runs"] | found).items(), key=lambda pair: int(pair[0])))
+                write(entries, name, store)
+    if not options.no_times:
+        for name in names:
             entries.setdefault(name, {"runs": {}})["times"] = times(name)
             print(f"{name}: {ratios(entries[name])}", flush=True)
-        else:
-            known = entries.get(name, {})
-            new = measure(name, options.seeds, not options.no_times)
-            entries[name] = {"runs": known.get("runs", {}) | new["runs"], "times": new.get("times", known.get("times", {}))}
-        entries = {n: e for n, e in entries.items() if n in demos.programs()}
-        with atomic_write(store) as file:
-            json.dump(entries, file, indent=1)
-            file.write("\n")
-        with atomic_write(DOCS / f"{name}.md") as file:
-            file.write(page(name, entries[name]))
-        with atomic_write(DOCS / "README.md") as file:
-            file.write(table(entries))
-    missed = [
-        n
-        for n, e in entries.items()
-        if any("error" in r or not all(x["reached"] for x in r["results"]) for r in e["runs"].values())
-    ]
+            write(entries, name, store)
+
+    def kept(run):
+        return "error" not in run and all(r["reached"] for r in run["results"])
+
+    missed = [n for n, e in entries.items() if not all(map(kept, e["runs"].values()))]
     print(f"{len(entries)} programs; bounds missed by: {', '.join(missed) or 'none'}")
     return 1 if missed else 0
+
+
+def write(entries, name, store):
+    """What is known of all programs, the page of this one, and the table."""
+    for gone in set(entries) - set(demos.programs()):
+        del entries[gone]
+    for path, text in (
+        (store, json.dumps(entries, indent=1) + "\n"),
+        (DOCS / f"{name}.md", page(name, entries[name])),
+        (DOCS / "README.md", table(entries)),
+    ):
+        with atomic_write(path) as file:
+            file.write(text)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from .random import (
     uniform as uniform,
 )
 from .tensor import Tensor as Tensor
+from .torch_methods import OTHERS as _methods  # importing it puts PyTorch's methods on Tensor
 from .transforms import autograd as autograd
 from .transforms.autograd import GradientTape as GradientTape
 from .transforms.batch import vmap as vmap

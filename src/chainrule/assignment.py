@@ -72,8 +72,10 @@ class Assignable(Methods):
     # --- binding to new values ----------------------------------------------------------------------------------------
 
     def _rebind(self, new):
-        """Bind this Tensor, and what it is a part of, to a new value."""
-        new = self._fitting(new)
+        """Bind this Tensor, and what it is a part of, to a new value of its shape and dtype."""
+        return self._bind(self._fitting(new))
+
+    def _bind(self, new):
         part = getattr(self, "part", None)
         if part is not None:  # first, since not all views can be written
             whole = part.whole if part.write is None else part.write(part.whole, new)

@@ -45,9 +45,7 @@ class Methods(ArrayMethods):
     maximum, minimum = elementwise.maximum, elementwise.minimum
     floor, ceil = comparison.floor, comparison.ceil
     isnan, isfinite, isinf = comparison.isnan, comparison.isfinite, comparison.isinf
-    add, sub, mul, div, neg = (
-        elementwise.add, elementwise.subtract, elementwise.multiply, elementwise.divide, elementwise.negative
-    )  # fmt: skip
+    add, mul, neg = elementwise.add, elementwise.multiply, elementwise.negative
 
     ptp, norm, logsumexp = reduction.ptp, norms.norm, reduction.logsumexp
     softmax, log_softmax, count_nonzero = reduction.softmax, reduction.log_softmax, reduction.count_nonzero
@@ -170,7 +168,7 @@ class Methods(ArrayMethods):
     def to(self, *args, dtype=None, device=None, **kwargs):
         """Another dtype; devices are accepted if they are the CPU."""
         for a in args:
-            if a is None or str(a).startswith("cpu"):
+            if a is None or isinstance(a, bool) or str(a).startswith("cpu"):  # truth values: non_blocking and copy
                 continue
             if isinstance(a, Value):
                 dtype = a.dtype
@@ -202,12 +200,6 @@ class Methods(ArrayMethods):
 
     def bool(self):
         return shaping.cast(self, np.bool_)
-
-    def new_zeros(self, *shape):
-        return self.owner.constant(np.zeros(shaping.as_shape(shape[0] if len(shape) == 1 else shape), self.dtype))
-
-    def new_ones(self, *shape):
-        return self.owner.constant(np.ones(shaping.as_shape(shape[0] if len(shape) == 1 else shape), self.dtype))
 
     def eq(self, other):
         return comparison.equal(self, other)

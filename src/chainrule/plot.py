@@ -358,6 +358,64 @@ def image_grid(images, labels=None, predictions=None, classes=None, columns=8):
 
 
 @_styled
+def montage(images, columns=10, above=None, title=""):
+    """Grey-scale images side by side in one plot, which is much faster drawn than a plot for each.
+
+    Parameters
+    ----------
+    images : (n, height, width); an incomplete last row is filled with white
+    columns : images per row
+    above : a name for each column
+    title : str
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    ShapeError
+        Images do not have three axes, or there are none.
+
+    Examples
+    --------
+    >>> from chainrule import plot
+    >>> plot.montage(np.zeros((6, 8, 8)), columns=3, above=["a", "b", "c"]).axes[0].get_xticklabels()[1].get_text()
+    'b'
+    """
+    images = _plain(images)
+    if images.ndim != 3 or not len(images):
+        raise ShapeError(
+            explain(
+                "montage: expects images (n, height, width)",
+                f"images: {images.shape}",
+                help="reshape flat images first, for example images.reshape(-1, 28, 28)",
+            )
+        )
+    n, height, width = images.shape
+    gap = max(height // 10, 1)
+    rows, columns = math.ceil(n / columns), min(columns, n)
+    canvas = np.full((rows, height + gap, columns, width + gap), np.nan)
+    for i, image in enumerate(images):
+        canvas[i // columns, :height, i % columns, :width] = image
+    canvas = canvas.reshape(rows * (height + gap), columns * (width + gap))[:-gap, :-gap]
+    wide = 0.7 * columns + 0.1
+    slanted = above is not None and max(len(str(name)) for name in above) > 4
+    heads = (0.7 if slanted else 0.25 if above is not None else 0.05) + (0.3 if title else 0)
+    figure, ((axes,),) = _figure(wide, wide * canvas.shape[0] / canvas.shape[1] + heads)
+    axes.imshow(canvas, cmap="gray_r", interpolation="nearest")
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.set(title=title, xticks=[], yticks=[])
+    if above is not None:
+        places = (width + gap) * np.arange(columns) + (0.3 if slanted else 0.5) * width
+        axes.set_xticks(places, [str(name) for name in above], **({"rotation": 30, "ha": "left"} if slanted else {}))
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0, pad=1)
+    return figure
+
+
+@_styled
 def attention_maps(maps, queries, keys, title="", per_row=4):
     """Matrices of weights with a name for each row and column: where a network looks, one picture for each sequence.
 
@@ -386,7 +444,8 @@ def attention_maps(maps, queries, keys, title="", per_row=4):
     for axes in grid.flat[len(maps) :]:
         figure.delaxes(axes)
     for axes, values, across, along in zip(grid.flat, maps, queries, keys, strict=False):
-        axes.imshow(_plain(values)[: len(across), : len(along)], cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        if len(across) and len(along):
+            axes.imshow(_plain(values)[: len(across), : len(along)], cmap="Blues", vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(along)), along)
         axes.set_yticks(range(len(across)), across)
         axes.grid(visible=False)

@@ -62,3 +62,23 @@ def test_their_derivatives(f):
     for _ in range(3):
         for x, y in zip(compiled(*arrays), expected, strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_one_after_the_other_with_matrices_from_outside(dtype):
+    """Matrices of a loop are laid out before it; what they are multiplied with does not exist then."""
+    rng = np.random.default_rng(2)
+    x, first, second, third = (rng.normal(size=n).astype(dtype) / 5 for n in [(32, 5), (24, 5), (24, 24), (5, 24)])
+
+    def f(x, *weights):
+        def body(x, _):
+            for w in weights:
+                x = cr.tanh(x @ w.T)
+            return x, x.mean()
+
+        return cr.scan(body, x, length=10)
+
+    compiled = cr.compile(f)
+    for _ in range(2):
+        for found, expected in zip(compiled(x, first, second, third), f(x, first, second, third), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4 if dtype == "float32" else 1e-9, atol=1e-7)

@@ -79,3 +79,25 @@ def test_empty_sums():
     a, b = np.ones((0, 4)), np.ones((4, 3))
     _, short = simplified(lambda a, b: (a @ b).sum(0), a, b)
     assert short.apply(a, b)[0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, y: x @ y,
+        lambda x, y: cr.einsum("bik,bkj->bij", x[None], y[None] * 2),
+        cr.grad(lambda x, y: ((x @ y) ** 2).sum()),
+    ],
+)
+@pytest.mark.parametrize("dtypes", [("f4", "f8"), ("f8", "f4"), ("i8", "f4"), ("f4", "?"), ("f4", "c16")])
+@pytest.mark.parametrize("size", [3, 40])
+def test_products_of_different_dtypes(f, dtypes, size):
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=(size, size)).astype(d) for d in dtypes)
+    try:
+        want = np.asarray(f(x, y))
+    except cr.errors.ChainruleError:
+        pytest.skip("the derivative is not defined")
+    got = np.asarray(cr.compile(f)(x, y))
+    assert got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4 * np.abs(want).max())

@@ -27,6 +27,7 @@ NONE, YES, ZERO, REAL, BY_VALUE = "-", "yes", "zero", "real only", "by value"
 LACKING = "lacking: "  # in front of what the library itself says
 NO_FUNCTIONS = {"is_complex", "is_inexact", "as_shape", "Variable", "ndenumerate"}
 NO_ARRAYS = {"array2string", "array_repr", "array_str", "common_type", "einsum_path", "finfo", "iinfo", "numel", "device"}
+NO_ARRAYS |= {"Size", "get_default_dtype", "is_floating_point", "is_nonzero", "set_default_dtype", "set_printoptions"}
 NO_ARRAYS |= {"is_tensor", "is_grad_enabled", "set_grad_enabled", "get_rng_state", "set_rng_state", "manual_seed"}
 OF_FUNCTIONS = {"grad", "value_and_grad", "jvp", "vjp", "hvp", "linearize", "jacobian", "jacfwd", "jacrev", "hessian", "vmap"}
 OF_FUNCTIONS |= {"graph", "compile", "checkpoint", "custom_jvp", "custom_vjp", "gradcheck", "tree_map", "tree_leaves"}

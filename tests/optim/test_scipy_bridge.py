@@ -88,6 +88,20 @@ def test_results_are_new_and_of_the_same_kind():
     assert loss(model).item() < 1e-6
 
 
+@pytest.mark.parametrize("method", ["BFGS", "trust-ncg", "trust-exact", "SLSQP", "trust-constr"])
+def test_derivatives_of_compiled_functions_are_compiled(method, monkeypatch):
+    made = []
+    bridge = sys.modules["chainrule.optim.scipy"]
+    monkeypatch.setattr(bridge, "compile_function", lambda f: made.append(cr.compile(f)) or made[-1])
+    disk = {"type": "eq", "fun": cr.compile(lambda x: x[0] ** 2 + x[1] ** 2 - 1.0)}
+    options = {"constraints": disk} if method == "SLSQP" else {}
+    plain = {"constraints": disk | {"fun": disk["fun"].f}} if options else {}
+    found = minimize(cr.compile(rosenbrock), START, method=method, **options)
+    wanted = minimize(rosenbrock, START, method=method, **plain)
+    np.testing.assert_allclose(found.x, wanted.x, rtol=1e-4, atol=1e-6)
+    assert made and all(1 <= len(f.variants) <= 2 for f in made)  # two, where vectors come in two layouts
+
+
 def test_compiled_functions():
     compiled = minimize(cr.compile(rosenbrock), START, method="trust-exact")
     np.testing.assert_allclose(compiled.x, np.ones(4), rtol=1e-4)

@@ -79,6 +79,20 @@ def test_image_grid():
             plot.image_grid(*bad)
 
 
+def test_montage():
+    images = np.random.default_rng(0).random((5, 8, 6))
+    figure = plot.montage(images, columns=3, above=["T-shirt", "bag", "coat"], title="Drawn")
+    (axes,) = figure.axes
+    shown = np.ma.filled(axes.images[0].get_array(), np.nan)
+    assert shown.shape == (17, 20)  # two rows and three columns, one white pixel between them
+    assert np.array_equal(shown[9:, 7:13], images[4]) and np.isnan(shown[9:, 14:]).all() and np.isnan(shown[8]).all()
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["T-shirt", "bag", "coat"]
+    assert plot.montage(images[:2]).axes[0].images[0].get_array().shape == (8, 13)
+    for bad in (images[0], images[:0]):
+        with pytest.raises(ShapeError, match=r"images: \("):
+            plot.montage(bad)
+
+
 def test_confusion_matrix_counts():
     figure = plot.confusion_matrix([0, 1, 1, 2], [0, 1, 2, 2])
     axes = figure.axes[0]

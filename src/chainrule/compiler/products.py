@@ -95,8 +95,10 @@ def pack(kernel, f, pointer_of, target):
     """Lay out the second operand of a product; `pointer_of` gives the pointer of a variable."""
     t = memory_type(kernel.detail.var.aval.dtype)
 
-    def place(operand):
-        return f.offset(pointer_of(operand[0]), operand[1], t) if isinstance(operand[0], Var) else None
+    fixed = kernel.detail.x if kernel.detail.swapped else kernel.detail.y
+
+    def place(operand):  # the other operand is computed later, and need not stand in the table
+        return f.offset(pointer_of(operand[0]), operand[1], t) if operand is fixed else None
 
     _, n, _, b = shape_of_product(kernel.detail, place)
     contract.pack(f, machine(), t, n, kernel.detail.k, b, target)

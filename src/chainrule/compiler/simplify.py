@@ -232,6 +232,23 @@ class Simplifier:
             return self.replaced(step, ROWS["multiply"])
         return None
 
+    def _matmul(self, step):
+        """Operands of another dtype than the product's are cast before it: its kernel reads one dtype."""
+        dtype = step.outputs[0].aval.dtype
+        if all(operand_aval(x).dtype == dtype for x in step.inputs):
+            return None
+
+        inputs = []
+        for x in step.inputs:
+            shape, found, *_ = operand_aval(x)
+            out = self.fresh(Aval(shape, dtype))
+            self.uses[out.id] = 1
+            cast = Step(ROWS["astype"], (x,), {"dtype": dtype}, (out,), step.source, step.phase)
+            inputs.append(x if found == dtype else self.add(cast, {})[0])
+        return self.add(replace(step, inputs=tuple(inputs)), {})[0]
+
+    _contract = _matmul
+
     def _index_add(self, step):
         """One number added to each row of zeros, at a column that is computed: a comparison of column numbers instead."""
         x, v, *arrays = step.inputs

@@ -8,6 +8,7 @@ import dis
 import functools
 import io
 import random
+import sys
 import types
 from typing import Any, NamedTuple
 
@@ -22,7 +23,8 @@ from ..transforms.reverse import ROOT
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range)
 _DEPTH = 8
 _MOST = 20_000  # places to look at before each call
-_FOREIGN = {"numpy", "scipy", "functools", "math", "_pytest"}  # the last stands in for every `assert` of a test
+# Packages whose functions do not change; the last stands in for every `assert` of a test.
+_FOREIGN = {"numpy", "scipy", "einops", "opt_einsum", *sys.stdlib_module_names, "_pytest"} - {"__main__"}
 _LARGE = 1 << 16  # elements of an array from which on its contents are not compared
 _NAMED = (dict, types.MappingProxyType)  # the latter is that of a class
 _HIDDEN = {
@@ -213,7 +215,7 @@ class Surroundings:
             return
         if self.foreign(f.__globals__.get("__name__", "")):
             return
-        for name in sorted(set(_names(code)) & f.__globals__.keys()):
+        for name in sorted(_names(code) & f.__globals__.keys()):
             thing = f.__globals__[name]
             if not isinstance(thing, types.ModuleType):
                 self.place(f.__globals__, name, name, depth, False)
@@ -349,11 +351,11 @@ class _Length:
         return len(self.thing)
 
 
+@functools.lru_cache(4096)
 def _names(code):
-    yield from code.co_names
-    for c in code.co_consts:
-        if isinstance(c, types.CodeType):
-            yield from _names(c)
+    """The names that code looks up as globals, functions inside of it included; attributes may be called like other globals."""
+    found = {step.argval for step in dis.get_instructions(code) if "GLOBAL" in step.opname or step.opname == "LOAD_NAME"}
+    return found.union(*(_names(c) for c in code.co_consts if isinstance(c, types.CodeType)))
 
 
 def _attributes(code):

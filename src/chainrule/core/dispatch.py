@@ -4,6 +4,8 @@ import threading
 from itertools import count
 from typing import Any
 
+import numpy as np
+
 from .value import Value
 
 next_level = count(1).__next__  # levels are never used twice, so an inner transform is always above an outer one
@@ -32,6 +34,7 @@ class _State(threading.local):
     """What the ops of this thread run under: tapes that must not record, and a recorder below all tapes."""
 
     root: Any = None  # the tape of level 0
+    layer_dtype = np.dtype(np.float32)  # of the parameters of new layers, in all threads
 
     def __init__(self):
         self.paused: tuple = ()  # tapes that do not record

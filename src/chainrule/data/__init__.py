@@ -3,6 +3,13 @@
 from . import transforms as transforms
 from .arrays import create_memory_map as create_memory_map, memory_map as memory_map
 from .collate import default_collate as default_collate, default_convert as default_convert
+from .corpora import (
+    Verse as Verse,
+    load_bible as load_bible,
+    load_bible_text as load_bible_text,
+    load_fortunes as load_fortunes,
+    strips as strips,
+)
 from .dataset import (
     ChainDataset as ChainDataset,
     ConcatDataset as ConcatDataset,
@@ -12,6 +19,7 @@ from .dataset import (
     Subset as Subset,
     TensorDataset as TensorDataset,
 )
+from .edits import edit_distance as edit_distance, error_rate as error_rate
 from .folders import ImageFolder as ImageFolder
 from .idx import read_idx as read_idx
 from .images import (
@@ -20,6 +28,16 @@ from .images import (
     load_fashion_mnist as load_fashion_mnist,
 )
 from .loader import DataLoader as DataLoader
+from .medicine import GeneExpression as GeneExpression, load_gene_expression as load_gene_expression
+from .ngram_model import ngram_bits as ngram_bits
+from .photographs import load_photographs as load_photographs
+from .pronunciations import (
+    LetterTable as LetterTable,
+    PronunciationDataset as PronunciationDataset,
+    load_cmudict as load_cmudict,
+)
+from .r_tables import load_r_table as load_r_table
+from .ratings import Ratings as Ratings, load_movielens as load_movielens
 from .samplers import (
     BatchSampler as BatchSampler,
     BucketBatchSampler as BucketBatchSampler,
@@ -30,6 +48,7 @@ from .samplers import (
     SubsetRandomSampler as SubsetRandomSampler,
     WeightedRandomSampler as WeightedRandomSampler,
 )
+from .speech import load_spoken_digits as load_spoken_digits, log_mel as log_mel, speak as speak
 from .splits import k_fold as k_fold, random_split as random_split, train_validation_split as train_validation_split
 from .streams import stream as stream
 from .tables import Table as Table, load_table as load_table

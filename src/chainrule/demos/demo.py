@@ -22,6 +22,16 @@ from ..random import manual_seed
 LINES = 10  # that a loop prints where there is no terminal for a progress bar
 
 
+def shown(value):
+    """A number as results show it: four digits, and all of a whole number.
+
+    >>> from chainrule.demos import shown
+    >>> shown(0.123456), shown(11_689_512)
+    ('0.1235', '11,689,512')
+    """
+    return f"{value:,.0f}" if float(value).is_integer() and 1000 <= abs(value) < 1e15 else f"{value:.4g}"
+
+
 @dataclass
 class Result:
     """A number that a program reached, the bound that it must reach, and what it is compared with."""
@@ -50,8 +60,10 @@ class Result:
         >>> Result("accuracy", 0.9, at_least=0.88).bound()
         'at least 0.88'
         """
+        if self.at_least is not None and self.at_least == self.at_most:
+            return f"exactly {shown(self.at_least)}"
         words = ("at least", self.at_least), ("at most", self.at_most)
-        return ", ".join(f"{word} {number:.4g}" for word, number in words if number is not None)
+        return ", ".join(f"{word} {shown(number)}" for word, number in words if number is not None)
 
 
 @dataclass
@@ -102,7 +114,7 @@ class Demo:
         self.out = Path(out or f"runs/{name}")
         self.library = library
         self.rng = np.random.default_rng(seed)
-        self.results, self.loops, self.written, self.logged = [], [], {}, {}
+        self.results, self.loops, self.written, self.logged, self.latest = [], [], {}, {}, {}
         self.interrupted = False
         (manual_seed if library is None else library.manual_seed)(seed)
 
@@ -114,7 +126,7 @@ class Demo:
 
     def tensor(self, array):
         """The array as a Tensor of the library that the program runs with; its dtype is kept."""
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         return (from_numpy if self.library is None else self.library.from_numpy)(array)
 
     def needs(self, *packages):
@@ -144,6 +156,7 @@ class Demo:
         loop = Loop(name, n, [])
         first = not self.loops
         self.loops.append(loop)
+        self.latest = {}
         bar = tqdm(total=n, desc=name, disable=not sys.stderr.isatty(), leave=False)
         with bar, self._interruptible():
             for i in range(n):
@@ -193,7 +206,8 @@ class Demo:
     def log(self, **values):
         """Keep numbers of this iteration (floats, or Tensors of one element); the latest are shown with the progress."""
         for name, value in values.items():
-            self.logged.setdefault(name, []).append(value.detach() if hasattr(value, "detach") else value)
+            self.latest[name] = value.detach() if hasattr(value, "detach") else value
+            self.logged.setdefault(name, []).append(self.latest[name])
 
     def curve(self, name):
         """All numbers that were logged under this name, as a float64 array."""
@@ -202,7 +216,7 @@ class Demo:
         return np.array(self.logged[name], float)
 
     def _latest(self):
-        latest = ", ".join(f"{name} {float(values[-1]):.4g}" for name, values in self.logged.items())
+        latest = ", ".join(f"{name} {float(value):.4g}" for name, value in self.latest.items())
         return f": {latest}" if latest else ""
 
     @contextmanager
@@ -243,7 +257,7 @@ class Demo:
         judged = not (self.quick or self.interrupted)
         said = [f"{bound}{': ' + ('reached' if result.reached() else 'MISSED') if judged else ''}"] if bound else []
         said += [reference] if reference else []
-        print(f"{name}: {result.value:.4g}{' (' + '; '.join(said) + ')' if said else ''}", flush=True)
+        print(f"{name}: {shown(result.value)}{' (' + '; '.join(said) + ')' if said else ''}", flush=True)
 
     def figure(self, figure, name=None, caption=""):
         """Save a Matplotlib figure as NAME.png in the folder of the run.

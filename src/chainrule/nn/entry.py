@@ -13,10 +13,10 @@ FLOAT32 = np.dtype(np.float32)
 
 
 def parameter_dtype(dtype, device=None):
-    """The dtype of new parameters; float32 by default."""
+    """The dtype of new parameters; by default that of `set_default_dtype`, float32."""
     if device is not None and not str(device).startswith("cpu"):
         raise ArgumentError(explain(f"device {device!r}", help="chainrule computes on the CPU; leave the device out"))
-    return FLOAT32 if dtype is None else np.dtype(dtype)
+    return state.layer_dtype if dtype is None else np.dtype(dtype)
 
 
 def enter(x, dtype):

@@ -8,6 +8,7 @@ products with them, Jacobians) is derived from the function, which therefore onl
 import functools
 import importlib
 import inspect
+import sys
 
 import numpy as np
 
@@ -74,6 +75,24 @@ def _tuple(args):
     return args if isinstance(args, tuple) else (args,)
 
 
+def _compiler():
+    """The compiler, if it is loaded: it need not be for functions that are not compiled."""
+    return sys.modules.get("chainrule.compiler.compile")
+
+
+def _is_compiled(fun):
+    return _compiler() is not None and isinstance(fun, _compiler().Compiled)
+
+
+def compile_function(f):
+    return _compiler().compile(f)
+
+
+def _as(fun, derived):
+    """`derived`, compiled as a whole where the function that it comes from is."""
+    return compile_function(derived) if _is_compiled(fun) else derived
+
+
 def _residuals(fun, x, args=(), kwargs=None):
     """`fun`, whose result is a tree, as a function from vector to vector."""
     of_vector = _of_vector(fun, x, args, kwargs)
@@ -97,8 +116,10 @@ class _AtPoint:
         return self.made
 
 
-def _hessian_products(f):
-    """(x, v) -> Hessian times v, which differentiates `f` once for all products at one x."""
+def _hessian_products(fun, f):
+    """(x, v) -> Hessian times v; where nothing is compiled, `f` is differentiated once for all products at one x."""
+    if _is_compiled(fun):
+        return compile_function(lambda x, v: vjp(grad(f), x)[1](v)[0])
     pull_at = _AtPoint(lambda x: vjp(grad(f), x)[1])  # a Hessian is its own transpose
     return lambda x, v: pull_at(x)(v)[0]
 
@@ -147,7 +168,7 @@ def _constraint(constraint, x, second):
     optimize = _optimize()
     if isinstance(constraint, dict):
         f = _residuals(constraint["fun"], x, constraint.get("args", ()))
-        return {"jac": jacobian(f), **{k: v for k, v in constraint.items() if k != "args"}, "fun": f}
+        return {"jac": _as(constraint["fun"], jacobian(f)), **{k: v for k, v in constraint.items() if k != "args"}, "fun": f}
     if not isinstance(constraint, optimize.NonlinearConstraint):
         return constraint  # linear ones are about the vector
     f = _residuals(constraint.fun, x)
@@ -228,10 +249,10 @@ def minimize(
     given: dict = {"jac": jac, "hess": hess, "hessp": hessp}
     run = f
     if jac is None and name in GRADIENT:
-        run, given["jac"] = value_and_grad(f), True
+        run, given["jac"] = _as(fun, value_and_grad(f)), True
     if hess is None and hessp is None:
-        given["hessp"] = _hessian_products(f) if name in PRODUCTS else None
-        given["hess"] = hessian(f) if name in HESSIAN else None
+        given["hessp"] = _hessian_products(fun, f) if name in PRODUCTS else None
+        given["hess"] = _as(fun, hessian(f)) if name in HESSIAN else None
     if x.structure.kind is not None:
         bounds = _bounds(bounds, x, "minimize")
     constraints = _constraints(constraints, x, name == "trust-constr")
@@ -296,7 +317,7 @@ def least_squares(
         whole = method == "lm" or tr_solver == "exact"
         if not whole and tr_solver is None:
             whole = x.layout.size * f(x.start).size <= DENSE
-        jac = jacobian(f) if whole else functools.partial(_operator, f)
+        jac = _as(fun, jacobian(f)) if whole else functools.partial(_operator, f)
     if callback is not None:
         options["callback"] = _callback(callback, x)
     bounds = _bounds(bounds, x, "least_squares")

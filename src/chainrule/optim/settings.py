@@ -52,11 +52,13 @@ class Group(dict):
         moved = self.__dict__.setdefault("moved", {})
         known = moved.get(key, before)
         now = _moved(known, before, value)
+        if _is_same(known, now):
+            now = known  # the same tuple, by which programs recognise it
         if _holds_tensors(now):
             moved[key] = now
         else:
             moved.pop(key, None)
-        return _is_same(known, now)
+        return now is known
 
     def place(self, key):
         """The dict in which a setting stands as steps read it."""

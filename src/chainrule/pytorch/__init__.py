@@ -10,19 +10,25 @@ from ..core.dispatch import state as _state
 from ..core.value import shape_of as _shape_of
 from ..tensor import Tensor as _Tensor
 from ..transforms.scope import enable_grad as _enable_grad, no_grad as _no_grad
-from . import arithmetic as arithmetic, arrays as arrays
+from . import arithmetic as arithmetic, arrays as arrays, counting as counting, drawing as drawing, settings as settings
 from .arithmetic import *
 from .arrays import *
+from .counting import *
+from .drawing import *
+from .settings import *
 
 __all__ = [
-    *arithmetic.__all__, *arrays.__all__, "bmm", "cat", "cholesky", "cholesky_inverse", "cholesky_solve", "clamp", "cuda",
-    "device", "double", "eq", "float", "floor_divide", "ge", "gt", "half", "igamma", "igammac", "inference_mode", "int",
-    "is_tensor", "kthvalue", "le", "lgamma", "long", "lt", "matrix_exp", "mm", "msort", "mul", "mv", "mvlgamma", "ne",
-    "neg", "numel", "permute", "pinverse", "qr", "set_grad_enabled", "short", "trapz", "unbind",
+    *arithmetic.__all__, *arrays.__all__, *counting.__all__, *drawing.__all__, *settings.__all__, "adjoint", "bmm",
+    "cat", "cdouble", "cfloat", "cholesky", "cholesky_inverse", "cholesky_solve", "clamp", "conj_physical", "cuda",
+    "det", "device", "double", "eig", "eq", "float", "floor_divide", "ge", "ger", "gt", "half", "igamma", "igammac",
+    "inference_mode", "int", "inverse", "is_tensor", "kthvalue", "le", "lgamma", "long", "lt", "matrix_exp",
+    "matrix_power", "mm", "msort", "mul", "mv", "mvlgamma", "narrow_copy", "ne", "neg", "numel", "permute", "pinverse",
+    "qr", "set_grad_enabled", "short", "slogdet", "svd", "swapdims", "trapz", "unbind", "unsafe_chunk", "unsafe_split",
 ]  # fmt: skip
 
 half, float, double = _np.float16, _np.float32, _np.float64
 short, int, long = _np.int16, _np.int32, _np.int64
+cfloat, cdouble = _np.complex64, _np.complex128
 
 cat = _ops.concatenate
 clamp = _ops.clip
@@ -36,6 +42,41 @@ inference_mode = _no_grad
 trapz = _ops.trapezoid
 igamma, igammac, lgamma, mvlgamma = _special.gammainc, _special.gammaincc, _special.gammaln, _special.multigammaln
 cholesky, qr, pinverse, matrix_exp = _linalg.cholesky, _linalg.qr, _linalg.pinv, _linalg.expm
+det, eig, inverse, matrix_power, slogdet = _linalg.det, _linalg.eig, _linalg.inv, _linalg.matrix_power, _linalg.slogdet
+swapdims, ger, conj_physical = _views.swapaxes, _ops.outer, _ops.conjugate
+narrow_copy, unsafe_chunk, unsafe_split = arrays.narrow, arrays.chunk, _views.split
+
+
+def adjoint(x):
+    """The last two axes exchanged, and the values conjugated.
+
+    >>> import chainrule as cr
+    >>> cr.adjoint(np.array([[1j, 2.0]]))
+    array([[0.-1.j],
+           [2.-0.j]])
+    """
+    return _ops.conjugate(_views.matrix_transpose(x))
+
+
+def svd(x, some=True, compute_uv=True):
+    """Singular values and vectors, x = U diag(S) V^H: (U, S, V), where V is the adjoint of what `cr.linalg.svd` gives.
+
+    Parameters
+    ----------
+    x : array (..., m, n)
+    some : whether U and V are without the columns that no singular value belongs to
+    compute_uv : whether U and V are computed, or zeros
+
+    >>> import chainrule as cr
+    >>> u, s, v = cr.svd(np.array([[2.0, 0.0], [0.0, 1.0]]))
+    >>> s
+    array([2., 1.])
+    """
+    if compute_uv:
+        u, s, vh = _linalg.svd(x, full_matrices=not some)
+        return u, s, adjoint(vh)
+    m, n = _shape_of(x)[-2:]
+    return _np.zeros((*_shape_of(x)[:-2], m, m)), _linalg.svdvals(x), _np.zeros((*_shape_of(x)[:-2], n, n))
 
 
 def cholesky_solve(b, factor, upper=False):
