@@ -112,19 +112,21 @@ LAYERS = [
     ["pytorch"],
     ["numpy"],
     ["torch_methods"],
+    ["autograd.functional"],
+    ["autograd"],
     [""],
     ["symbolic.arrays"],
     ["symbolic.counterparts"],
     ["symbolic.formulas", "symbolic.programs"],
     ["symbolic"],
     ["nn", "optim", "data"],  # packages of their own, none of which imports another
-    ["saving", "plot"],
+    ["saving", "plot", "func", "utils"],
     ["train"],
     ["demos", "einops", "sklearn"],
     ["cli"],
 ]
 ROOT = Path(__file__).parents[1] / "src" / "chainrule"
-PACKAGES = ("nn", "optim", "data", "saving", "train", "demos")
+PACKAGES = ("nn", "optim", "data", "saving", "train", "demos", "utils")
 
 
 def modules():

@@ -7,6 +7,7 @@ and plain NumPy, whose functions work on Tensors.
 import importlib
 
 from . import (
+    autograd as autograd,
     eager as eager,
     errors as errors,
     fft as fft,
@@ -40,7 +41,6 @@ from .random import (
 )
 from .tensor import Tensor as Tensor
 from .torch_methods import OTHERS as _methods  # importing it puts PyTorch's methods on Tensor
-from .transforms import autograd as autograd
 from .transforms.autograd import GradientTape as GradientTape
 from .transforms.batch import vmap as vmap
 from .transforms.checkpoint import checkpoint as checkpoint
@@ -67,7 +67,7 @@ eager.install()
 __version__ = "0.1.0"
 
 # Imported when they are first used: programs that only want derivatives should not wait for them.
-_LATER = ("data", "nn", "optim", "plot", "saving", "symbolic", "train")
+_LATER = ("data", "func", "nn", "optim", "plot", "saving", "symbolic", "train", "utils")
 _FUNCTIONS = {"compile": ".compiler.compile", "load": ".saving", "load_pytorch": ".saving", "save": ".saving"}
 
 

@@ -485,8 +485,6 @@ def test_a_new_algorithm_is_two_methods():
     descend(optimizer, [x], 3)
     np.testing.assert_allclose(x.detach(), [0.7, -0.7])
     assert optimizer.state[x]["count"].item() == 3
-    with pytest.raises(TypeError):
-        optim.Optimizer([x], {})
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -632,3 +630,68 @@ def test_compiled_steps_see_hooks_come_and_go():
     x.data = 1.0
     step()
     assert x.item() == 0.5
+
+
+# --- written as PyTorch's users write them ---------------------------------------------------------------------------------
+
+
+class SignedMomentum(optim.Optimizer):
+    def __init__(self, params, lr=1e-2, beta=0.9, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "beta": beta, "weight_decay": weight_decay})
+
+    @cr.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with cr.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if len(state) == 0:
+                    state["mean"] = cr.zeros_like(p)
+                mean = state["mean"]
+                p.data.mul_(1 - group["lr"] * group["weight_decay"])
+                mean.mul_(group["beta"]).add_(p.grad, alpha=1 - group["beta"])
+                p.add_(mean.sign(), alpha=-group["lr"])
+        return loss
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, cr.compile], ids=["eager", "compiled"])
+def test_an_optimizer_written_as_for_pytorch(wrap):
+    x = leaf([1.0, -2.0])
+    optimizer = SignedMomentum([x], lr=0.1, weight_decay=0.5)
+    scheduler = lr_scheduler.StepLR(optimizer, step_size=3, gamma=0.5)
+
+    def step():
+        optimizer.zero_grad()
+        loss = (x * x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    step = wrap(step)
+    mean, value, lr = np.zeros(2), np.array([1.0, -2.0]), 0.1
+    for i in range(8):
+        assert step().item() == pytest.approx((value**2).sum())
+        mean = 0.9 * mean + 0.1 * 2 * value
+        value = value * (1 - 0.5 * lr) - lr * np.sign(mean)
+        np.testing.assert_allclose(x.detach(), value, rtol=1e-12)
+        scheduler.step()
+        lr = 0.1 * 0.5 ** ((i + 1) // 3)
+    saved = optimizer.state_dict()
+    np.testing.assert_allclose(saved["state"][0]["mean"], mean, rtol=1e-12)
+
+
+def test_an_optimizer_without_algorithm():
+    class Nothing(optim.Optimizer):
+        def __init__(self, params):
+            super().__init__(params, {"lr": 0.1})
+
+    x = leaf(1.0)
+    optimizer = Nothing([x])
+    (x * x).backward()
+    with pytest.raises(UnsupportedError, match="Nothing has no algorithm"):
+        optimizer.step()

@@ -337,3 +337,27 @@ def test_gradcheck_accepts_trees_complex_and_float32():
     assert cr.gradcheck(lambda x: cr.tanh(x).sum(), (X.astype(np.float32),))
     with pytest.raises(cr.errors.NonDifferentiableError, match="int64"):
         cr.gradcheck(cr.sin, (np.arange(3),))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_derivatives_by_what_a_checkpoint_captured(nested):
+    """`autograd.grad` asks for some Tensors only; the call is no dead end that leads to its arguments alone."""
+    rng = np.random.default_rng(3)
+    w, v, unused = (cr.tensor(rng.normal(size=(3, 3)), requires_grad=True) for _ in range(3))
+
+    def layer(x):
+        return cr.tanh(x @ w) @ v
+
+    def run(wrap):
+        inner = wrap(layer) if nested else layer
+        f = wrap(lambda x: inner(cr.sin(inner(x))))
+        x = cr.tensor(np.eye(3), requires_grad=True)
+        y = f(x)
+        first = cr.autograd.grad(y.sum(), [v, x], create_graph=True)
+        second = cr.autograd.grad((first[0] ** 2).sum(), [w], retain_graph=True)
+        return [*first, *second, *cr.autograd.grad(y.sum(), [w], retain_graph=True)]
+
+    for found, expected in zip(run(cr.checkpoint), run(lambda f: f), strict=True):
+        close(found.detach().numpy(), expected.detach().numpy())
+    y = cr.checkpoint(layer)(cr.tensor(np.eye(3)))
+    assert cr.autograd.grad(y.sum(), [unused], allow_unused=True) == (None,)

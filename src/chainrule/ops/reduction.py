@@ -378,6 +378,8 @@ def _limits(dtype):
 
 def _extremum(row, combine, x, axis, keepdims, initial, where):
     name = row.row.name
+    if isinstance(axis, (Value, np.ndarray)) and (ndim_of(axis) or dtype_of(axis).kind not in "iu"):
+        return combine(x, axis)  # PyTorch's max(x, y)
     if initial is None and where is True:
         _nonempty(name, x, axis)
         return _reduce(row, x, axis, keepdims)

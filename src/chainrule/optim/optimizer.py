@@ -1,6 +1,5 @@
 """What every optimiser shares: groups of parameters with their settings, state as data, and the walk of one step."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from ..core import accelerate
 from ..core.changes import LENGTH, Noted, changes
 from ..core.dispatch import state as dispatching
-from ..errors import ArgumentError, NonDifferentiableError, explain
+from ..errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
 from ..ops import square
 from ..ops.shaping import cast
 from ..tensor import Tensor
@@ -31,7 +30,15 @@ class HookHandle:
         self.hooks.pop(self, None)
 
 
-class Optimizer(ABC):
+class States(Noted):
+    """For each parameter a dict, which is made when it is asked for."""
+
+    def __missing__(self, parameter):
+        self[parameter] = Noted()
+        return self[parameter]
+
+
+class Optimizer:
     """Improves parameters by their gradients. An algorithm is `init_one` and `step_one`; the rest stands here.
 
     Parameters
@@ -43,6 +50,9 @@ class Optimizer(ABC):
     Settings that PyTorch's optimisers share mean the same in all of them: `maximize` (climb instead of descend),
     `weight_decay`, and `foreach`, `fused` and `capturable`, which choose between implementations in PyTorch and nothing here.
     Complex parameters are optimised as two real ones.
+
+    A subclass may also be written as PyTorch's are: with a `step` of its own, which reads `param_groups` and keeps what it
+    likes in `self.state[p]`, a dict that is there when it is first asked for.
 
     Attributes
     ----------
@@ -99,7 +109,6 @@ class Optimizer(ABC):
         """Raise ArgumentError unless the settings of a group make sense."""
         check_settings(cls.__name__, settings)
 
-    @abstractmethod
     def init_one(self, param, hyper):
         """State of one parameter before its first step.
 
@@ -115,8 +124,8 @@ class Optimizer(ABC):
         -------
         dict of Tensors
         """
+        raise self._unwritten()
 
-    @abstractmethod
     def step_one(self, param, grad, state, hyper):
         """One step of one parameter.
 
@@ -130,6 +139,15 @@ class Optimizer(ABC):
         -------
         new_param, new_state : Tensor and dict of Tensors with the keys of `state`
         """
+        raise self._unwritten()
+
+    def _unwritten(self):
+        name = type(self).__name__
+        return UnsupportedError(
+            explain(
+                f"{name} has no algorithm", help="define init_one and step_one, or, as in PyTorch, step(self, closure=None)"
+            )
+        )
 
     # --- groups -------------------------------------------------------------------------------------------------------
 
@@ -217,7 +235,7 @@ class Optimizer(ABC):
 
     @state.setter
     def state(self, value):
-        self._state = Noted({p: Noted(s) for p, s in value.items()})
+        self._state = States({p: Noted(s) for p, s in value.items()})
         changes.note()
 
     @property

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..core.changes import changes
+from ..core.dispatch import state
 from ..errors import ArgumentError, UnsupportedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
@@ -31,6 +32,11 @@ class Group(dict):
     def __init__(self, settings):
         super().__init__()
         self.update(settings)
+
+    def __getitem__(self, key):
+        if state.recorder is not None and (key == "lr" or key in self.__dict__.get("moved", ())):
+            return self.rate if key == "lr" else self.moved[key]  # a program must not keep the number
+        return super().__getitem__(key)
 
     def __setitem__(self, key, value):
         before = self.get(key)
@@ -123,7 +129,7 @@ class Hyper(dict):
         super().__init__((key, _in_dtype(group.place(key)[key], dtype)) for key in group if key != "params")
         self.dtype = dtype
         self.rate = group.rate.detach()
-        self.first_rate = group["lr"]
+        self.first_rate = group.get("lr")
         self["lr"] = cast(self.rate, dtype)
         self._shared: dict = {}
 

@@ -190,13 +190,14 @@ class Call:
     """A recorded call with a pullback of its own: a checkpoint or a function with custom derivatives.
 
     `pullback(gs, owner)` takes one cotangent per result (None for zero) and gives one per parent; contributions to
-    other nodes, such as those of a recomputation, may follow as (node, cotangent) pairs.
+    other nodes, such as those of a recomputation, may follow as (node, cotangent) pairs; `is_open` says that they do.
     """
 
-    __slots__ = ("time", "name", "parents", "pullback", "hooks")
+    __slots__ = ("time", "name", "parents", "pullback", "is_open", "hooks")
 
-    def __init__(self, name, parents, pullback):
+    def __init__(self, name, parents, pullback, is_open=False):
         self.time = tick()
+        self.is_open = is_open
         self.name = name
         self.parents = parents
         self.pullback = pullback
@@ -237,7 +238,8 @@ def leading_to(wanted, roots):
             if parent is not None and parent not in reachable:
                 reachable.add(parent)
                 todo.append(parent)
-    needed = set(wanted)
+    # An open call may lead anywhere: to what the recomputed function captured.
+    needed = set(wanted) | {n for n in reachable if type(n) is Call and n.is_open}
     for node in sorted(reachable, key=lambda n: n.time):
         if any(p in needed for p in node.parents):
             needed.add(node)
@@ -392,7 +394,11 @@ class _Walk:
                 gs, at = entry[1], node.index
                 gs[at] = g if gs[at] is None else gs[at] + g  # a walk back over it makes another Output of the same result
             else:
-                for parent, part in node.pull(g, owner, needed):
+                parts = node.pull(g, owner, needed)
+                if needed is not None and kind is Call and node.is_open:
+                    parts = list(parts)
+                    needed |= leading_to(wanted, [parent for parent, _ in parts])
+                for parent, part in parts:
                     contribute(parent, part)
                 if not retain:
                     self.done_with(node)

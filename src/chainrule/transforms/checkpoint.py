@@ -181,7 +181,7 @@ def _run(f, tape, leaves, structure, replay):
                 end(tape)
         return [(note, g) for note, g in zip(notes, gs, strict=True) if g is not None]
 
-    node = Call("checkpoint", parents, pullback)
+    node = Call("checkpoint", parents, pullback, is_open=True)
     count = len(outs) + len(changed)
 
     def result(i, x):

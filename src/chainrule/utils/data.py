@@ -1,0 +1,3 @@
+"""`chainrule.data` under the name that it has in PyTorch."""
+
+from ..data import *
