@@ -121,5 +121,5 @@ def picture(plates, rms, start):
     ends = np.arange(STRETCHES + 1) * DT * STEPS / STRETCHES
     for i, power in enumerate(controls[1].T):
         axes[2].stairs(power, ends, color=plot.COLORS[i], linewidth=1.5)
-    axes[2].set(title="Powers of the six heaters (some are alike)", xlabel="time", ylabel="power")
+    axes[2].set(title="Power of each heater", xlabel="time", ylabel="power")
     return figure
