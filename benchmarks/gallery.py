@@ -29,7 +29,7 @@ from chainrule.data.files import atomic_write
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "gallery"
 KINDS = "compiled", "eager", "PyTorch"
-SECONDS, TURNS = 3.0, 1  # of timed iterations in a process, and processes of each kind
+SECONDS, TURNS = 2.0, 1  # of timed iterations in a process, and processes of each kind
 SAME_NAMES = {"chainrule", "chainrule.nn", "chainrule.nn.functional", "chainrule.optim", "chainrule.optim.lr_scheduler"}
 
 
