@@ -1,4 +1,4 @@
-"""AlexNet: five convolutions and three dense layers tell clothes apart (Fashion-MNIST); one step of it at its published size
+"""AlexNet: five convolutions and three dense layers tell clothes apart (Fashion-MNIST); a step at its published size
 
 Differentiated: the cross entropy of ten classes with respect to all weights of an AlexNet with an eighth of the channels.
 The same class at full width has 61,100,840 parameters: these are counted, and two photographs of 224x224 pixels go through

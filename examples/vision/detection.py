@@ -1,4 +1,4 @@
-"""A single-stage detector finds and reads several digits in cluttered scenes, composed from real ones (8x8 pixels, enlarged)
+"""A single-stage detector finds and reads the digits in cluttered scenes, composed from real ones (8x8 pixels, enlarged)
 
 Differentiated: for every cell of a 6x6 grid, whether a digit is centred there (cross entropy), which (cross entropy), and
 in what box (one less the intersection of boxes over their union), with respect to the weights of six convolutions. Of a

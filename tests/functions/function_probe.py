@@ -39,6 +39,11 @@ EXPLAINED = {
         [c for c in COLUMNS if c != "compiled"], "makes a Tensor of a plain array; what is traced has no memory to share"
     ),
     "stop_gradient": dict.fromkeys(("forward", "complex"), "it is there to say that a slope other than zero is not meant"),
+    "mode": {
+        **dict.fromkeys(("vmap", "compiled"), "which value is the most frequent is looked at before anything is computed"),
+        "complex": "complex numbers have no order",
+    },
+    "unique_consecutive": dict.fromkeys(("vmap", "compiled"), "how many elements come out depends on the values"),
     "trim_zeros": {"compiled": "how many elements come out depends on the values"},
 }
 REAL_ONLY = (

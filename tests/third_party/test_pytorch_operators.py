@@ -36,16 +36,19 @@ REASONS = {
         cholesky cholesky_inverse cholesky_solve linalg.cholesky linalg.eigvalsh linalg.pinv
     """,
     "the function of this name is NumPy's, which means something else": """
-        atleast_1d atleast_2d atleast_3d bool cat double einsum equal float gather half int ldexp linalg.solve long max
+        atleast_1d atleast_2d atleast_3d bool cat cdouble cfloat
+        double einsum equal float gather half int ldexp linalg.solve long max
         meshgrid min norm normal polygamma put repeat select short sort special.polygamma split squeeze std uniform
         unravel_index var where
     """,
     "draws random numbers": """
-        bernoulli nn.functional.alpha_dropout nn.functional.dropout nn.functional.dropout2d nn.functional.dropout3d
+        bernoulli multinomial randint_like
+        nn.functional.alpha_dropout nn.functional.dropout nn.functional.dropout2d nn.functional.dropout3d
         nn.functional.feature_alpha_dropout nn.functional.fractional_max_pool2d nn.functional.fractional_max_pool3d
         nn.functional.rrelu nn.functional.scaled_dot_product_attention rand_like randn randn_like
     """,
     "leaves its numbers open": "empty empty_like",
+    "reads memory beyond the part that it is called of": "as_strided",
     "PyTorch keeps a gradient of zeros; here nothing depends on the argument": """
         ceil div floor floor_divide nn.functional.pdist round sgn sign trunc
     """,

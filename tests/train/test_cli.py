@@ -47,7 +47,7 @@ def test_help_and_version(capsys):
     assert caught.value.code == 0 and capsys.readouterr().out == f"chainrule {cr.__version__}\n"
 
 
-@pytest.mark.parametrize("name, near", [("digit", "digits"), ("fashoin", "mean fashion?"), ("xyzw", "lists them")])
+@pytest.mark.parametrize("name, near", [("digit", "digits"), ("fashoin", "did you mean fashion"), ("xyzw", "lists them")])
 def test_unknown_demo(capsys, name, near):
     assert main(["demo", name]) == 2
     err = capsys.readouterr().err

@@ -23,7 +23,7 @@ __all__ = [
     "det", "device", "double", "eig", "eq", "float", "floor_divide", "ge", "ger", "gt", "half", "igamma", "igammac",
     "inference_mode", "int", "inverse", "is_tensor", "kthvalue", "le", "lgamma", "long", "lt", "matrix_exp",
     "matrix_power", "mm", "msort", "mul", "mv", "mvlgamma", "narrow_copy", "ne", "neg", "numel", "permute", "pinverse",
-    "qr", "set_grad_enabled", "short", "slogdet", "svd", "swapdims", "trapz", "unbind", "unsafe_chunk", "unsafe_split",
+    "qr", "set_grad_enabled", "short", "slogdet", "svd", "swapdims", "trapz", "unbind", "unsafe_chunk",
 ]  # fmt: skip
 
 half, float, double = _np.float16, _np.float32, _np.float64
@@ -44,7 +44,7 @@ igamma, igammac, lgamma, mvlgamma = _special.gammainc, _special.gammaincc, _spec
 cholesky, qr, pinverse, matrix_exp = _linalg.cholesky, _linalg.qr, _linalg.pinv, _linalg.expm
 det, eig, inverse, matrix_power, slogdet = _linalg.det, _linalg.eig, _linalg.inv, _linalg.matrix_power, _linalg.slogdet
 swapdims, ger, conj_physical = _views.swapaxes, _ops.outer, _ops.conjugate
-narrow_copy, unsafe_chunk, unsafe_split = arrays.narrow, arrays.chunk, _views.split
+narrow_copy, unsafe_chunk = arrays.narrow, arrays.chunk
 
 
 def adjoint(x):

@@ -34,7 +34,7 @@ def histc(input, bins=100, min=0, max=0):
     array([0., 2., 1., 0.])
     """
     x = as_value(input)
-    if min == 0 == max and shape_of(x) and _plain(x).size:
+    if min == 0 == max and _plain(x).size:
         min, max = _plain(x).min(), _plain(x).max()
     if min == max:
         min, max = min - 1, max + 1
