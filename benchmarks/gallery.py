@@ -147,7 +147,7 @@ def table(entries):
         "Every program is one file in `examples/`, and runs as `chainrule demo NAME`. Each number is from a full run with the",
         "first seed; behind it stand the bound that a run with any seed must keep, and the worst of the three seeds. Then the",
         "seconds of the first (main) training loop, computed from an iteration's: compiled, eager, and the same file with",
-        "PyTorch's imports, on two Zen 3 cores, PyTorch 2.13. `python benchmarks/gallery.py` runs all and writes these pages.",
+        "PyTorch's imports, on one Zen 3 core, PyTorch 2.13. `python benchmarks/gallery.py` runs all and writes these pages.",
         "",
     ]
     both = [r for r in (ratios(e) for e in entries.values()) if any(r)]
