@@ -17,6 +17,7 @@ from . import (
     random as random,
     signal as signal,
     special as special,
+    torch_methods as torch_methods,
     trees as trees,
 )
 from .creation import *
@@ -40,7 +41,6 @@ from .random import (
     uniform as uniform,
 )
 from .tensor import Tensor as Tensor
-from .torch_methods import OTHERS as _methods  # importing it puts PyTorch's methods on Tensor
 from .transforms.autograd import GradientTape as GradientTape
 from .transforms.batch import vmap as vmap
 from .transforms.checkpoint import checkpoint as checkpoint
@@ -64,6 +64,7 @@ from .transforms.scope import enable_grad as enable_grad, is_grad_enabled as is_
 from .trees import tree_leaves as tree_leaves, tree_map as tree_map
 
 eager.install()
+torch_methods.install()
 __version__ = "0.1.0"
 
 # Imported when they are first used: programs that only want derivatives should not wait for them.

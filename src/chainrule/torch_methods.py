@@ -80,9 +80,17 @@ def _integers(g, shape, low=0, high=None, to=None):
     return g.integers(low, high, shape)
 
 
+def _uniform(g, shape, a=0.0, b=1.0, **bounds):
+    """As `uniform_(from, to)`; the first of PyTorch's names is no name that Python allows here."""
+    low, high = bounds.pop("from", a), bounds.pop("to", b)
+    if bounds:
+        raise TypeError(f"uniform_() got unexpected arguments: {', '.join(bounds)}")
+    return g.uniform(low, high, shape)
+
+
 RANDOM = {
     "normal_": lambda g, shape, mean=0.0, std=1.0: g.normal(mean, std, shape),
-    "uniform_": lambda g, shape, a=0.0, b=1.0, **bounds: g.uniform(bounds.get("from", a), bounds.get("to", b), shape),
+    "uniform_": _uniform,
     "exponential_": lambda g, shape, lambd=1.0: g.exponential(1 / lambd, shape),
     "log_normal_": lambda g, shape, mean=1.0, std=2.0: g.lognormal(mean, std, shape),
     "cauchy_": lambda g, shape, median=0.0, sigma=1.0: median + sigma * g.standard_cauchy(shape),
@@ -281,7 +289,7 @@ PROPERTIES = {
 
 
 def install():
-    """Put the methods on the class; those that it has stay."""
+    """Put the methods on the class, once."""
     for name in SAME.split():
         setattr(Tensor, name, _found(name))
     for name, method in OTHERS.items():
@@ -294,6 +302,3 @@ def install():
         setattr(Tensor, f"{name}_", shape_changing(name))
     for name, get in PROPERTIES.items():
         setattr(Tensor, name, property(get))
-
-
-install()

@@ -1,14 +1,12 @@
 """Filters that smooth: by polynomials, by medians, and forwards and backwards; in scipy.signal's names."""
 
-import functools
-import importlib
 import itertools
 
 import numpy as np
 
 from ..core.value import dtype_of, ndim_of, shape_of
 from ..errors import ArgumentError, explain
-from .filtering import sosfilt
+from .filtering import _floating, _scipy, lfilter_zi, sosfilt
 from .indexing import getitem
 from .joining import concatenate, stack
 from .linalg.matrices import known
@@ -17,16 +15,6 @@ from .percentiles import median
 from .shaping import as_value, cast, flip, moveaxis, normalize_axis
 
 EDGES = {"mirror": {"mode": "reflect"}, "nearest": {"mode": "edge"}, "wrap": {"mode": "wrap"}, "constant": {"mode": "constant"}}
-
-
-@functools.cache
-def _scipy():
-    return importlib.import_module("scipy.signal")
-
-
-def _floating(x):
-    x = as_value(x)
-    return x if dtype_of(x).kind in "fc" else cast(x, np.dtype(np.float64))
 
 
 def savgol_filter(x, window_length, polyorder, deriv=0, delta=1.0, axis=-1, mode="interp", cval=0.0):
@@ -146,11 +134,7 @@ def _settled(sos):
     """States of all sections that an endless input of ones leaves behind, a pair of numbers each (..., 2)."""
     states, gain = [], 1.0
     for k in range(shape_of(sos)[0]):
-        b, a = sos[k, :3] / sos[k, 3], sos[k, 3:] / sos[k, 3]
-        out = (b[0] + b[1] + b[2]) / (a[0] + a[1] + a[2])
-        # In transposed direct form: z2 = b2 - a2 y, z1 = b1 - a1 y + z2, of a constant input 1 with output y.
-        second = b[2] - a[2] * out
-        first = b[1] - a[1] * out + second
-        states.append(stack([first, second]) * gain)
-        gain = gain * out
+        b, a = sos[k, :3], sos[k, 3:]
+        states.append(lfilter_zi(b, a) * gain)
+        gain = gain * (b[0] + b[1] + b[2]) / (a[0] + a[1] + a[2])
     return states

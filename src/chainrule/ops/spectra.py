@@ -1,7 +1,5 @@
 """Spectra of signals in overlapping windowed segments, in scipy.signal's names: how they change with time, and their mean."""
 
-import functools
-import importlib
 import warnings
 
 import numpy as np
@@ -9,7 +7,7 @@ import numpy as np
 from ..core.value import dtype_of, ndim_of, shape_of
 from ..errors import ArgumentError, ShapeError, explain
 from .elementwise import absolute, conjugate, imag, real
-from .filtering import detrend as without_trend
+from .filtering import _floating, _scipy, detrend as without_trend
 from .fourier import fftn, ifftn, irfftn, rfftn
 from .indexing import getitem, index_add
 from .padding import pad
@@ -21,11 +19,6 @@ from .trigonometric import angle
 
 CONTINUED = {"even": {"mode": "reflect"}, "odd": {"mode": "reflect", "reflect_type": "odd"}, "constant": {"mode": "edge"}}
 CONTINUED["zeros"] = {"mode": "constant"}
-
-
-@functools.cache
-def _scipy():
-    return importlib.import_module("scipy.signal")
 
 
 class Segments:
@@ -103,11 +96,6 @@ class Segments:
         if self.nfft % 2 == 0:
             twice[-1] = 1
         return power * twice
-
-
-def _floating(x):
-    x = as_value(x)
-    return x if dtype_of(x).kind in "fc" else cast(x, np.dtype(np.float64))
 
 
 def _is_whole(name, return_onesided, *arrays):
