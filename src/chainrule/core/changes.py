@@ -33,3 +33,14 @@ class Noted(dict):
 
 for _name in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update"):
     setattr(Noted, _name, _noting(_name))
+
+
+class HookHandle:
+    """Puts a hook into a dict of them, and takes it off again."""
+
+    def __init__(self, hooks, hook):
+        self.hooks = hooks
+        hooks[self] = hook
+
+    def remove(self):
+        self.hooks.pop(self, None)

@@ -1,29 +1,8 @@
 """Hooks that see, and may replace, the gradients on their way through a module."""
 
-from itertools import count
-
 from ..tensor import Tensor
 from ..transforms.autograd import as_tensor, without_tensor
 from ..transforms.custom import custom_vjp
-
-number = count().__next__  # the key of a hook: they run in the order in which they came
-
-
-class HookHandle:
-    """Takes a hook off again."""
-
-    def __init__(self, hooks, key):
-        self.hooks, self.key = hooks, key
-
-    def remove(self):
-        self.hooks.pop(self.key, None)
-
-
-def added(hooks, hook):
-    """Add a hook to a dict of them; returns its handle."""
-    key = number()
-    hooks[key] = hook
-    return HookHandle(hooks, key)
 
 
 def run_watched(forward, args, before, after):

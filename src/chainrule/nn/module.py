@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import trees
-from ..core.changes import LENGTH, Noted, changes
+from ..core.changes import LENGTH, HookHandle, Noted, changes
 from ..core.value import Value, shape_of
 from ..errors import ArgumentError, UnsupportedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..transforms.reverse import ROOT
 from .errors import LOCATED, MissingNameError, StateDictError, locate
-from .hooks import added, call_all, run_watched
+from .hooks import call_all, run_watched
 from .parameter import Parameter
 
 PARAMETER, BUFFER, PASSING_BUFFER, MODULE = "parameter", "buffer", "passing buffer", "module"
@@ -68,10 +68,10 @@ class Module:
 
     training: bool
     _kinds: dict[str, str]
-    _forward_hooks: dict[int, Callable]
-    _forward_pre_hooks: dict[int, Callable] | None = None
-    _backward_hooks: dict[int, Callable] | None = None
-    _backward_pre_hooks: dict[int, Callable] | None = None
+    _forward_hooks: dict[HookHandle, Callable]
+    _forward_pre_hooks: dict[HookHandle, Callable] | None = None
+    _backward_hooks: dict[HookHandle, Callable] | None = None
+    _backward_pre_hooks: dict[HookHandle, Callable] | None = None
 
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)
@@ -117,7 +117,7 @@ class Module:
         >>> double(1.5)
         3.0
         """
-        return added(self._forward_hooks, hook)
+        return HookHandle(self._forward_hooks, hook)
 
     def register_forward_pre_hook(self, hook):
         """Call `hook(module, args)` before every `forward`; what it returns, if not None, are the arguments instead.
@@ -132,7 +132,7 @@ class Module:
         """
         if self._forward_pre_hooks is None:
             self._forward_pre_hooks = Noted()
-        return added(self._forward_pre_hooks, hook)
+        return HookHandle(self._forward_pre_hooks, hook)
 
     def register_full_backward_hook(self, hook):
         """Call `hook(module, grad_input, grad_output)` when the gradients of a call of this module are known.
@@ -150,7 +150,7 @@ class Module:
         [(tensor(1.),)]
         """
         self._watch_gradients()
-        return added(self._backward_hooks, hook)
+        return HookHandle(self._backward_hooks, hook)
 
     def register_full_backward_pre_hook(self, hook):
         """Call `hook(module, grad_output)` before the gradients of a call's outputs go on into this module.
@@ -165,7 +165,7 @@ class Module:
         tensor(10.)
         """
         self._watch_gradients()
-        return added(self._backward_pre_hooks, hook)
+        return HookHandle(self._backward_pre_hooks, hook)
 
     def _watch_gradients(self):
         if self._backward_hooks is None:

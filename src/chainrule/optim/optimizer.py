@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..core import accelerate
-from ..core.changes import LENGTH, Noted, changes
+from ..core.changes import LENGTH, HookHandle, Noted, changes
 from ..core.dispatch import state as dispatching
 from ..errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
 from ..ops import square
@@ -17,17 +17,6 @@ from .settings import Group, Hyper, check_settings, constant, is_given
 from .vectors import from_pairs, pairs, real_dtype
 
 NOT_SETTINGS = ("self", "params", "__class__")
-
-
-class HookHandle:
-    """Puts a hook into a dict of them, and takes it off again."""
-
-    def __init__(self, hooks, hook):
-        self.hooks = hooks
-        hooks[self] = hook
-
-    def remove(self):
-        self.hooks.pop(self, None)
 
 
 class States(Noted):
