@@ -470,6 +470,10 @@ SAMPLES = {
         Sample(1, spread((3,), 1, 3, F32)),
     ],
     # random
+    "uniform_numbers": [
+        Sample(np.array([1, 2, 3], np.uint64), shape=(2, 3), dtype=np.dtype(np.float64)),
+        Sample(np.array([1, 2, 3], np.uint64), shape=(), dtype=np.dtype(np.float32), low=-1.0, width=2.5),
+    ],
     "random_bits": [Sample(np.array([1, 2, 3], np.uint64), shape=(2, 3)), Sample(np.array([1, 2, 3], np.uint64), shape=())],
 }
 

@@ -28,7 +28,7 @@ from .explain import explanation
 from .native import execute
 from .profile import profiled
 from .program import FIRST_GUARD
-from .simplify import one_number, simplify
+from .simplify import EFFECTS, one_number, simplify
 from .surroundings import PLAIN, Surroundings, watchable
 from .variant import Miss, NotThis, OutOfBounds, Variant, is_array
 
@@ -344,7 +344,7 @@ class Compiled:
             moved = [t for t, value in before if t.value is not value]
             for t, value in before:
                 t.value = value
-        if moved or any(s.row.name == "random_bits" for s in graph.steps):
+        if moved or any(s.row.name in EFFECTS for s in graph.steps):
             return Traced(None, [], None, keep)
         if self.around.arrays and not self.contents and computed_outside(graph, self.around.arrays, captured):
             self.contents, self.around = True, None

@@ -201,14 +201,17 @@ class Expressions:
     def unrolled(self, operand, index):
         """The element at `index` of a variable that is computed here."""
         step = self.makers[operand.id]
-        method = getattr(self, f"row_{step.row.name}", None)
-        if isinstance(step.row.lower, Map):
-            method = self._map
-        elif isinstance(step.row.lower, Reduce):
-            method = self._reduce
+        method = self.method(step)
         if method is None or not self.native(step):
             raise NeedsBuffer(operand)
         return method(step, index)
+
+    def method(self, step):
+        """What gives an element of a step's result; None if nothing does."""
+        lower = step.row.lower
+        if isinstance(lower, Map):
+            return self._map
+        return self._reduce if isinstance(lower, Reduce) else getattr(self, f"row_{step.row.name}", None)
 
     def literal(self, operand, index):
         value = operand.value
@@ -225,13 +228,16 @@ class Expressions:
         args = []
         for x in step.inputs:
             shape = np.shape(x.value) if isinstance(x, Constant) else x.aval.shape
-            own = index[len(index) - len(shape) :]
-            args.append(self.at(x, tuple(ZERO if n == 1 else i for n, i in zip(shape, own, strict=True))))
+            if shape != out.shape or 1 in shape:
+                own = index[len(index) - len(shape) :]
+                args.append(self.at(x, tuple([ZERO if n == 1 else i for n, i in zip(shape, own, strict=True)])))
+            else:
+                args.append(self.at(x, index))
         return self.map(step.row, step.params, args, out.dtype)
 
     def map(self, row, params, args, dtype):
-        axes = frozenset().union(*(a.axes for a in args))
-        key = (row.name, tuple(sorted((k, repr(v)) for k, v in params.items())), dtype)
+        axes = args[0].axes if len(args) == 1 else frozenset().union(*[a.axes for a in args])
+        key = (row.name, tuple(sorted((k, repr(v)) for k, v in params.items())) if params else (), dtype)
         return self.node("map", (row, params), tuple(args), axes, dtype, key, weight=EXPENSIVE.get(row.name, 1))
 
     def row_astype(self, step, index):

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from ..core.graph import Constant, Graph, Var
 from ..core.lowering import View
-from . import pieces
-from .expressions import ZERO, Axis, NeedsBuffer, along, shape_of
+from . import pieces, straight
+from .expressions import EXPENSIVE, ZERO, Axis, NeedsBuffer, along, shape_of
 from .fused import (
     Kernel,
     NotAffine,
@@ -27,6 +27,8 @@ from .loops import merged_axes, nodes_under, tops
 from .recording import Probe, Recording
 
 SMALL = 4096  # a product of fewer multiplications than this may be part of other kernels
+LONGEST = 100  # steps of one expression
+DEEPEST = 80  # of them, one on top of the other: expressions are followed recursively
 
 
 class Fuser:
@@ -55,6 +57,7 @@ class Fuser:
             for x in s.inputs:
                 if isinstance(x, Var):
                     self.users.setdefault(x.id, []).extend(v.id for v in s.outputs)
+        self.plain: set = set()  # ids of products that no kernel of their own can compute
         self.made: dict = {}  # kernels that were built, by what they leave in memory; None if there is no such kernel
 
     def native(self, step):
@@ -70,22 +73,64 @@ class Fuser:
         for step in self.graph.steps:
             kind = self.kind(step)
             for v in step.outputs:
-                if v.id in self.wanted or kind != "loops":
+                if v.id in self.wanted or not (kind == "loops" or (kind == "pieces" and self.is_changed_on(v))):
                     self.stored.add(v.id)
             if kind not in ("loops", "product", "pieces"):  # these read whole arrays
                 self.stored.update(x.id for x in step.inputs if isinstance(x, Var))
+        self.straight_lines()
+        self.cut_long_chains()
         for _ in range(10_000):
-            try:
-                kernels = self.attempt()
-            except NeedsBuffer as e:
-                assert e.var.id not in self.stored, f"{e.var} cannot be read in the way it is asked for"
-                self.stored.add(e.var.id)
-                continue
-            more = self.repeated(kernels)
-            if not more:
+            kernels = self.attempt()
+            more = self.repeated(kernels) if kernels else None
+            if more:
+                self.stored |= more
+            elif kernels is not None:
                 return kernels
-            self.stored |= more
         raise AssertionError("fusion does not come to an end")
+
+    def is_changed_on(self, var):
+        """Whether all that a change of elements is for is the next change of the same array."""
+        users = [self.makers[u] for u in self.users.get(var.id, ())]
+        return len(users) == 1 and self.kind(users[0]) == "pieces" and pieces.goes_on(self.makers[var.id], users[0])
+
+    def straight_lines(self):
+        """Give long programs on few numbers kernels of their own, for which there is nothing to search."""
+        self.straight: list = []  # their kernels
+        self.unrolled: set = set()  # ids of the variables that they compute
+
+        def unrolls(step):
+            return self.native(step) and self.kind(step) in ("loops", "pieces") and straight.can_unroll(step, self.stored)
+
+        calls = iter(range(len(self.graph.steps)))  # a decision must not wait for them: see `try_merge`
+        before = (lambda step: 1 << next(calls) if self.kind(step) == "call" else 0) if self.decisions else lambda step: 0
+        groups = straight.groups(self.graph, unrolls, before)
+        self.unrolled.update(s.outputs[0].id for steps in groups for s in steps)
+        for steps in groups:
+            read = {x.id for s in steps for x in s.inputs if isinstance(x, Var)}
+            self.stored |= read - self.unrolled
+        for steps in groups:
+            own = straight.kernels(steps, self.wanted, self.users, lambda: straight.Elements(self.makers, set(), self.native))
+            self.straight += own
+            self.stored.update(v.id for kernel in own for v in kernel.vars)
+
+    def cut_long_chains(self):
+        """Let something stand in memory where expressions would grow without bound."""
+        parts: dict = {}  # id of a variable -> what its expression is made of, and how deep it is
+        for step in self.graph.steps:
+            if any(v.id in self.unrolled for v in step.outputs):
+                continue
+            if pieces.is_one_of_many(step, self.makers, self.stored):
+                new = step.inputs[1]
+                made = [self.makers[p] for p in parts.get(new.id, ((), 0))[0]] if isinstance(new, Var) else []
+                if sum(EXPENSIVE.get(s.row.name, 1) for s in made) >= pieces.CHEAP:
+                    self.stored.add(new.id)
+            inside = [parts[x.id] for x in step.inputs if isinstance(x, Var) and x.id not in self.stored and x.id in parts]
+            own = frozenset(v.id for v in step.outputs).union(*(p for p, _ in inside))
+            depth = 1 + max((d for _, d in inside), default=0)
+            if (len(own) > LONGEST or depth > DEEPEST) and not isinstance(step.row.lower, View):
+                self.stored.update(v.id for v in step.outputs)
+            for v in step.outputs:
+                parts[v.id] = own, depth
 
     def kind(self, step):
         if not self.native(step):
@@ -95,7 +140,7 @@ class Fuser:
             return special
         if pieces.are_made_by(step):
             return "pieces"
-        if self.is_product(step):
+        if self.is_product(step) and id(step) not in self.plain:
             return "product"
         return "loops"
 
@@ -112,30 +157,42 @@ class Fuser:
         return set(leading) == set(batch) and math.prod(sizes.values()) >= SMALL
 
     def attempt(self):
-        kernels = []
+        """Kernels for what stands in memory; None if more must stand there, which is noted."""
+        kernels, complete = list(self.straight), True
         for step in self.graph.steps:
             kept = [v for v in step.outputs if v.id in self.stored]
-            if not kept:
+            if not kept or kept[0].id in self.unrolled:
                 continue
-            kind = self.kind(step)
-            if kind == "loops":
-                kernels.append(self.loops(kept))
-            elif kind == "product":
-                kernels.append(self.product(step))
-            elif kind == "pieces":
-                kernels.append(self.pieces(step))
-            elif kind == "windows":
-                kernels.append(self.windows(step))
-            else:
-                reads = {x.id for x in step.inputs if isinstance(x, Var)}
-                kernels.append(Kernel(kind, list(step.outputs), reads, step=step))
-        return self.merge(kernels)
+            try:
+                kernels.append(self.kernel(step, kept))
+            except NeedsBuffer as e:
+                assert e.var.id not in self.stored, f"{e.var} cannot be read in the way it is asked for"
+                self.stored.add(e.var.id)
+                complete = False
+        return self.merge(self.ordered(kernels) if self.straight else kernels) if complete else None
+
+    def kernel(self, step, kept):
+        """One kernel for what a step leaves in memory."""
+        kind = self.kind(step)
+        if kind == "loops":
+            return self.loops(kept)
+        if kind == "product":
+            try:
+                return self.product(step)
+            except NotAffine:
+                self.plain.add(id(step))
+                return self.loops(kept)
+        if kind == "pieces":
+            return self.pieces(step)
+        if kind == "windows":
+            return self.windows(step)
+        return Kernel(kind, list(step.outputs), {x.id for x in step.inputs if isinstance(x, Var)}, step=step)
 
     def repeated(self, kernels):
         """Variables that several kernels would compute, or one kernel again and again, at more cost than keeping them."""
         more = set()
         for kernel in kernels:
-            for root in kernel.roots:
+            for root in kernel.roots if kernel.kind != "straight" else ():
                 for node, runs in runs_of(root):
                     var = kernel.origin.get(node.id)
                     if var is not None and runs > math.prod(a.size for a in node.axes) and var.id not in self.stored:
@@ -228,7 +285,10 @@ class Fuser:
         for operand, own, outer in zip(step.inputs, labels, (row, column), strict=False):
             shape = shape_of(operand)
             index = tuple(ZERO if n == 1 else along(axis[k]) for n, k in zip(shape, own, strict=True))
-            node = ex.at(operand, index)
+            if isinstance(operand, Constant):
+                node = ex.load(operand, operand.value.dtype, shape, index)  # even where all its numbers are the same
+            else:
+                node = ex.at(operand, index)
             if node.kind != "load" or node.args or node.dtype != out.aval.dtype:
                 if isinstance(operand, Constant) or operand.id in self.stored:
                     raise NotAffine

@@ -18,7 +18,8 @@ class Kernel:
     """Steps that run together.
 
     kind     loops: expressions over shared axes; product: a matrix product and what is done with its result;
-             pieces: parts of one array, written one after the other; other kinds are lowerings of single steps
+             pieces: parts of one array, written one after the other; straight: expressions without loops;
+             other kinds are lowerings of single steps
     vars     what it leaves in memory
     reads    ids of the variables that it reads from memory
     """
@@ -39,6 +40,8 @@ class Kernel:
         """About how many additions it costs."""
         if self.kind in ("product", "windows"):
             return 0.1 * self.detail.size
+        if self.kind == "straight":
+            return sum(n.weight for n in nodes_under([r.node for r in self.roots]))
         total = 0.0
         for r in self.roots:
             total = max(total, math.prod(a.size for a in r.axes) * (1 + r.node.weight))

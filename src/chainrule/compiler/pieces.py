@@ -5,10 +5,13 @@ import numpy as np
 from ..core.graph import Var
 from ..core.lowering import Assemble, Pool
 from ..ops.indexing import _where_arrays_go, result_shape
-from .expressions import ZERO, Axis, along, read_at, shape_of
+from .expressions import ZERO, Axis, NeedsBuffer, along, read_at, shape_of
 from .fused import NotAffine, place_of, root_of, scattered
 from .recording import Recording
 from .scalars import NoLowering
+
+_CHANGES = {"index_set", "index_add"}
+CHEAP = 8  # additions; each part is computed by itself, so what leads to several parts would run for each of them
 
 
 def are_made_by(step):
@@ -70,15 +73,48 @@ def _padded(step, ex):
 
 
 def _updated(step, ex):
-    (x, v, *arrays), (out,), key = step.inputs, step.outputs, step.params["key"]
-    shape = out.aval.shape
-    yield _whole(out, lambda index: ex.at(x, index))
-    if arrays:
-        selected, reader = _selected(step, ex, arrays)
-    else:
-        selected = np.shape(np.broadcast_to(np.zeros(()), shape)[key])
-        reader = lambda index: read_at(key, shape, list(index))[0]  # noqa: E731
-    yield _part(out, ex, v, selected, reader, "add" if step.row.name == "index_add" else "set")
+    (out,) = step.outputs
+    changes = _changes(step, ex)
+    base = changes[0].inputs[0]
+    whole = _whole(out, lambda index: ex.at(base, index))
+    yield whole
+    for change in changes:
+        _, v, *arrays = change.inputs
+        if arrays:
+            selected, reader = _selected(change, ex, arrays)
+        else:
+            shape, key = out.aval.shape, change.params["key"]
+            selected = np.shape(np.broadcast_to(np.zeros(()), shape)[key])
+            reader = lambda index, shape=shape, key=key: read_at(key, shape, list(index))[0]  # noqa: E731
+        part = _part(out, ex, v, selected, reader, "add" if change.row.name == "index_add" else "set")
+        if len(changes) > 1 and isinstance(v, Var) and v.id not in ex.stored and part.node.weight >= CHEAP:
+            raise NeedsBuffer(v)
+        yield part
+        ex.expanded.setdefault(change.outputs[0].id, whole.node)
+
+
+def _changes(step, ex):
+    """The steps, first one first, that change elements of the same array until it is as `step` leaves it."""
+    changes = [step]
+    while True:
+        x = changes[-1].inputs[0]
+        before = ex.makers.get(x.id) if isinstance(x, Var) and x.id not in ex.stored else None
+        if before is None or not goes_on(before, changes[-1]):
+            return changes[::-1]
+        changes.append(before)
+
+
+def is_one_of_many(step, makers, stored):
+    """Whether a step changes elements of an array that has been changed before, and does not stand in memory yet."""
+    x = step.inputs[0] if step.row.name in _CHANGES else None
+    return isinstance(x, Var) and x.id in makers and x.id not in stored and goes_on(makers[x.id], step)
+
+
+def goes_on(step, later):
+    """Whether `later` changes more elements of the array of which `step` changes some."""
+    (out,) = step.outputs
+    changes = step.row.name in _CHANGES and later.row.name in _CHANGES
+    return changes and later.inputs[0] is out and out not in later.inputs[1:]
 
 
 def _selected(step, ex, arrays):

@@ -109,7 +109,7 @@ def pack(kernel, f, pointer_of, target):
 
 def emit(kernel, emitter: Emitter, scratch):
     """Write a kernel into the emitter's function."""
-    if kernel.kind == "loops":
+    if kernel.kind in ("loops", "straight"):
         emitter.kernel(kernel.roots)
     elif kernel.kind == "pieces":
         # One after the other, except for parts that share loops.

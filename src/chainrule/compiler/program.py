@@ -13,7 +13,7 @@ from .clock import COPIES, Clock, times_of
 from .expressions import shape_of
 from .fuse import Fuser
 from .llvm import Function, Module
-from .loops import Emitter, memory_type, nodes_under
+from .loops import Emitter, memory_type, nodes_under, tops
 from .memory import Plan, plan, rounded, size_of
 from .runtime import ARENA, FIXED, STATUS
 from .scalars import NoLowering, Number, Scalars, lower
@@ -272,12 +272,14 @@ class Assembler:
     def may_leave(self, kernel):
         """Whether the program may end behind this kernel, by a guard or a failure: nothing may have changed by then."""
         guarded = {g.var.id for g in self.graph.guards if isinstance(g.var, Var)}
-        bounded = any(n.kind == "bounded" for r in kernel.roots for n in nodes_under([r.node, *r.found]))
+        bounded = any(n.kind == "bounded" for n in nodes_under(tops(kernel.roots)))
         return bounded or kernel.kind in ("call", "nested") or any(v.id in guarded for v in kernel.vars)
 
     @staticmethod
     def in_place(kernel, new, old):
         """Whether the kernel reads the old array only where it then writes the new one."""
+        if kernel.kind == "straight":
+            return True  # which reads everything before it writes
         if kernel.kind not in ("loops", "product", "windows"):
             return False
         if old not in kernel.reads:
@@ -500,7 +502,7 @@ class Assembler:
         k.give()
         name = self.known(k)
         f.line(f"call void @{name}({', '.join(map(repr, values))})")
-        found = any(n.kind == "bounded" for r in kernel.roots for n in nodes_under([r.node, *r.found]))
+        found = any(n.kind == "bounded" for n in nodes_under(tops(kernel.roots)))
         return BOUNDS if found else None
 
     def operands(self, kernel):
@@ -508,10 +510,9 @@ class Assembler:
         found: dict = {}
         for v in kernel.vars:
             found[v.id] = ("variable", v)
-        for r in kernel.roots:
-            for n in nodes_under([r.node, *r.found]):
-                if n.kind == "load":
-                    self.note(n.data[0], found)
+        for n in nodes_under(tops(kernel.roots)):
+            if n.kind == "load":
+                self.note(n.data[0], found)
         for x in products.extra_operands(kernel):
             self.note(x, found)
         if kernel.kind == "nested":

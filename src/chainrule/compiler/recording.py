@@ -1,7 +1,6 @@
 """Expressions of a kernel that is being put together: they remember what they unrolled."""
 
 from ..core.graph import Var
-from ..core.lowering import Map, Reduce
 from .fused import NotAffine
 from .pooling import Pooling
 
@@ -16,11 +15,7 @@ class Recording(Pooling):
 
     def step(self, step, var, index):
         """The element at `index` of a variable that this kernel computes."""
-        method = getattr(self, f"row_{step.row.name}", None)
-        if isinstance(step.row.lower, Map):
-            method = self._map
-        elif isinstance(step.row.lower, Reduce):
-            method = self._reduce
+        method = self.method(step)
         if method is None:
             raise NotAffine
         node = method(step, index)

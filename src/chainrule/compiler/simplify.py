@@ -1,8 +1,10 @@
 """The same program with less to do: compositions written out, constants computed, equal steps merged, unused ones dropped."""
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 
@@ -14,12 +16,13 @@ from ..ops.comparison import equal, isfinite
 from ..ops.contraction import matmul
 from ..ops.elementwise import absolute, exp, log, sqrt, square, where
 from ..ops.indexing import ARRAY
+from ..ops.random import random_bits, uniform_from
 from ..ops.reduction import _max
 from ..ops.shaping import _sum, expand
 from ..transforms.abstract import dead_code, operand_aval, trace
 
 LARGEST_CONSTANT = 1 << 16  # elements of an array that is computed here rather than by the program
-_EFFECTS = {"random_bits"}
+EFFECTS = {"random_bits", "uniform_numbers"}
 
 
 # --- rows that are compositions of others --------------------------------------------------------------------------------
@@ -53,7 +56,11 @@ def _norm(x, *, axes):
     return sqrt(_sum(square(x / expand(scale, axes)), axes=axes)) * scale
 
 
-COMPOSITIONS = {"logsumexp": _logsumexp, "log_softmax": _log_softmax, "norm": _norm}
+def _uniform_numbers(state, *, shape, **params):
+    return uniform_from(random_bits(state, shape=shape), **params)
+
+
+COMPOSITIONS = {"logsumexp": _logsumexp, "log_softmax": _log_softmax, "norm": _norm, "uniform_numbers": _uniform_numbers}
 
 
 def written_out(step):
@@ -61,7 +68,8 @@ def written_out(step):
     if step.row.name in ("program", "custom"):
         return step.params["graph"]
     rule = COMPOSITIONS.get(step.row.name)
-    if rule is None or any(isinstance(x, Constant) or x.aval.dtype.kind != "f" for x in step.inputs):
+    kind = "u" if step.row.name in EFFECTS else "f"
+    if rule is None or any(isinstance(x, Constant) or x.aval.dtype.kind != kind for x in step.inputs):
         return None
     return trace(lambda *xs: rule(*xs, **step.params), [x.aval for x in step.inputs], step.row.name).graph
 
@@ -78,6 +86,7 @@ class Simplifier:
         self.new: dict[int, Operand] = {}  # id of an old variable -> what it has become
         self.makers: dict[int, Step] = {}
         self.uses = uses(graph)  # how often a variable is read, at least
+        self.bounded: set = set()  # ids of variables whose numbers are finite in any case
         self.seen: dict = {}
         ids = [v.id for s in graph.steps for v in s.outputs] + [i.var.id for i in graph.inputs]
         self.count = max(ids, default=0) + 1
@@ -128,6 +137,8 @@ class Simplifier:
         self.steps.append(step)
         for v in step.outputs:
             self.makers[v.id] = step
+        if self.stays_finite(step):
+            self.bounded.add(step.outputs[0].id)
         return step.outputs
 
     def instead(self, step, found):
@@ -148,7 +159,7 @@ class Simplifier:
         return tuple(self.operand(o, names) for o in inner.outputs)
 
     def key(self, step):
-        if step.row.name in _EFFECTS:
+        if step.row.name in EFFECTS:
             return None
         inputs = tuple(x.id if isinstance(x, Var) else constant_key(x.value) for x in step.inputs)
         if None in inputs or isinstance(step.row.lower, Loop):
@@ -162,7 +173,7 @@ class Simplifier:
 
     def shorter(self, step):
         """Operands that the outputs of a step are equal to without computing it; None if there are none."""
-        if all(isinstance(x, Constant) for x in step.inputs) and step.inputs and step.row.name not in _EFFECTS:
+        if all(isinstance(x, Constant) for x in step.inputs) and step.inputs and step.row.name not in EFFECTS:
             return self.computed(step)
         rule = getattr(self, f"_{step.row.name}", None)
         found = rule(step) if rule is not None else None
@@ -249,6 +260,67 @@ class Simplifier:
 
     _contract = _matmul
 
+    def _index(self, step):
+        """An element of what was put together, or changed element by element: that of the part where it comes from."""
+        (x,), out = step.inputs, step.outputs[0].aval
+        key = numbers_of(step.params["key"], operand_aval(x).shape)
+        added: list = []  # to the element, last one first
+        while key is not None:
+            made = self.maker(x)
+            if made is None:
+                break
+            inner = made.inputs[0]
+            changed = place_of(made)
+            if changed is not None:
+                if len(changed) != len(key):
+                    break
+                if changed == key:
+                    new = made.inputs[1]
+                    if operand_aval(new)[:2] != out[:2]:
+                        break
+                    if made.row.name == "index_set":
+                        return self.total(step, new, added)
+                    added.append(new)
+                x = inner
+            elif made.row.name == "concatenate" and made.params["axis"] < len(key):
+                axis = made.params["axis"]
+                starts = list(accumulate(made.params["sizes"], initial=0))
+                k = bisect_right(starts, key[axis]) - 1
+                if operand_aval(made.inputs[k]).dtype != out.dtype:
+                    break
+                x, key = made.inputs[k], (*key[:axis], key[axis] - starts[k], *key[axis + 1 :])
+            elif made.row.name == "reshape" and out.shape == ():
+                flat = int(np.ravel_multi_index(key, operand_aval(x).shape)) if key else 0
+                shape = operand_aval(inner).shape
+                x, key = inner, tuple(map(int, np.unravel_index(flat, shape))) if shape else ()
+            else:
+                break
+        if x is step.inputs[0]:
+            return None
+        element = self.add(self.like(step, "index", x, key=key), {})[0] if key else x
+        return self.total(step, element, added)
+
+    def total(self, step, start, added):
+        """`start` and what was added to it, last one first, as `step` would give it."""
+        *added, first = [*added, *(() if added and is_number(start, 0) else (start,))]
+        for x in reversed(added):
+            (first,) = self.add(self.like(step, "add", first, x), {})
+        return first
+
+    def like(self, step, name, *inputs, **params):
+        """A step that makes an array of the same shape and dtype as `step` does."""
+        out = self.fresh(step.outputs[0].aval)
+        self.uses[out.id] = self.uses[step.outputs[0].id]
+        return Step(ROWS[name], inputs, params, (out,), step.source, step.phase)
+
+    def _index_set(self, step):
+        """An element that is replaced need not be changed before."""
+        x, *rest = step.inputs
+        place = place_of(step)
+        while place is not None and (made := self.maker(x)) is not None and place_of(made) == place:
+            x = made.inputs[0]
+        return None if x is step.inputs[0] else self.add(replace(step, inputs=(x, *rest)), {})[0]
+
     def _index_add(self, step):
         """One number added to each row of zeros, at a column that is computed: a comparison of column numbers instead."""
         x, v, *arrays = step.inputs
@@ -328,20 +400,17 @@ class Simplifier:
         return self.add(Step(row, step.inputs, {}, step.outputs, step.source, step.phase), {})[0]
 
     def finite(self, x):
-        """Whether the numbers of `x` are finite in any case: truth values and what is made of few of them."""
-        if isinstance(x, Constant):
-            return bool(np.all(np.isfinite(x.value)))
-        step = self.maker(x)
-        if step is None:
-            return False
+        """Whether the numbers of `x` are finite in any case."""
+        return bool(np.all(np.isfinite(x.value))) if isinstance(x, Constant) else x.id in self.bounded
+
+    def stays_finite(self, step):
+        """Whether what a step gives is finite in any case: truth values and what is made of few of them."""
         if step.row.name == "astype":
             (y,) = step.inputs
             return isinstance(y, Var) and y.aval.dtype.kind == "b"
         if step.row.name in ("add", "subtract", "multiply", "negative", "reshape", "broadcast_to", "transpose"):
-            return all(self.finite(y) for y in step.inputs)
-        if step.row.name == "where":
-            return all(self.finite(y) for y in step.inputs[1:])
-        return False
+            return all(map(self.finite, step.inputs))
+        return step.row.name == "where" and all(map(self.finite, step.inputs[1:]))
 
 
 def uses(graph):
@@ -349,6 +418,21 @@ def uses(graph):
     read = [x for step in graph.steps for x in step.inputs]
     read += [*graph.outputs, *(u.value for u in graph.updates), *(g.var for g in graph.guards)]
     return Counter(x.id for x in read if isinstance(x, Var))
+
+
+def numbers_of(key, shape):
+    """A key that consists of whole numbers, as a tuple of them counted from the front; None for other keys."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if len(parts) > len(shape) or not all(type(k) is int for k in parts):
+        return None
+    return tuple(k % n for k, n in zip(parts, shape, strict=False))
+
+
+def place_of(step):
+    """Where a step sets, or adds to, one element or row, if that is known before; None for other steps."""
+    if step.row.name not in ("index_set", "index_add") or len(step.inputs) != 2:
+        return None
+    return numbers_of(step.params["key"], step.outputs[0].aval.shape)
 
 
 def is_number(x, value):

@@ -20,6 +20,12 @@ from .trigonometric import cos, sin
 
 HALF = np.uint64(32)
 LOW = np.uint64(0xFFFFFFFF)
+BLOCK = 1 << 15  # words at a time, which stay in the processor's cache
+
+
+def _words(state):
+    """NumPy's stream of random words from (key, key, counter)."""
+    return np.random.Philox(key=np.asarray(state[:2]), counter=np.array([state[2], 0, 0, 0], np.uint64))
 
 
 def _entries(row, args, batched, params, empty):
@@ -40,9 +46,24 @@ def _entries(row, args, batched, params, empty):
 )
 def random_bits(state, *, shape):
     """64 random bits per element, from (key, key, counter)."""
-    k0, k1, counter = (int(v) for v in state)
-    bits = np.random.Philox(key=np.array([k0, k1], np.uint64), counter=np.array([counter, 0, 0, 0], np.uint64))
-    return bits.random_raw(math.prod(shape)).reshape(shape)
+    return _words(state).random_raw(math.prod(shape)).reshape(shape)
+
+
+@primitive(
+    derivative=[zero],
+    aval=lambda state, shape, dtype, low, width: Aval(shape, dtype),
+    batch=lambda args, batched, params: _entries(
+        uniform_numbers, args, batched, params, np.zeros((0, *params["shape"]), params["dtype"])
+    ),
+    lower=Call(),
+)
+def uniform_numbers(state, *, shape, dtype, low=0.0, width=1.0):
+    """What `uniform_from` makes of `random_bits`, some words at a time: all of them would take several times the memory."""
+    words, out = _words(state), np.empty(math.prod(shape), dtype)
+    for start in range(0, out.size, BLOCK):
+        part = out[start : start + BLOCK]
+        part[...] = uniform_from(words.random_raw(part.size), part.dtype, low, width)
+    return out.reshape(shape)
 
 
 @primitive(
@@ -69,6 +90,14 @@ def random_counts(key, *parameters, method, shape, last):
 def half_open(bits):
     """Uniform numbers from [0, 1), multiples of 2**-53."""
     return astype(bits >> np.uint64(11), np.float64) * 2.0**-53
+
+
+def uniform_from(bits, dtype, low=0.0, width=1.0):
+    """Uniform numbers from [low, low + width), in a dtype."""
+    u = rounded_below_one(half_open(bits), dtype)
+    if width != 1:
+        u = width * u
+    return u if low == 0 else low + u
 
 
 def inside(bits):

@@ -15,7 +15,6 @@ from ..ops.comparison import floor
 from ..ops.contraction import matmul
 from ..ops.elementwise import exp, expm1, log, sqrt, where
 from ..ops.quantiles import log_gamma_quantile, von_mises_quantile, wald_quantile
-from ..ops.random import rounded_below_one
 from ..ops.reduction import softmax
 from ..ops.shaping import as_shape, as_value, broadcast_to, cast, expand
 from ..ops.trigonometric import tan
@@ -59,7 +58,7 @@ class Continuous(Discrete):
         (3,)
         """
         dtype = floating(dtype, "random")
-        return store(out, rounded_below_one(self._half_open(as_shape(_given(size, out, "random"))), dtype), "random")
+        return store(out, self._half_open(as_shape(_given(size, out, "random")), dtype), "random")
 
     def uniform(self, low=0.0, high=1.0, size=None, *, dtype=None):
         """Numbers from the half-open interval [low, high).
@@ -79,7 +78,10 @@ class Continuous(Discrete):
         """
         dtype = result_dtype(dtype, low, high, what="uniform")
         in_order("uniform", low=low, high=high)
-        u = rounded_below_one(self._half_open(size_for(size, low, high, what="uniform")), dtype)
+        shape = size_for(size, low, high, what="uniform")
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)):
+            return self._half_open(shape, dtype, low=float(low), width=float(high) - float(low))
+        u = self._half_open(shape, dtype)
         return _placed(u, low, 1 if is_number(low, 0) and is_number(high, 1) else high - as_value(low), dtype)
 
     def triangular(self, left, mode, right, size=None, *, dtype=None):

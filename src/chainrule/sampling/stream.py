@@ -9,7 +9,7 @@ from ..core.dispatch import state
 from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ArgumentError, ShapeError, explain
 from ..ops.indexing import getitem, index_add
-from ..ops.random import half_open, inside, normals, random_bits
+from ..ops.random import inside, normals, random_bits, uniform_numbers
 from ..ops.shaping import as_shape, reshape
 from ..tensor import Tensor
 from ..transforms.batch import draws
@@ -57,6 +57,10 @@ class Stream:
 
     def bits(self, shape):
         """64 random bits per element, as uint64; advances the state. Under vmap, for each entry or for all of them."""
+        return self._drawn(random_bits, shape)
+
+    def _drawn(self, row, shape, **params):
+        """What `row` makes of a word per element."""
         shape = as_shape(shape)
         for batch in draws.batches:
             if batch.randomness == "error":
@@ -68,12 +72,12 @@ class Stream:
                     )
                 )
         whole = (*(batch.size for batch in draws.batches), *shape)
-        drawn = random_bits(self.state, shape=whole)
+        drawn = row(self.state, shape=whole, **params)
         self.state.data = index_add(self.state, 2, np.uint64(-(-math.prod(whole) // WORDS)))
         return _of_each_entry(drawn) if draws.batches else drawn
 
-    def _half_open(self, shape):
-        return half_open(self.bits(shape))
+    def _half_open(self, shape, dtype=np.float64, **placed):
+        return self._drawn(uniform_numbers, shape, dtype=np.dtype(dtype), **placed)
 
     def _inside(self, shape):
         return inside(self.bits(shape))
