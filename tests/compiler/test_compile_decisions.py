@@ -1,5 +1,6 @@
 """Decisions by value are part of a program: each path is a variant. What cannot be followed is an error that says where."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -391,3 +392,44 @@ def test_index_out_of_bounds():
             with pytest.raises(IndexError):
                 g(i)
         close([t.detach() for t in mine], [t.detach() for t in state])
+
+
+class Agent:
+    """Explores at random, and learns by a compiled method that does not."""
+
+    def __init__(self):
+        self.rng, self.w, self.noise = np.random.default_rng(0), cr.tensor(np.ones(3)), False
+
+    def act(self):
+        return np.random.rand() + self.rng.random() + OUTSIDE.random()
+
+    def learn(self, x):
+        if self.noise == "global":
+            x = x * self.perturbed()
+        if self.noise == "own":
+            x = x + self.rng.normal()
+        return (self.w * x).sum()
+
+    def perturbed(self):
+        return np.random.rand()
+
+
+OUTSIDE = np.random.default_rng(1)
+
+
+def test_random_numbers_of_other_methods_do_not_matter():
+    agent = Agent()
+    learn = cr.compile(agent.learn)
+    for _ in range(3):
+        agent.act()
+        close(learn(np.arange(3.0)), cr.tensor(3.0))
+    assert len(learn.variants) == 1
+
+
+@pytest.mark.parametrize("noise, named", [("global", "np.random"), ("own", "self.rng")])
+def test_random_numbers_of_methods_that_run(noise, named):
+    agent = Agent()
+    agent.noise = noise
+    with pytest.raises(CompileError, match=named):
+        cr.compile(agent.learn)(np.arange(3.0))
+    assert sys.getprofile() is None

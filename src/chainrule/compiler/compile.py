@@ -259,7 +259,8 @@ class Compiled:
         around = self.around
         assert around is not None
         around.refresh()
-        recorded = record(self.f, args, kwargs, asked="compile")
+        with around.watched():
+            recorded = record(self.f, args, kwargs, asked="compile")
         slots, steady = around.after(self.loose)
         lasting = [*(after for *_, after in slots), *(leaf.grad for leaf, _ in recorded.grads), *recorded.leaves]
         known = {id(t) for x in lasting for t in _views(x)}
@@ -337,7 +338,8 @@ class Compiled:
 
         before = [(g.state, g.state.value) for g in REPLAYED]
         try:
-            graph, captured = trace(flat, avals, self.name, changing=frozenset(map(id, self.around.arrays)))
+            with self.around.watched():
+                graph, captured = trace(flat, avals, self.name, changing=frozenset(map(id, self.around.arrays)))
         except (LostDerivativeError, ShapeError):
             return Traced(None, [], None, keep)
         finally:

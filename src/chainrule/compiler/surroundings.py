@@ -4,9 +4,11 @@ Tensors and arrays are read where they stand; everything else that a function se
 flags such as `module.training`, which function a name stands for. A change makes another variant of the program.
 """
 
+import contextlib
 import dis
 import functools
 import io
+import pickle
 import random
 import sys
 import types
@@ -32,7 +34,8 @@ _HIDDEN = {
     "__slots__", "__abstractmethods__", "_abc_impl", "__parameters__", "__orig_bases__",
 }  # fmt: skip
 _OURS = __name__.partition(".")[0]
-_UNTRACKED = (np.random.Generator, np.random.RandomState, random.Random, types.GeneratorType, io.IOBase, map, filter, zip)
+_RANDOM = (np.random.Generator, np.random.RandomState, random.Random)
+_UNTRACKED = (*_RANDOM, types.GeneratorType, io.IOBase, map, filter, zip)
 
 
 class Place(NamedTuple):
@@ -113,6 +116,9 @@ class Surroundings:
         self.slots: list[Place] = []  # the loose ones
         self.arrays: list = []
         self.seen: dict = {}
+        self.unused = False  # whether to look at what the function can reach, but need not use: all methods of a class
+        self.drawing: dict = {}  # code of such methods that draws random numbers -> from what
+        self.generators: list = []  # (path, generator, its state) of those in attributes
         self.function(f, "")
         for i, thing in enumerate(self.objects):
             self.walk(thing, f"argument {i}", 0)
@@ -221,7 +227,7 @@ class Surroundings:
                 self.place(f.__globals__, name, name, depth, False)
                 continue
             attributes = [attribute for base, attribute in _attributes(code) if base == name]
-            self.check_module(thing, attributes, name)
+            self.check_module(thing, attributes, name, code)
             if not self.foreign(thing.__name__):
                 for attribute in sorted(attributes):
                     self.place(vars(thing), attribute, f"{name}.{attribute}", depth, False)
@@ -238,16 +244,50 @@ class Surroundings:
         first, _, rest = module.partition(".")
         return (first == _OURS and not rest.startswith("examples")) or first in _FOREIGN
 
-    def check_module(self, thing, attributes, name):
+    def check_module(self, thing, attributes, name, code):
         if thing.__name__ in ("random", "numpy.random") or (thing.__name__ == "numpy" and "random" in attributes):
             drawn = f"{name}.random" if thing.__name__ == "numpy" else f"{name}.{next(iter(attributes), '...')}"
-            raise CompileError(
-                explain(
-                    f"compile: {self.name} draws random numbers that the compiler cannot follow: {drawn}",
-                    f"in {self.where}",
-                    help="use cr.random, cr.rand or cr.randn: they are drawn anew at each call",
-                )
+            if not self.unused:
+                raise self.draws(drawn)
+            self.drawing[code] = drawn
+
+    def draws(self, what):
+        return CompileError(
+            explain(
+                f"compile: {self.name} draws random numbers that the compiler cannot follow: {what}",
+                f"in {self.where}",
+                help="use cr.random, cr.rand or cr.randn: they are drawn anew at each call",
             )
+        )
+
+    def untracked(self, thing, path):
+        return CompileError(
+            explain(
+                f"compile: {self.name} uses {path}, a {type(thing).__name__}, whose state the compiler cannot follow",
+                f"in {self.where}",
+                help="pass what it gives as an argument; for random numbers use cr.random",
+            )
+        )
+
+    @contextlib.contextmanager
+    def watched(self):
+        """While the function runs for real: raises where it draws random numbers in ways that could not be seen before."""
+        before = sys.getprofile()
+
+        def calls(frame, event, arg):
+            if event == "call" and frame.f_code in self.drawing:
+                raise self.draws(self.drawing[frame.f_code])
+
+        if self.drawing:
+            sys.setprofile(calls)
+        try:
+            yield
+        finally:
+            if self.drawing:
+                sys.setprofile(before)
+        for path, generator, state in self.generators:
+            if pickle.dumps(generator) != state:
+                raise self.untracked(generator, path)
 
     @property
     def name(self):
@@ -281,13 +321,10 @@ class Surroundings:
             return
         self.seen[id(thing)] = thing
         if isinstance(thing, _UNTRACKED) or (hasattr(thing, "__next__") and not isinstance(thing, Value)):
-            raise CompileError(
-                explain(
-                    f"compile: {self.name} uses {path}, a {type(thing).__name__}, whose state the compiler cannot follow",
-                    f"in {self.where}",
-                    help="pass what it gives as an argument; for random numbers use cr.random",
-                )
-            )
+            if isinstance(thing, _RANDOM) and ("." in path or self.unused):
+                self.generators.append((path, thing, pickle.dumps(thing)))
+                return
+            raise self.untracked(thing, path)
         if isinstance(thing, (Value, np.ndarray, types.ModuleType)):
             return
         if isinstance(thing, type):
@@ -330,12 +367,14 @@ class Surroundings:
 
     def kind(self, cls, path, depth):
         """What a class of the user's gives to its objects: methods, which see more, and settings."""
+        outside, self.unused = self.unused, True
         for c in cls.__mro__:
             if c in self.seen or self.foreign(c.__module__) or c.__module__ == "builtins":
                 continue
             self.seen[c] = c
             for k in vars(c).keys() - _HIDDEN:
                 self.place(vars(c), k, f"{path}.{k}", depth, False)
+        self.unused = outside
 
     def length(self, thing, path):
         self.places.append(Place(f"len({path})", _Length(thing), LENGTH, len(thing), False))
