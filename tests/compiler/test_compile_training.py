@@ -572,3 +572,41 @@ def test_warnings_are_none():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         agree(trainer(OPTIMIZERS["sgd"]), 30)
+
+
+@pytest.mark.parametrize("width", [16, 400])
+def test_large_updates_are_kernels_of_their_own(width):
+    """Beside a product that goes through its result block by block, what does not fit into the cache is read out of order."""
+    layer = cr.nn.Linear(width, width)
+    adam = optim.Adam(layer.parameters())
+
+    def step(x):
+        adam.zero_grad()
+        loss = (layer(x) ** 2).mean()
+        loss.backward()
+        adam.step()
+        return loss.detach()
+
+    x = cr.tensor(np.random.default_rng(0).normal(size=(32, width)).astype(np.float32))
+    kernels = cr.compile(step).explain(x).kernels
+    updates = [k.kind for k in kernels for w in k.writes if w.shape == (width, width) and k.in_place]
+    assert set(updates) == ({"loops"} if width == 400 else {"product"})
+
+
+def test_an_update_after_a_decision_stays_in_place():
+    """Gradients that are finite are stepped with; what decides about that is not computed together with the step."""
+    layer = cr.nn.Linear(100, 80)
+    sgd = optim.SGD(layer.parameters(), lr=0.1)
+
+    def step(x):
+        sgd.zero_grad()
+        loss = (layer(x) ** 2).mean()
+        loss.backward()
+        if cr.isfinite(sum((p.grad.detach() ** 2).sum() for p in layer.parameters())):
+            sgd.step()
+        return loss.detach()
+
+    x = cr.tensor(np.random.default_rng(0).normal(size=(32, 100)).astype(np.float32))
+    report = cr.compile(step).explain(x)
+    assert len(report.in_place) >= 2
+    assert sorted(v for k in report.kernels for v in k.in_place.values()) == sorted(report.in_place)

@@ -101,3 +101,15 @@ def test_products_of_different_dtypes(f, dtypes, size):
     got = np.asarray(cr.compile(f)(x, y))
     assert got.dtype == want.dtype
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4 * np.abs(want).max())
+
+
+def test_transposed_products():
+    """The transposed product is the product of the transposed, where nobody needs the other."""
+    _, short = simplified(lambda a, b: cr.swapaxes(a @ b, -1, -2) + 1, A, B)
+    assert [s.row.name for s in short.steps] == ["transpose", "transpose", "matmul", "add"]
+    _, short = simplified(lambda a, b: cr.swapaxes(cr.swapaxes(b, -1, -2) @ cr.swapaxes(a, -1, -2), -1, -2), A, B)
+    assert [s.row.name for s in short.steps] == ["matmul"]
+    _, short = simplified(lambda a, b: (lambda c: (c, cr.swapaxes(c, -1, -2)))(a @ b), A, B)
+    assert [s.row.name for s in short.steps] == ["matmul", "transpose"]
+    _, short = simplified(lambda a, b: cr.transpose(a @ b, (0, 1, 2)[::-1]), A, B)
+    assert [s.row.name for s in short.steps] == ["matmul", "transpose"]

@@ -26,6 +26,7 @@ from .fused import (
 from .loops import merged_axes, nodes_under, tops
 from .recording import Probe, Recording
 
+NEAR = 1 << 19  # bytes that can be read and written here and there; more of them are quicker to go through from end to end
 SMALL = 4096  # a product of fewer multiplications than this may be part of other kernels
 LONGEST = 100  # steps of one expression
 DEEPEST = 80  # of them, one on top of the other: expressions are followed recursively
@@ -39,10 +40,11 @@ class Fuser:
     graph : Graph
     native : function of a step that says whether it can become machine code
     special : function of a step that gives the kind of a kernel for steps with an emitter of their own, or None
+    updates : ids of variables that can take over the memory of an input
     """
 
-    def __init__(self, graph: Graph, native: Callable, special: Callable):
-        self.graph, self.special = graph, special
+    def __init__(self, graph: Graph, native: Callable, special: Callable, updates=()):
+        self.graph, self.special, self.updates = graph, special, frozenset(updates)
         self.makers = {v.id: s for s in graph.steps for v in s.outputs}
         self.native_cache: dict = {}
         self.is_native = native
@@ -57,6 +59,7 @@ class Fuser:
             for x in s.inputs:
                 if isinstance(x, Var):
                     self.users.setdefault(x.id, []).extend(v.id for v in s.outputs)
+        self.avals = {v.id: v.aval for s in graph.steps for v in s.outputs} | {i.var.id: i.var.aval for i in graph.inputs}
         self.plain: set = set()  # ids of products that no kernel of their own can compute
         self.made: dict = {}  # kernels that were built, by what they leave in memory; None if there is no such kernel
 
@@ -292,7 +295,7 @@ class Fuser:
             if node.kind != "load" or node.args or node.dtype != out.aval.dtype:
                 if isinstance(operand, Constant) or operand.id in self.stored:
                     raise NotAffine
-                raise NeedsBuffer(operand)
+                raise NeedsBuffer(self.untransposed(operand))
             source, offset = node.data
             terms = dict(offset.terms)
             operands.append((source, offset.const, terms, outer))
@@ -323,6 +326,15 @@ class Fuser:
         detail = Product(out, tuple(axis[k] for k in batch), m, n, k, x, y)
         reads = frozenset(source.id for source, *_ in strided if isinstance(source, Var))
         return self.finished(Kernel("product", [out], set(reads), step=step, detail=detail, operands=reads), [out])
+
+    def untransposed(self, var):
+        """What `var` is a transposed view of, if that does not stand in memory; products read it as well."""
+        while (step := self.makers[var.id]).row.name == "transpose":
+            (x,) = step.inputs
+            if isinstance(x, Constant) or x.id in self.stored:
+                break
+            var = x
+        return var
 
     def finished(self, kernel, variables):
         """A product's kernel that computes `variables`, each where an element of the product is at hand."""
@@ -472,6 +484,9 @@ class Fuser:
             d += 1
         if before[c] >> k & 1:
             return False
+        # What is written over its old value waits for all decisions, which then must not be part of the same kernel.
+        if any(v.id in self.updates for v in b.vars) and self.awaited(alive, before) & (1 << c | 1 << k) == 1 << c:
+            return False
         # A decision is looked at before a callback that it need not wait for, which may fail on the other path.
         more = (before[c] ^ before[k]) & self.callbacks
         if (self.decides(a) and more & before[k]) or (self.decides(b) and more & before[c]):
@@ -479,6 +494,8 @@ class Fuser:
         try:
             if a.kind in ("product", "windows"):
                 if not (b.reads & {v.id for v in a.vars}) or len(a.vars) + len(b.vars) > 12:
+                    return False
+                if a.kind == "product" and self.far(a, b):
                     return False
                 alive[c] = self.finished(a, [*a.vars, *b.vars])
                 return True
@@ -499,6 +516,21 @@ class Fuser:
             return False
         alive[c] = merged
         return True
+
+    def far(self, product, rest):
+        """Whether arrays that a product would go through block by block, as large as its result, do not fit into the cache."""
+        size = math.prod(product.detail.var.aval.shape)
+        ids = (product.reads | rest.reads).union(v.id for v in (*product.vars, *rest.vars))
+        others = (self.avals[i] for i in ids - product.operands - {product.detail.var.id})
+        return sum(n * a.dtype.itemsize for a in others if (n := math.prod(a.shape)) >= size) > NEAR
+
+    def awaited(self, alive, before):
+        """A bit set of the kernels that decisions need."""
+        kernels = 0
+        for k, kernel in alive.items() if self.decisions else ():
+            if self.decides(kernel):
+                kernels |= before[k] | 1 << k
+        return kernels
 
     def decides(self, kernel):
         return any(v.id in self.decisions for v in kernel.vars)

@@ -71,6 +71,18 @@ def merged_axes(axes, nodes, roots):
     return groups
 
 
+def along_memory(axes, nodes):
+    """Loops to fold over, in an order in which the innermost one runs along memory, if it does in any order."""
+    loads = [dict(n.data[1].terms) for n in nodes if n.kind == "load" and not n.args]
+    turning = [a for a in axes if a.size != 1]
+    if len(turning) < 2 or not loads or any(terms.get(turning[-1]) in (1, -1) for terms in loads):
+        return axes
+    steps = {a: sum(abs(terms.get(a, 0)) for terms in loads) for a in turning}
+    if not any(terms.get(a) == 1 for terms in loads for a in turning):
+        return axes
+    return tuple(sorted(turning, key=lambda a: -steps[a]))
+
+
 class Level:
     """Where in the loops we are: the loops that are open, and what has been computed there."""
 
@@ -343,8 +355,8 @@ class Emitter(Access):
             if node.data[1] == first:
                 chosen.append(node)
         bodies = [n.args[0] for n in chosen]
-        axes = chosen[0].data[1]
         nodes = nodes_under(bodies)
+        axes = along_memory(chosen[0].data[1], nodes)
         merged = merged_axes(axes, nodes, [])
         scale = math.prod(a.size for a in axes if a.size != 1)
         if scale == 0 or not merged:
@@ -409,6 +421,7 @@ class Emitter(Access):
         """Run the loops over `merged`, adding to `totals` (None: nothing yet); gives the folded numbers."""
         f = self.f
         group, *inner = merged
+        outermost = all(t is None for t in totals)
         size = math.prod(a.size for a in group)
         outer_lanes = level.vector[1] if level.vector else 0
         last_vector = vectorise and not inner
@@ -458,7 +471,7 @@ class Emitter(Access):
                 turn.carried = body(turn.index, turn.carried)
             carried = turn.carried
         results = [Number(v, c.dtype) for v, c in zip(carried, chosen, strict=True)]
-        if vectorise and merged_is_first(chosen[0], group):
+        if vectorise and outermost:
             results = [self.across(c, r) for c, r in zip(chosen, results, strict=True)]
         return results
 
@@ -485,12 +498,6 @@ class Emitter(Access):
             low, high = f.shuffle(value, value, range(n)), f.shuffle(value, value, range(n, 2 * n))
             value = self.join(fold, Number(low, fold.dtype), Number(high, fold.dtype)).value
         return Number(f.lane(value, 0), fold.dtype)
-
-
-def merged_is_first(fold, group):
-    """Whether `group` holds the outermost loop of a fold that turns at all."""
-    first = next(a for a in fold.data[1] if a.size != 1)
-    return first in group
 
 
 def nodes_under_loops(roots, level):

@@ -204,7 +204,7 @@ class Assembler:
     def build(self, name="program") -> Program:
         """The whole program."""
         graph = self.graph
-        kernels = self.kernels = Fuser(graph, native, products.special).run()
+        kernels = self.kernels = Fuser(graph, native, products.special, self.updates).run()
         for kernel in kernels:
             if kernel.kind == "nested":
                 kernel.detail = nested.parts(kernel.step, self)

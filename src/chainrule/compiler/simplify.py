@@ -18,7 +18,7 @@ from ..ops.elementwise import absolute, exp, log, sqrt, square, where
 from ..ops.indexing import ARRAY
 from ..ops.random import random_bits, uniform_from
 from ..ops.reduction import _max
-from ..ops.shaping import _sum, expand
+from ..ops.shaping import _sum, expand, transpose
 from ..transforms.abstract import dead_code, operand_aval, trace
 
 LARGEST_CONSTANT = 1 << 16  # elements of an array that is computed here rather than by the program
@@ -201,7 +201,19 @@ class Simplifier:
             joint = tuple(inner.params["perm"][p] for p in perm)
             if joint == tuple(range(len(joint))):
                 return inner.inputs[0]
+        product = self.only_maker(x)
+        if product is not None and product.row.name == "matmul" and perm == _swapped(len(perm)):
+            return self.turned(step, product)
         return None
+
+    def turned(self, step, product):
+        """The transposed product of matrices as the product of the transposed ones, whose rows are then together in memory."""
+        avals = [operand_aval(x) for x in product.inputs]
+        if any(len(a.shape) < 2 for a in avals):
+            return None
+        other = lambda a, b: matmul(*(transpose(x, _swapped(x.ndim)) for x in (b, a)))  # noqa: E731
+        inner = trace(other, [Aval(*a[:2]) for a in avals], "turned", capture=False).graph
+        return self.written(inner, {i.var.id: x for i, x in zip(inner.inputs, product.inputs, strict=True)}, step)[0]
 
     def _reshape(self, step):
         (x,), shape = step.inputs, step.params["shape"]
@@ -411,6 +423,11 @@ class Simplifier:
         if step.row.name in ("add", "subtract", "multiply", "negative", "reshape", "broadcast_to", "transpose"):
             return all(map(self.finite, step.inputs))
         return step.row.name == "where" and all(map(self.finite, step.inputs[1:]))
+
+
+def _swapped(n):
+    """The order of `n` axes in which the last two have changed places."""
+    return (*range(n - 2), n - 1, n - 2)
 
 
 def uses(graph):
