@@ -26,8 +26,12 @@ def batches_of_rows(arrays, order, step, drop_last):
     """Tuples of Tensors: `step` rows of each array at a time, in this order."""
     end = len(order) - len(order) % step if drop_last else len(order)
     row = sum(a.dtype.itemsize * (a.size // max(len(a), 1)) for a in arrays)
-    rows = max(1, CHUNK // max(row * step, 1)) * step
-    chunks = [order[start : min(start + rows, end)] for start in range(0, end, rows)]
+    most, start, chunks = max(1, CHUNK // max(row * step, 1)), 0, []
+    batches = max(1, most // 16)  # the first one is waited for
+    while start < end:
+        chunks.append(order[start : min(start + batches * step, end)])
+        start += batches * step
+        batches = min(2 * batches, most)
     for columns in _taken(arrays, chunks):
         for start in range(0, len(columns[0]), step):
             yield tuple(from_numpy(c[start : start + step]) for c in columns)
