@@ -92,7 +92,7 @@ def asarray(data, dtype=None, order=None, *, device=None, copy=None, like=None):
     if isinstance(data, Tensor):
         if copy is False and dtype is not None and np.dtype(dtype) != data.dtype:
             raise ValueError(f"asarray: unable to avoid a copy: the dtype changes from {data.dtype} to {np.dtype(dtype)}")
-        t = data if dtype is None else astype(data, dtype)
+        t = data if dtype is None else astype(data, dtype, copy=False)
         return t.clone() if copy and t is data else t
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
         if copy is False:

@@ -384,3 +384,8 @@ def test_programs_that_ask_for_the_namespace():
     h = 1e-6 * rng.normal(size=x.shape)
     slope = standardize(x + h) - standardize(x - h)
     np.testing.assert_allclose(np.sum(cr.grad(standardize)(x) * h) * 2, slope, rtol=1e-5)
+
+
+def test_everything_that_makes_arrays_makes_tensors():
+    for made in (cnp.fft.fftfreq(4), cnp.fft.rfftfreq(4, d=0.5, device="cpu"), cnp.arange(3), cnp.eye(2), cnp.linspace(0, 1, 3)):
+        assert isinstance(made, cr.Tensor)

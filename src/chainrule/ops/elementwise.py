@@ -392,6 +392,17 @@ def imag(x):
     """
 
 
+def _of_parts(x, y):
+    out = np.empty(np.broadcast_shapes(np.shape(x), np.shape(y)), np.result_type(np.result_type(x, y), np.complex64))
+    out.real, out.imag = x, y
+    return out[()]
+
+
+@elementwise(_of_parts, lambda: 1, lambda: 1j)
+def _complex(x, y):
+    """The complex numbers of these real and imaginary parts; `x + 1j * y` would make NaN of infinite parts."""
+
+
 # --- exponentials and logarithms ------------------------------------------------------------------------------------
 
 
