@@ -472,6 +472,12 @@ def rfftfreq(n, d=1.0, dtype=None):
     return _as_dtype(np.arange(_half(n)) * (1.0 / (n * d)), dtype)
 
 
+def _shifted(x, axes, by):
+    """`x` rolled by `by(length)` along `axes`; along one that is named twice, twice."""
+    axes = normalize_axes(axes, ndim_of(x)) if not hasattr(axes, "__iter__") else [normalize_axis(a, ndim_of(x)) for a in axes]
+    return roll(x, [by(shape_of(x)[a]) for a in axes], axes)
+
+
 @torch_names
 def fftshift(x, axes=None):
     """Frequency 0 moved from the start of `axes` (default all) to their middle.
@@ -480,9 +486,7 @@ def fftshift(x, axes=None):
     >>> cr.fft.fftshift(cr.fft.fftfreq(5, 0.2))
     tensor([-2., -1.,  0.,  1.,  2.])
     """
-    x = as_value(x)
-    axes = normalize_axes(axes, ndim_of(x))
-    return roll(x, [shape_of(x)[a] // 2 for a in axes], axes)
+    return _shifted(as_value(x), axes, lambda n: n // 2)
 
 
 @torch_names
@@ -493,6 +497,4 @@ def ifftshift(x, axes=None):
     >>> cr.fft.ifftshift([-2, -1, 0, 1, 2])
     array([ 0,  1,  2, -2, -1])
     """
-    x = as_value(x)
-    axes = normalize_axes(axes, ndim_of(x))
-    return roll(x, [-(shape_of(x)[a] // 2) for a in axes], axes)
+    return _shifted(as_value(x), axes, lambda n: -(n // 2))

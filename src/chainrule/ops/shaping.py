@@ -266,11 +266,11 @@ def as_shape(shape) -> tuple:
     return (as_int(shape),) if not hasattr(shape, "__iter__") else tuple(as_int(n) for n in shape)
 
 
-def normalize_axis(axis, ndim) -> int:
-    """`axis` counted from the front; NumPy's AxisError where there is no such axis."""
+def normalize_axis(axis, ndim, what=None) -> int:
+    """`axis` counted from the front; NumPy's AxisError, which begins with `what`, where there is no such axis."""
     axis = as_int(axis)
     if not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(axis, ndim)
+        raise np.exceptions.AxisError(axis, ndim, what)
     return axis % ndim
 
 
@@ -431,8 +431,10 @@ def moveaxis(x, source, destination):
     (3, 4, 2)
     """
     n = ndim_of(x)
-    source = [normalize_axis(a, n) for a in (source if hasattr(source, "__iter__") else [source])]
-    destination = [normalize_axis(a, n) for a in (destination if hasattr(destination, "__iter__") else [destination])]
+    source, destination = (
+        [normalize_axis(a, n, what) for a in (axes if hasattr(axes, "__iter__") else [axes])]
+        for what, axes in (("source", source), ("destination", destination))
+    )
     if len(source) != len(destination):
         raise ValueError("moveaxis: source and destination must have the same number of axes")
     order = [a for a in range(n) if a not in source]
