@@ -7,7 +7,7 @@ from .errors import NonDifferentiableError, ShapeError, explain
 from .ops import ranges
 from .ops.comparison import isfinite
 from .ops.joining import stack
-from .ops.shaping import as_shape, as_value, astype, broadcast_to, expand_dims, on_cpu
+from .ops.shaping import as_shape, as_value, astype, broadcast_to, expand_dims, of_numbers, on_cpu
 from .tensor import Tensor
 from .transforms.reverse import ROOT
 
@@ -19,6 +19,7 @@ __all__ = [
 
 
 def _wrap(array, requires_grad=False):
+    of_numbers("making an array", array.dtype)
     t = ROOT.constant(array)
     t.place = True
     return t.requires_grad_() if requires_grad else t

@@ -81,14 +81,16 @@ class Methods(ArrayMethods):
             return out
         return self._view(out, read, lambda x, part: shaping.reshape(part, x.shape, order=order))
 
-    def view(self, *shape):
+    def view(self, *shape, dtype=None):
         """PyTorch's name for `reshape`; without a shape, NumPy's name for a view of everything.
 
         With a dtype, the numbers as others that lie in the same memory: complex numbers as pairs of real numbers, which
         stand next to each other along the last axis, and pairs of real numbers as complex ones.
         """
         if len(shape) == 1 and isinstance(shape[0], (type, np.dtype)):
-            return self._view_as(np.dtype(shape[0]))
+            (dtype,) = shape
+        if dtype is not None:
+            return self._view_as(np.dtype(dtype))
         return self.reshape(*shape) if shape else self.reshape(self.shape)
 
     def _view_as(self, dtype):

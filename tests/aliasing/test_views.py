@@ -187,7 +187,7 @@ def test_complex_numbers_viewed_as_pairs_of_real_numbers_and_back():
     z = np.array([[1 + 2j, complex(3, np.inf)], [-0.0j, 5 - 6j]])
     expected, t = program(z.copy()), program(cr.tensor(z))
     np.testing.assert_array_equal(t.numpy(), expected)
-    np.testing.assert_array_equal(t.view(float).numpy(), expected.view(float))
+    np.testing.assert_array_equal(t.view(dtype=float).numpy(), expected.view(float))
     assert cr.tensor(z.astype(np.complex64)).view(np.float32).dtype == np.float32
     assert cr.gradcheck(lambda x: (x.view(complex) ** 3).imag, (np.arange(1.0, 5.0),), order=2)
     assert cr.gradcheck(lambda x: (1j * x).view(np.float64) ** 2, (np.arange(1.0, 5.0),), order=2)

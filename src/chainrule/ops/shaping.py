@@ -12,7 +12,7 @@ from ..core.derivative import Linear, Pair
 from ..core.lowering import Assemble, Reduce, View
 from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of, size_of
-from ..errors import ShapeError, UnsupportedError, explain
+from ..errors import NonDifferentiableError, ShapeError, UnsupportedError, explain
 from ..names import torch_names
 
 
@@ -587,8 +587,20 @@ def astype(x, dtype, copy=True, device=None):
     on_cpu(device)
     x, dtype = as_value(x), np.dtype(dtype)
     if dtype_of(x) != dtype:
+        if isinstance(x, Value):
+            of_numbers("astype", dtype)
         return _cast(x, dtype=dtype)
     return duplicate(x) if copy else x
+
+
+def of_numbers(asked, dtype):
+    """Refuse dtypes of objects, text, dates and records, which no Tensor has."""
+    if dtype.kind not in "biufc":
+        raise NonDifferentiableError(
+            explain(
+                f"{asked}: a Tensor cannot have dtype {dtype}", help="use booleans, integers, floating point or complex numbers"
+            )
+        )
 
 
 def on_cpu(device):
