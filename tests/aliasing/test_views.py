@@ -211,6 +211,8 @@ def test_put_along_axis_of_the_numpy_namespace_changes_its_argument():
     v = np.zeros(2)
     cr.numpy.put_along_axis(v, np.array([1]), 5.0, axis=0)
     np.testing.assert_array_equal(v, [0, 5])
+    np.testing.assert_array_equal(cr.put_along_axis(v, np.array([0]), 7.0, 0), [7, 5])  # which gives a copy
+    np.testing.assert_array_equal(v, [0, 5])
 
 
 def test_data_is_a_view_that_leaves_the_history():

@@ -29,6 +29,13 @@ some = settings(max_examples=250, deadline=None, derandomize=True, database=None
 few = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def version():
+    """Other tests, or libraries that they run, may have asked the reference for another one."""
+    with strict.ArrayAPIStrictFlags(api_version="2024.12"):
+        yield
+
+
 def filled(shape, dtype, seed=0):
     rng, kind = np.random.default_rng(seed), np.dtype(dtype).kind
     if kind == "b":

@@ -258,3 +258,12 @@ def test_derivatives_through_single_booleans_beside_other_keys():
         return x**2
 
     assert cr.gradcheck(write, (x, filled((3, 1), 1)), order=2)
+
+
+def test_put_along_axis_gives_a_copy():
+    x, i, v = filled((3, 4)), np.array([[1, 0], [3, 3], [2, -1]]), filled((3, 2), 1)
+    expected = x.copy()
+    np.put_along_axis(expected, i, v, 1)
+    assert np.array_equal(cr.put_along_axis(x, i, v, 1), expected)
+    assert np.array_equal(cr.put_along_axis(x.tolist(), i.tolist(), v.tolist(), 1), expected)
+    assert cr.gradcheck(lambda x, v: cr.put_along_axis(x, i, v, 1) ** 2, (x, v), order=2)
