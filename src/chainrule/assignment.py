@@ -104,7 +104,7 @@ class Assignable(Methods):
             return shaping.cast(new, self.dtype)
         raise ArgumentError(
             explain(
-                "an in-place operation cannot change shape or kind",
+                "an in-place operation cannot change the shape or the kind of dtype",
                 f"Tensor: {self.dtype} {self.shape}    result: {new.dtype} {new.shape}",
                 help="write x = x + y instead of x += y",
             )

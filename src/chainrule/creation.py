@@ -7,7 +7,7 @@ from .errors import NonDifferentiableError, ShapeError, explain
 from .ops import ranges
 from .ops.comparison import isfinite
 from .ops.joining import stack
-from .ops.shaping import as_shape, as_value, astype, broadcast_to, expand_dims, on_cpu
+from .ops.shaping import as_shape, as_value, astype, broadcast_to, expand_dims, of_numbers, on_cpu
 from .tensor import Tensor
 from .transforms.reverse import ROOT
 
@@ -19,6 +19,7 @@ __all__ = [
 
 
 def _wrap(array, requires_grad=False):
+    of_numbers("making an array", array.dtype)
     t = ROOT.constant(array)
     t.place = True
     return t.requires_grad_() if requires_grad else t
@@ -92,7 +93,7 @@ def asarray(data, dtype=None, order=None, *, device=None, copy=None, like=None):
     if isinstance(data, Tensor):
         if copy is False and dtype is not None and np.dtype(dtype) != data.dtype:
             raise ValueError(f"asarray: unable to avoid a copy: the dtype changes from {data.dtype} to {np.dtype(dtype)}")
-        t = data if dtype is None else astype(data, dtype)
+        t = data if dtype is None else astype(data, dtype, copy=False)
         return t.clone() if copy and t is data else t
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
         if copy is False:

@@ -5,6 +5,8 @@ call these functions, so that it takes Tensors.
 """
 
 from .core.value import Value
+from .creation import asarray
+from .ops import fourier
 from .ops.cosine import (
     dct as dct,
     dctn as dctn,
@@ -18,7 +20,6 @@ from .ops.cosine import (
 from .ops.fourier import (
     fft as fft,
     fft2 as fft2,
-    fftfreq as fftfreq,
     fftn as fftn,
     fftshift as fftshift,
     hfft as hfft,
@@ -36,11 +37,31 @@ from .ops.fourier import (
     irfftn as irfftn,
     rfft as rfft,
     rfft2 as rfft2,
-    rfftfreq as rfftfreq,
     rfftn as rfftn,
 )
 
-__all__ = [name for name, thing in list(globals().items()) if callable(thing) and thing is not Value]
+
+def fftfreq(n, d=1.0, device=None, dtype=None):
+    """Frequencies of the coefficients that `fft` gives for `n` samples `d` apart, in cycles per unit of `d`; a Tensor.
+
+    >>> import chainrule as cr
+    >>> cr.fft.fftfreq(4, 0.5)
+    tensor([ 0. ,  0.5, -1. , -0.5])
+    """
+    return asarray(fourier.fftfreq(n, d, dtype=dtype), device=device)
+
+
+def rfftfreq(n, d=1.0, device=None, dtype=None):
+    """Frequencies of the coefficients that `rfft` gives for `n` samples `d` apart, in cycles per unit of `d`; a Tensor.
+
+    >>> import chainrule as cr
+    >>> cr.fft.rfftfreq(4, 0.5)
+    tensor([0. , 0.5, 1. ])
+    """
+    return asarray(fourier.rfftfreq(n, d, dtype=dtype), device=device)
+
+
+__all__ = [name for name, thing in list(globals().items()) if callable(thing) and thing not in (Value, asarray)]
 
 # What scipy.fft asks of a backend: for which functions it stands in, and how to call them.
 __ua_domain__ = "numpy.scipy.fft"

@@ -146,7 +146,17 @@ def fill_diagonal(x, val, wrap=False):
 
 
 def put_along_axis(x, indices, values, axis=-1):
-    """What np.put_along_axis does with a Tensor; `chainrule.put_along_axis` gives a copy instead."""
+    """Replace along `axis` the elements of `x` at `indices` by `values`; without an axis, those of the flattened `x`.
+
+    `chainrule.put_along_axis` leaves `x` as it is and gives a copy.
+
+    >>> import chainrule as cr
+    >>> x = cr.zeros(2, 2)
+    >>> cr.numpy.put_along_axis(x, np.array([[1], [0]]), 5.0, 1)
+    >>> x
+    tensor([[0., 5.],
+            [5., 0.]])
+    """
 
     def new():
         if axis is None:

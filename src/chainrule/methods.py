@@ -17,6 +17,7 @@ from .ops import (
     cumulative,
     elementwise,
     indexing,
+    joining,
     percentiles,
     reduction,
     segments,
@@ -80,13 +81,35 @@ class Methods(ArrayMethods):
             return out
         return self._view(out, read, lambda x, part: shaping.reshape(part, x.shape, order=order))
 
-    def view(self, *shape):
-        """PyTorch's name for `reshape`; without a shape, NumPy's name for a view of everything."""
+    def view(self, *shape, dtype=None):
+        """PyTorch's name for `reshape`; without a shape, NumPy's name for a view of everything.
+
+        With a dtype, the numbers as others that lie in the same memory: complex numbers as pairs of real numbers, which
+        stand next to each other along the last axis, and pairs of real numbers as complex ones.
+        """
         if len(shape) == 1 and isinstance(shape[0], (type, np.dtype)):
-            raise UnsupportedError(
-                explain("view with a dtype: a derivative cannot follow the bits of numbers", help="use x.astype(dtype)")
-            )
+            (dtype,) = shape
+        if dtype is not None:
+            return self._view_as(np.dtype(dtype))
         return self.reshape(*shape) if shape else self.reshape(self.shape)
+
+    def _view_as(self, dtype):
+        have, shape = self.dtype, self.shape
+        if have == dtype:
+            return self.reshape(shape)
+        if have.kind + dtype.kind == "cf" and have.itemsize == 2 * dtype.itemsize and shape:
+            read, write = _as_pairs, _of_pairs
+        elif have.kind + dtype.kind == "fc" and dtype.itemsize == 2 * have.itemsize and shape and shape[-1] % 2 == 0:
+            read, write = _of_pairs, _as_pairs
+        else:
+            raise UnsupportedError(
+                explain(
+                    f"view of {have} {shape} as {dtype}: a derivative cannot follow the bits of numbers",
+                    "what can be viewed: complex numbers as pairs of their parts in the last axis, and such pairs as complex",
+                    help="use x.astype(dtype)",
+                )
+            )
+        return self._view(read(self), read, lambda x, part: write(part))
 
     def ravel(self, order="C"):
         """The same elements in one axis; a view where NumPy's would be one. `order` 'K' takes them as they lie in memory."""
@@ -224,6 +247,15 @@ class Methods(ArrayMethods):
     def at(self):
         """JAX's functional updates: `x.at[key].set(v)` and `x.at[key].add(v)`."""
         return indexing.At(self)
+
+
+def _as_pairs(x):
+    """Complex numbers as their real and imaginary parts, one after the other along the last axis."""
+    return shaping.reshape(joining.stack([elementwise.real(x), elementwise.imag(x)], axis=-1), (*x.shape[:-1], 2 * x.shape[-1]))
+
+
+def _of_pairs(x):
+    return elementwise._complex(x[..., ::2], x[..., 1::2])
 
 
 def _turned_back(part, axes, n):

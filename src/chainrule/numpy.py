@@ -24,6 +24,8 @@ from .ufunc_calls import SCIPY_UFUNCS as _SCIPY_UFUNCS
 
 globals().update({name: getattr(_views, name) for name in _views.__all__})
 
+put_along_axis = _put_along_axis  # as NumPy's it changes its argument; that of `ops` gives a copy
+
 # --- second names ---------------------------------------------------------------------------------------------------
 
 abs = _ops.absolute
@@ -101,7 +103,6 @@ def _register():
             if found.__name__ == name or found not in _NUMPY_FUNCTIONS:  # of several names, NumPy's first
                 _NUMPY_FUNCTIONS[found] = function
     _NUMPY_FUNCTIONS[_np.where] = _where
-    _NUMPY_FUNCTIONS[_np.put_along_axis] = _put_along_axis
     _NUMPY_FUNCTIONS[_np.lib.stride_tricks.sliding_window_view] = _views.sliding_window_view
     _SCIPY_UFUNCS.update(_public(special) | special.UFUNCS)
 

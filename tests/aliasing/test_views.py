@@ -177,6 +177,44 @@ def test_pytorchs_views():
         t.view(np.int64)
 
 
+def test_complex_numbers_viewed_as_pairs_of_real_numbers_and_back():
+    def program(z):
+        z.view(float)[:, ::2] *= 3.0
+        z.view(np.float64)[0].view(complex)[1] = 7.0
+        z.view(z.dtype)[1] *= 2.0
+        return z
+
+    z = np.array([[1 + 2j, complex(3, np.inf)], [-0.0j, 5 - 6j]])
+    expected, t = program(z.copy()), program(cr.tensor(z))
+    np.testing.assert_array_equal(t.numpy(), expected)
+    np.testing.assert_array_equal(t.view(dtype=float).numpy(), expected.view(float))
+    assert cr.tensor(z.astype(np.complex64)).view(np.float32).dtype == np.float32
+    assert cr.gradcheck(lambda x: (x.view(complex) ** 3).imag, (np.arange(1.0, 5.0),), order=2)
+    assert cr.gradcheck(lambda x: (1j * x).view(np.float64) ** 2, (np.arange(1.0, 5.0),), order=2)
+    for x, dtype in ((t, np.float32), (t[0, 0], float), (cr.zeros(3), complex), (cr.zeros(2), np.complex64)):
+        with pytest.raises(cr.errors.UnsupportedError, match="pairs"):
+            x.view(dtype)
+
+
+def test_asarray_of_a_tensor_that_has_the_dtype_gives_it_back():
+    x = cr.zeros(2)
+    y = cr.asarray(x, dtype=float)
+    x[0] = 2.0
+    assert y is x
+    assert cr.asarray(x, dtype=np.float32) is not x and cr.asarray(x, dtype=float, copy=True) is not x
+
+
+def test_put_along_axis_of_the_numpy_namespace_changes_its_argument():
+    x = cr.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert cr.numpy.put_along_axis(x, np.array([[1], [0]]), [[5.0], [6.0]], axis=1) is None
+    np.testing.assert_array_equal(x.numpy(), [[1, 5], [6, 4]])
+    v = np.zeros(2)
+    cr.numpy.put_along_axis(v, np.array([1]), 5.0, axis=0)
+    np.testing.assert_array_equal(v, [0, 5])
+    np.testing.assert_array_equal(cr.put_along_axis(v, np.array([0]), 7.0, 0), [7, 5])  # which gives a copy
+    np.testing.assert_array_equal(v, [0, 5])
+
+
 def test_data_is_a_view_that_leaves_the_history():
     w = cr.tensor([1.0, 2.0], requires_grad=True)
     loss = (w * w).sum()

@@ -384,3 +384,35 @@ def test_programs_that_ask_for_the_namespace():
     h = 1e-6 * rng.normal(size=x.shape)
     slope = standardize(x + h) - standardize(x - h)
     np.testing.assert_allclose(np.sum(cr.grad(standardize)(x) * h) * 2, slope, rtol=1e-5)
+
+
+def test_everything_that_makes_arrays_makes_tensors():
+    for made in (
+        cnp.fft.fftfreq(4),
+        cnp.fft.rfftfreq(4, d=0.5, device="cpu"),
+        cnp.arange(3),
+        cnp.eye(2),
+        cnp.linspace(0, 1, 3),
+    ):
+        assert isinstance(made, cr.Tensor)
+
+
+@pytest.mark.parametrize("call", [
+    "xp.sum(n, dtype=xp.int8)", "xp.sum(n, axis=0, dtype=xp.uint8, keepdims=True)", "xp.prod(n, dtype=xp.int8)",
+    "xp.prod(x, axis=1, dtype=xp.int16)", "xp.cumulative_sum(n, axis=1, dtype=xp.int8)", "xp.vecdot(n, n)", "xp.vecdot(w, w)",
+    "xp.cumulative_prod(n, axis=0, dtype=xp.uint8, include_initial=True)", "xp.trace(n[:, :2], dtype=xp.int8)",
+    "xp.cumsum(n, axis=1, dtype=xp.int8)", "xp.vecdot(b, b)", "xp.vecdot(m, v[:3], axis=0)",
+    "xp.clip(w, -1, 200)", "xp.clip(n, -1000, 3)", "xp.clip(n, None, 1000)",
+    "xp.roll(t, (1, 2), axis=0)", "xp.roll(t, (1, 2))", "xp.roll(t, (1,), axis=(0, 2))", "xp.roll(t, 1, axis=())",
+])  # fmt: skip
+def test_dtypes_and_forms_that_differ_from_the_default(call):
+    compare(run(call, cnp, cr.tensor), run(call, np, np.array))
+
+
+@pytest.mark.parametrize(
+    "call", ["xp.vecdot(x, v)", "xp.vecdot(v, v[:1])", "xp.roll(t, (1, 2, 3), axis=(0, 1))", "xp.vecdot(v, 2.0)"]
+)
+def test_shapes_that_do_not_fit_raise(call):
+    for xp, make in ((np, np.array), (cnp, cr.tensor)):
+        with pytest.raises(ValueError):
+            run(call, xp, make)

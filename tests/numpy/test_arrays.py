@@ -394,3 +394,13 @@ def test_random_shapes():
             same(np.delete(t, slice(0, 1), axis=-1), np.delete(x, slice(0, 1), axis=-1))
             same(np.add.accumulate(t, axis=-1), np.add.accumulate(x, axis=-1))
             same(np.maximum.accumulate(t, axis=0), np.maximum.accumulate(x, axis=0))
+
+
+@pytest.mark.parametrize("make", [
+    lambda: cr.zeros(2, dtype=object), lambda: cr.numpy.full(2, "a"), lambda: cr.from_numpy(np.array([None])),
+    lambda: cr.numpy.arange(2, dtype=object), lambda: cr.zeros(2).astype(object), lambda: cr.zeros(2).astype(str),
+    lambda: cr.zeros(2).astype("M8[s]"), lambda: cr.asarray([1], dtype=object), lambda: cr.zeros(2).astype("V8"),
+])  # fmt: skip
+def test_tensors_hold_numbers_only(make):
+    with pytest.raises(cr.errors.NonDifferentiableError):
+        make()

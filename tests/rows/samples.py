@@ -337,6 +337,7 @@ SAMPLES = {
     "heaviside": binary(0.5, 2.3, 0.2, 1.8) + binary(-2.3, -0.5, 0.2, 1.8, mixed=False),
     "real": unary(-2, 2, COMPLEX),
     "imag": unary(-2, 2, COMPLEX),
+    "complex": binary(-2, 2),
     "exp": unary(-2, 2, COMPLEX),
     "exp2": unary(-2, 2, COMPLEX),
     "expm1": unary(-2, 2, COMPLEX),

@@ -1,5 +1,8 @@
 """Reading and assigning with every form of key that NumPy knows, drawn by hypothesis."""
 
+import itertools
+import operator
+
 import numpy as np
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
@@ -207,3 +210,60 @@ def test_assigning_a_number_where_a_mask_holds_works_under_vmap():
     batch = np.array([[-1.0, 2.0], [3.0, -4.0]])
     close(cr.vmap(relu)(batch), np.maximum(batch, 0))
     close(cr.vmap(cr.grad(lambda x: (relu(x) ** 2).sum()))(batch), 2 * np.maximum(batch, 0))
+
+
+def answer(program, *args):
+    try:
+        return program(*args)
+    except IndexError:
+        return IndexError
+
+
+MASKS_AND_OTHERS = [
+    True, np.False_, cr.tensor(True), None, ..., slice(1, None), 0, np.array([0, 1]), np.array([[0], [1]]), [True, False, True],
+    np.array([True, False]), cr.tensor([False, True, True, True]), np.zeros((3, 4), bool), np.ones((2, 3), bool), [],
+]  # fmt: skip
+
+
+def test_masks_and_single_booleans_beside_any_other_keys():
+    """Also where they do not fit: a mask that is shorter or longer than its axis raises, as NumPy's does."""
+
+    def plain(key):
+        return tuple(k.numpy() if isinstance(k, cr.Tensor) else k for k in key)
+
+    keys = [key for n in (1, 2, 3) for key in itertools.product(MASKS_AND_OTHERS, repeat=n)]
+    for shape in ((), (3,), (3, 4), (2, 3, 4)):
+        x = filled(shape)
+        for key in keys[:300] + keys[300::7]:
+            expected, t = answer(operator.getitem, x, plain(key)), cr.tensor(x)
+            found = answer(operator.getitem, t, key)
+            if expected is IndexError or found is IndexError:
+                assert found is expected, (shape, key)
+                assert answer(operator.setitem, t, key, 1.0) is IndexError, (shape, key)
+                continue
+            assert np.array_equal(found.numpy(), expected) and found.shape == expected.shape, (shape, key)
+            whole = x.copy()
+            whole[plain(key)] = v = filled(expected.shape, 1)
+            t[key] = v
+            assert np.array_equal(t.numpy(), whole), (shape, key)
+
+
+def test_derivatives_through_single_booleans_beside_other_keys():
+    x = filled((3, 4))
+    assert cr.gradcheck(lambda x: x[x.sum() > -99, 1:, [0, 2]] ** 2, (x,), order=2)
+
+    def write(x, v):
+        x = x * 1.0
+        x[..., True, 1] = v
+        return x**2
+
+    assert cr.gradcheck(write, (x, filled((3, 1), 1)), order=2)
+
+
+def test_put_along_axis_gives_a_copy():
+    x, i, v = filled((3, 4)), np.array([[1, 0], [3, 3], [2, -1]]), filled((3, 2), 1)
+    expected = x.copy()
+    np.put_along_axis(expected, i, v, 1)
+    assert np.array_equal(cr.put_along_axis(x, i, v, 1), expected)
+    assert np.array_equal(cr.put_along_axis(x.tolist(), i.tolist(), v.tolist(), 1), expected)
+    assert cr.gradcheck(lambda x, v: cr.put_along_axis(x, i, v, 1) ** 2, (x, v), order=2)

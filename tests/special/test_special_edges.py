@@ -244,3 +244,26 @@ def test_nan_in_nan_out():
     assert np.isnan(partial(0, sp.gammainc, np.nan, 1.0))
     assert np.isnan(partial(0, sp.betainc, np.nan, 1.0, 0.5))
     assert np.isnan(partial(0, sp.gammainc, -1.0, 1.0))
+
+
+@pytest.mark.parametrize("name", ["fdtr", "fdtrc", "gdtr", "gdtrc"])
+def test_outside_of_the_parameters_of_a_distribution_is_nan_where_it_is_for_scipy(name):
+    values = [-INF, -1.0, -0.0, 0.0, 0.3, 2.0, INF, math.nan]
+    args = np.array(np.meshgrid(values, values, values)).reshape(3, -1)
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(getattr(sp, name)(*args), getattr(scipy.special, name)(*args), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["xlogy", "xlog1py"])
+def test_the_logarithm_is_as_precise_as_the_result(name):
+    x, y = np.array([3, 2]), np.array([0.3, 0.7], np.float32)
+    np.testing.assert_allclose(getattr(sp, name)(x, y), getattr(scipy.special, name)(x, y), rtol=1e-15)
+    with np.errstate(all="ignore"):
+        z = np.array([1 + 2j, 0j])
+        np.testing.assert_allclose(getattr(sp, name)(z, -y), getattr(scipy.special, name)(z, -y), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["fdtr", "fdtrc", "gdtr", "gdtrc"])
+def test_products_of_whole_numbers_do_not_overflow(name):
+    args = np.array([[2**62, 7, 3], [2**40 + 1, 2**41, 2**50], [2**50, 3, 2**33]])
+    np.testing.assert_allclose(getattr(sp, name)(*args), getattr(scipy.special, name)(*args), rtol=1e-10)

@@ -5,6 +5,7 @@ import builtins
 import numpy as np
 
 from ..core.value import dtype_of, ndim_of, shape_of
+from ..errors import ShapeError, explain
 from ..names import torch_names
 from .elementwise import clip, minimum, remainder, where
 from .indexing import index_set, take
@@ -95,6 +96,8 @@ def repeat(x, repeats, axis=None):
 def roll(x, shift, axis=None):
     """Elements moved `shift` places along `axis`, those pushed out coming in at the other end.
 
+    Several shifts and axes go in pairs; one shift is for all axes, and several shifts along one axis add up.
+
     >>> import chainrule as cr
     >>> cr.roll([1, 2, 3], 1)
     array([3, 1, 2])
@@ -103,9 +106,14 @@ def roll(x, shift, axis=None):
     if axis is None:
         return reshape(roll(reshape(x, (-1,)), shift, 0), shape_of(x))
     axes = [axis] if not hasattr(axis, "__iter__") else list(axis)
-    shifts = [shift] * len(axes) if not hasattr(shift, "__iter__") else list(shift)
+    shifts = [shift] if not hasattr(shift, "__iter__") else list(shift)
+    if len(axes) != len(shifts) and 1 not in (len(axes), len(shifts)):
+        raise ShapeError(
+            explain("roll: `shift` and `axis` go in pairs", f"shift: {shift}    axis: {axis}", help="give as many of both")
+        )
+    many = max(len(axes), len(shifts)) if axes and shifts else 0
     moved = x
-    for a, s in zip(axes, shifts, strict=True):
+    for a, s in zip(axes * many if len(axes) == 1 else axes, shifts * many if len(shifts) == 1 else shifts, strict=False):
         a = normalize_axis(a, ndim_of(x))
         n = shape_of(x)[a]
         if n and s % n:

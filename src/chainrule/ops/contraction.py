@@ -464,7 +464,18 @@ def vecdot(x, y, axis=-1):
     array([3., 7.])
     """
     x, y = as_value(x), as_value(y)
-    return (multiply(x.conj() if dtype_of(x).kind == "c" else x, y)).sum(axis)
+    _needs_axes("vecdot", x, y, 1, 1)
+    x, y = moveaxis(x, axis, -1), moveaxis(y, axis, -1)
+    if shape_of(x)[-1] != shape_of(y)[-1]:
+        raise ShapeError(
+            explain(
+                f"vecdot: lengths {shape_of(x)[-1]} and {shape_of(y)[-1]} along axis {axis}",
+                f"x: {shape_of(x)}    y: {shape_of(y)}, with that axis last",
+                help="the other axes broadcast; for this one, use broadcast_to",
+            )
+        )
+    out = multiply(x.conj() if dtype_of(x).kind == "c" else x, y)
+    return out.sum(-1, dtype=dtype_of(out))
 
 
 def matvec(x, y):

@@ -9,7 +9,7 @@ import inspect
 import numpy as np
 
 from ..core.value import dtype_of
-from .comparison import floor
+from .comparison import floor, isinf
 from .elementwise import exp, log, log1p, sign, where
 from .error_functions import ndtri
 from .gamma import betaln
@@ -25,7 +25,7 @@ from .incomplete import (
     gammainccinv,
     gammaincinv,
 )
-from .special import scipy_special, special, together, with_names
+from .special import scipy_special, special, together, together_as_floats, with_names
 
 
 def inverse(at, *slopes):
@@ -105,8 +105,8 @@ def gdtr(a, b, x):
     >>> cr.special.gdtr(2.0, 3.0, 1.0)
     np.float64(0.32332358381693654)
     """
-    a, b, x = together(a, b, x)
-    return gammainc(b, a * x)
+    a, b, x = together_as_floats(a, b, x)
+    return where(x < 0, np.nan, gammainc(b, a * x))
 
 
 def gdtrc(a, b, x):
@@ -116,8 +116,8 @@ def gdtrc(a, b, x):
     >>> cr.special.gdtrc(2.0, 3.0, 100.0)
     np.float64(2.7956093736608924e-83)
     """
-    a, b, x = together(a, b, x)
-    return gammaincc(b, a * x)
+    a, b, x = together_as_floats(a, b, x)
+    return where(x < 0, np.nan, gammaincc(b, a * x))
 
 
 def gdtrix(a, b, p):
@@ -264,13 +264,15 @@ def pdtri(k, y):
 # --- Fisher's F -----------------------------------------------------------------------------------------------------
 
 
-def _fisher(dfn, dfd, x, lower, upper):
-    """The lower or upper half by the smaller of the two shares of dfn x and dfd, so that nothing is lost near 1."""
+def _fisher(dfn, dfd, x, lower, upper, end):
+    """The lower or upper half by the smaller share, of dfn x or of dfd, so that nothing is lost near 1; `end` at infinity."""
+    outside = (dfn <= 0) | (dfd <= 0) | (x < 0) | ((isinf(dfn) | isinf(dfd)) & (x < np.inf))
     a, b = 0.5 * dfn, 0.5 * dfd
     total = dfd + dfn * x
     high = dfn * x > dfd
     share = where(high, dfd, dfn * x) / total
-    return where(high, upper(b, a, where(high, share, 0.5)), lower(a, b, where(high, 0.5, share)))
+    inside = where(high, upper(b, a, where(high, share, 0.5)), lower(a, b, where(high, 0.5, share)))
+    return where(outside, np.nan, where((dfn > 0) & (dfd > 0) & (x == np.inf), end, inside))
 
 
 def fdtr(dfn, dfd, x):
@@ -280,8 +282,8 @@ def fdtr(dfn, dfd, x):
     >>> cr.special.fdtr(3.0, 5.0, 1.5)
     np.float64(0.6778346286938095)
     """
-    dfn, dfd, x = together(dfn, dfd, x)
-    return _fisher(dfn, dfd, x, betainc, betaincc)
+    dfn, dfd, x = together_as_floats(dfn, dfd, x)
+    return _fisher(dfn, dfd, x, betainc, betaincc, 1.0)
 
 
 def fdtrc(dfn, dfd, x):
@@ -291,8 +293,8 @@ def fdtrc(dfn, dfd, x):
     >>> cr.special.fdtrc(3.0, 5.0, 1e6)
     np.float64(7.30549936369487e-15)
     """
-    dfn, dfd, x = together(dfn, dfd, x)
-    return _fisher(dfn, dfd, x, betaincc, betainc)
+    dfn, dfd, x = together_as_floats(dfn, dfd, x)
+    return _fisher(dfn, dfd, x, betaincc, betainc, 0.0)
 
 
 def _share(dfn, dfd, x):

@@ -8,7 +8,7 @@ from ..core.value import dtype_of
 from .comparison import isinf
 from .elementwise import absolute, clip, hypot, log, log1p, multiply, power, where
 from .families import elementwise, masked_multiply
-from .shaping import as_value
+from .shaping import as_value, cast
 from .special import numeric, scipy_special, special, together, with_slopes
 from .trigonometric import sin
 
@@ -79,6 +79,7 @@ def xlog1py(x, y):
     np.float64(0.0)
     """
     x, y = together(x, y)
+    y = cast(y, np.result_type(dtype_of(x), dtype_of(y)))  # first, so that the logarithm has the precision of the result
     # Elsewhere the derivative in x is log1p(y) also at 0.
     none = (x == 0) & ((y == -1) | isinf(y) if dtype_of(y).kind == "c" else (y <= -1) | (y == math.inf))
     return where(none, 0.0 * x, multiply(x, log1p(where(none, 1, y))))

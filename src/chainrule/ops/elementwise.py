@@ -270,11 +270,19 @@ def clip(x, min=None, max=None, *, a_min=None, a_max=None):
     lo = min if a_min is None else a_min
     hi = max if a_max is None else a_max
     kind = dtype_of(x).kind
+    if kind in "iu":
+        lo, hi = _reachable(dtype_of(x), lo, hi)
     if lo is None and hi is None:
         return duplicate(as_value(x))
     if kind in "iubc" and (lo is None or hi is None):
         return _clip_below(x, lo) if hi is None else _clip_above(x, hi)
     return _clip(x, -math.inf if lo is None else lo, math.inf if hi is None else hi)
+
+
+def _reachable(dtype, lo, hi):
+    """Python's ints as limits, without those that no number of an integer dtype passes: NumPy takes no larger ones."""
+    info = np.iinfo(dtype)
+    return None if type(lo) is int and lo < info.min else lo, None if type(hi) is int and hi > info.max else hi
 
 
 def _clip_below(x, lo):
@@ -390,6 +398,17 @@ def imag(x):
     >>> cr.imag(np.array([1 + 2j]))
     array([2.])
     """
+
+
+def _of_parts(x, y):
+    out = np.empty(np.broadcast_shapes(np.shape(x), np.shape(y)), np.result_type(np.result_type(x, y), np.complex64))
+    out.real, out.imag = x, y
+    return out[()]
+
+
+@elementwise(_of_parts, lambda: 1, lambda: 1j)
+def _complex(x, y):
+    """The complex numbers of these real and imaginary parts; `x + 1j * y` would make NaN of infinite parts."""
 
 
 # --- exponentials and logarithms ------------------------------------------------------------------------------------

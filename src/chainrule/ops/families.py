@@ -49,9 +49,10 @@ class Partial:
                 lambda g, env, params, aval: g if aval is None else sum_to(g, aval.shape),
                 frozenset(),
             )
+        back = c.conjugate()
         return Bound(
             lambda t, env, params, aval: fit(t * c, env[-1]),
-            lambda g, env, params, aval: g * c if aval is None else sum_to(g * c, aval.shape),
+            lambda g, env, params, aval: g * back if aval is None else sum_to(g * back, aval.shape),
             frozenset(),
         )
 

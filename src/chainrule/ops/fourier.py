@@ -459,27 +459,23 @@ def _as_dtype(x, dtype):
     return x if dtype is None else cast(x, np.dtype(dtype))
 
 
-def fftfreq(n, d=1.0, device=None, dtype=None):
-    """Frequencies of the coefficients that `fft` gives for `n` samples `d` apart, in cycles per unit of `d`.
-
-    >>> import chainrule as cr
-    >>> cr.fft.fftfreq(4, 0.5)
-    array([ 0. ,  0.5, -1. , -0.5])
-    """
+def fftfreq(n, d=1.0, dtype=None):
+    """Frequencies of the coefficients that `fft` gives for `n` samples `d` apart, in cycles per unit of `d`."""
     n = as_int(n)
     whole = np.concatenate([np.arange((n - 1) // 2 + 1), np.arange(-(n // 2), 0)])
     return _as_dtype(whole * (1.0 / (n * d)), dtype)
 
 
-def rfftfreq(n, d=1.0, device=None, dtype=None):
-    """Frequencies of the coefficients that `rfft` gives for `n` samples `d` apart, in cycles per unit of `d`.
-
-    >>> import chainrule as cr
-    >>> cr.fft.rfftfreq(4, 0.5)
-    array([0. , 0.5, 1. ])
-    """
+def rfftfreq(n, d=1.0, dtype=None):
+    """Frequencies of the coefficients that `rfft` gives for `n` samples `d` apart, in cycles per unit of `d`."""
     n = as_int(n)
     return _as_dtype(np.arange(_half(n)) * (1.0 / (n * d)), dtype)
+
+
+def _shifted(x, axes, by):
+    """`x` rolled by `by(length)` along `axes`; along one that is named twice, twice."""
+    axes = normalize_axes(axes, ndim_of(x)) if not hasattr(axes, "__iter__") else [normalize_axis(a, ndim_of(x)) for a in axes]
+    return roll(x, [by(shape_of(x)[a]) for a in axes], axes)
 
 
 @torch_names
@@ -488,11 +484,9 @@ def fftshift(x, axes=None):
 
     >>> import chainrule as cr
     >>> cr.fft.fftshift(cr.fft.fftfreq(5, 0.2))
-    array([-2., -1.,  0.,  1.,  2.])
+    tensor([-2., -1.,  0.,  1.,  2.])
     """
-    x = as_value(x)
-    axes = normalize_axes(axes, ndim_of(x))
-    return roll(x, [shape_of(x)[a] // 2 for a in axes], axes)
+    return _shifted(as_value(x), axes, lambda n: n // 2)
 
 
 @torch_names
@@ -503,6 +497,4 @@ def ifftshift(x, axes=None):
     >>> cr.fft.ifftshift([-2, -1, 0, 1, 2])
     array([ 0,  1,  2, -2, -1])
     """
-    x = as_value(x)
-    axes = normalize_axes(axes, ndim_of(x))
-    return roll(x, [-(shape_of(x)[a] // 2) for a in axes], axes)
+    return _shifted(as_value(x), axes, lambda n: -(n // 2))

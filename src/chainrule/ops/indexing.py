@@ -38,11 +38,15 @@ def rebuild(key, indices):
 
 
 def parse(key, x):
-    """(static key, index arrays) of a key as users write it, for reading from or writing to `x`."""
+    """(array to index, static key, index arrays) of a key as users write it, for reading from or writing to `x`.
+
+    The array is `x`, with an axis of length 1 more for each single boolean of the key: such a boolean chooses all of it or
+    nothing, and uses up none of the axes of `x`.
+    """
     if type(key) is int or type(key) is slice:
-        return key, ()
+        return x, key, ()
     parts = key if isinstance(key, tuple) else (key,)
-    static, arrays = [], []
+    static, arrays, masks = [], [], []
     for part in parts:
         if part is None or part is Ellipsis or (isinstance(part, (slice, int)) and not isinstance(part, bool)):
             static.append(_plain_slice(part) if isinstance(part, slice) else part)
@@ -52,7 +56,8 @@ def parse(key, x):
             continue
         part = as_value(part)
         if dtype_of(part).kind == "b":
-            for index in mask_indices(part, x):
+            masks.append((len(static), part))
+            for index in _nonzero(part if ndim_of(part) else reshape(part, (1,))):
                 static.append(ARRAY)
                 arrays.append(index)
         elif dtype_of(part).kind in "iu":
@@ -69,26 +74,43 @@ def parse(key, x):
                     help="index arrays must hold integers or booleans; use .astype(int)",
                 )
             )
-    return tuple(static), tuple(arrays)
+    if masks:
+        x = _fitted_to_masks(x, static, masks)
+    return x, tuple(static), tuple(arrays)
+
+
+def _fitted_to_masks(x, static, masks):
+    """`x` with an axis for each single boolean; masks of several elements must have the lengths of the axes they stand on."""
+    ndim = ndim_of(x) + sum(ndim_of(m) == 0 for _, m in masks)
+    dots = static.index(Ellipsis) if Ellipsis in static else len(static)
+    used = [k is not None and k is not Ellipsis for k in static]
+    if sum(used) > ndim:
+        raise IndexError(
+            explain(
+                f"too many indices: {sum(used) - ndim + ndim_of(x)} for an array of {ndim_of(x)} axes",
+                f"array: shape {shape_of(x)}",
+                help="a mask counts as one index for each of its axes",
+            )
+        )
+    first = [sum(used[:at]) if at <= dots else ndim - sum(used[at:]) for at, _ in masks]
+    x = expand(x, [axis for axis, (_, m) in zip(first, masks, strict=True) if ndim_of(m) == 0])
+    for axis, (_, mask) in zip(first, masks, strict=True):
+        n, over = ndim_of(mask), shape_of(x)[axis : axis + ndim_of(mask)]
+        if any(a not in (0, b) for a, b in zip(shape_of(mask), over, strict=True)):  # NumPy checks no empty mask
+            raise IndexError(
+                explain(
+                    f"a mask of shape {shape_of(mask)} does not fit axes of shape {over}",
+                    f"array: shape {shape_of(x)}    mask on: {f'axis {axis}' if n == 1 else f'axes {axis} to {axis + n - 1}'}",
+                    help="a boolean index has one element for each element that it chooses from",
+                )
+            )
+    return x
 
 
 def _plain_slice(s):
     if all(v is None or type(v) is int for v in (s.start, s.stop, s.step)):
         return s
     return slice(*(None if v is None else v.__index__() for v in (s.start, s.stop, s.step)))
-
-
-def mask_indices(mask, x):
-    """Index arrays of the true elements of a boolean array."""
-    if ndim_of(mask) == 0:
-        raise IndexError(
-            explain(
-                "a single boolean beside other indices is not supported",
-                f"array: shape {shape_of(x)}",
-                help="write x[None] for True and x[None][:0] for False",
-            )
-        )
-    return _nonzero(mask)
 
 
 def _nonzero_batch(args, batched, params):
@@ -363,11 +385,8 @@ def getitem(x, key):
     """`x[key]` for any array or Tensor and any key that NumPy knows."""
     if type(key) is int or type(key) is slice:
         return _index(as_value(x), key=key)
-    mask = _as_mask(key)
-    if mask is not None and ndim_of(mask) == 0:  # a new first axis, with one entry or none
-        return _gather(expand(as_value(x), (0,)), *_nonzero(reshape(mask, (1,))), key=(ARRAY,))
-    static, indices = parse(key, x)
-    return _read(as_value(x), indices, static)
+    x, static, indices = parse(key, as_value(x))
+    return _read(x, indices, static)
 
 
 def _as_mask(key):
@@ -419,10 +438,9 @@ def index_set(x, key, v):
     one = mask is not None and (ndim_of(v) == 0 or (ndim_of(mask) == 0 and 0 not in shape_of(v)))
     if one and shape_of(mask) == shape_of(x)[: ndim_of(mask)]:
         return _set_where(x, mask, v)
-    if mask is not None and ndim_of(mask) == 0:  # no values: the boolean must be false, or they do not fit
-        return reshape(index_set(expand(x, (0,)), reshape(mask, (1,)), v), shape_of(x))
-    static, indices = parse(key, x)
-    return _index_set(x, _values_for(x, v, "assignment", static, indices), *indices, key=static)
+    whole, static, indices = parse(key, x)
+    out = _index_set(whole, _values_for(whole, v, "assignment", static, indices), *indices, key=static)
+    return out if whole is x else reshape(out, shape_of(x))
 
 
 def index_add(x, key, v):
@@ -433,8 +451,9 @@ def index_add(x, key, v):
     array([2., 0., 1.])
     """
     x = as_value(x)
-    static, indices = parse(key, x)
-    return _index_add(x, _values_for(x, v, "index_add", static, indices), *indices, key=static)
+    whole, static, indices = parse(key, x)
+    out = _index_add(whole, _values_for(whole, v, "index_add", static, indices), *indices, key=static)
+    return out if whole is x else reshape(out, shape_of(x))
 
 
 @torch_names

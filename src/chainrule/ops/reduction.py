@@ -252,8 +252,13 @@ def _reduce(row, x, axis, keepdims, dtype=None):
     if dtype is not None:
         x = cast(x, np.dtype(dtype))
     axes = tuple(range(len(x.shape))) if axis is None else normalize_axes(axis, len(x.shape))
-    out = row(x, axes=axes)
+    out = _in_dtype(row(x, axes=axes), dtype)
     return expand(out, axes) if keepdims else out
+
+
+def _in_dtype(out, dtype):
+    """What was added up, in the dtype that was asked for: rows use at least 64 bits for integers, as NumPy does unasked."""
+    return out if dtype is None else cast(out, np.dtype(dtype))
 
 
 def _only(x, mask, neutral):
@@ -517,7 +522,7 @@ def _along(row, x, axis, dtype=None):
     x = as_value(x) if dtype is None else cast(as_value(x), np.dtype(dtype))
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
-    return row(x, axis=normalize_axis(axis, ndim_of(x)))
+    return _in_dtype(row(x, axis=normalize_axis(axis, ndim_of(x))), dtype)
 
 
 @torch_names

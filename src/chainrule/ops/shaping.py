@@ -12,7 +12,7 @@ from ..core.derivative import Linear, Pair
 from ..core.lowering import Assemble, Reduce, View
 from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of, size_of
-from ..errors import ShapeError, UnsupportedError, explain
+from ..errors import NonDifferentiableError, ShapeError, UnsupportedError, explain
 from ..names import torch_names
 
 
@@ -266,11 +266,11 @@ def as_shape(shape) -> tuple:
     return (as_int(shape),) if not hasattr(shape, "__iter__") else tuple(as_int(n) for n in shape)
 
 
-def normalize_axis(axis, ndim) -> int:
-    """`axis` counted from the front; NumPy's AxisError where there is no such axis."""
+def normalize_axis(axis, ndim, what=None) -> int:
+    """`axis` counted from the front; NumPy's AxisError, which begins with `what`, where there is no such axis."""
     axis = as_int(axis)
     if not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(axis, ndim)
+        raise np.exceptions.AxisError(axis, ndim, what)
     return axis % ndim
 
 
@@ -431,8 +431,10 @@ def moveaxis(x, source, destination):
     (3, 4, 2)
     """
     n = ndim_of(x)
-    source = [normalize_axis(a, n) for a in (source if hasattr(source, "__iter__") else [source])]
-    destination = [normalize_axis(a, n) for a in (destination if hasattr(destination, "__iter__") else [destination])]
+    source, destination = (
+        [normalize_axis(a, n, what) for a in (axes if hasattr(axes, "__iter__") else [axes])]
+        for what, axes in (("source", source), ("destination", destination))
+    )
     if len(source) != len(destination):
         raise ValueError("moveaxis: source and destination must have the same number of axes")
     order = [a for a in range(n) if a not in source]
@@ -585,8 +587,20 @@ def astype(x, dtype, copy=True, device=None):
     on_cpu(device)
     x, dtype = as_value(x), np.dtype(dtype)
     if dtype_of(x) != dtype:
+        if isinstance(x, Value):
+            of_numbers("astype", dtype)
         return _cast(x, dtype=dtype)
     return duplicate(x) if copy else x
+
+
+def of_numbers(asked, dtype):
+    """Refuse dtypes of objects, text, dates and records, which no Tensor has."""
+    if dtype.kind not in "biufc":
+        raise NonDifferentiableError(
+            explain(
+                f"{asked}: a Tensor cannot have dtype {dtype}", help="use booleans, integers, floating point or complex numbers"
+            )
+        )
 
 
 def on_cpu(device):

@@ -110,6 +110,14 @@ def together(*xs):
     return [np.asarray(x, dtype if type(x) is complex else real) if type(x) in WEAK else x for x in values]
 
 
+def together_as_floats(*xs):
+    """As `together`, and whole numbers become floating point ones, since products of them could overflow."""
+    values = together(*xs)
+    dtype = np.result_type(*map(dtype_of, values))
+    dtype = np.result_type(dtype, np.float16 if dtype.kind == "f" else np.float32)
+    return [cast(x, dtype) for x in values]
+
+
 BLOCK = 4096  # elements computed at a time, since quadratures need some hundred numbers for each
 
 
@@ -308,6 +316,7 @@ def xlogy(x, y):
     np.float64(0.0)
     """
     x, y = together(x, y)
+    y = cast(y, np.result_type(dtype_of(x), dtype_of(y)))  # first, so that the logarithm has the precision of the result
     # Elsewhere the derivative in x is log(y) also at 0.
     none = (x == 0) & ((y == 0) | isinf(y) if dtype_of(y).kind == "c" else (y <= 0) | (y == math.inf))
     return where(none, 0.0 * x, multiply(x, log(where(none, 1, y))))
