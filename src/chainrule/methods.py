@@ -67,8 +67,11 @@ class Methods(ArrayMethods):
     index_copy, index_fill = segments.index_copy, segments.index_fill
     cummax, cummin, logcumsumexp = cumulative.cummax, cumulative.cummin, cumulative.logcumsumexp
 
-    def reshape(self, *shape, order="C"):
-        """The same elements in another shape, one length of which may be -1; a view where NumPy's would be one."""
+    def reshape(self, *shape, order="C", copy=None):
+        """The same elements in another shape, one length of which may be -1; a view where NumPy's would be one.
+
+        `copy=True` never gives a view, `copy=False` raises a ValueError where there is none.
+        """
         if order == "A":
             order = "F" if layout(self).flags.fnc else "C"
 
@@ -76,6 +79,10 @@ class Methods(ArrayMethods):
             return shaping.reshape(x, *shape, order=order)
 
         out = read(self)
+        if copy:
+            return out.clone() if out is self else out
+        if copy is False and not np.may_share_memory(read(lies := layout(self)), lies):
+            raise ValueError("Unable to avoid creating a copy while reshaping.")
         if out is self or not ((order == "C" and is_compact(self)) or np.may_share_memory(read(lies := layout(self)), lies)):
             return out
         return self._view(out, read, lambda x, part: shaping.reshape(part, x.shape, order=order))

@@ -51,7 +51,9 @@ def fabs(x):
 
 
 def positive(x):
-    """A copy of `x`."""
+    """A copy of the numbers `x`."""
+    if _dtype_of(x).kind == "b":
+        raise TypeError("positive: truth values have no sign; use copy")
     return x.clone() if isinstance(x, ndarray) else _np.positive(x)
 
 
@@ -103,7 +105,7 @@ def _register():
     _NUMPY_FUNCTIONS[_np.where] = _where
     _NUMPY_FUNCTIONS[_np.put_along_axis] = _put_along_axis
     _NUMPY_FUNCTIONS[_np.lib.stride_tricks.sliding_window_view] = _views.sliding_window_view
-    _SCIPY_UFUNCS.update(_public(special) | special.UFUNCS)
+    _SCIPY_UFUNCS.update(_public(special) | special.UFUNCS | {"clip": _ops.clip})  # the ufunc behind the method of arrays
 
 
 def _public(module):

@@ -15,6 +15,8 @@ NUMPY_FUNCTIONS: dict = {}
 # Options that change nothing here: arrays have one memory layout, results one class, and every sort is stable.
 HARMLESS = frozenset({"casting", "device", "kind", "like", "optimize", "order", "overwrite_input", "stable", "subok"})
 SORTS = {"sort": (), "argsort": (), "partition": (0,), "argpartition": (0,)}
+# What may be put into `out`, where NumPy does not put anything into anything.
+CASTING = {"dot": "no"} | dict.fromkeys(["around", "clip", "concatenate", "round", "stack"], "same_kind")
 SYNONYMS = {"a_min": "min", "a_max": "max"}
 _SEVERAL, _ANY = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
@@ -53,6 +55,8 @@ class Translation:
         """NumPy's name of an argument -> ours; "*" where ours takes it as positional only."""
         ours, theirs = {p.name for p in known}, {p.name for p in asked}
         words = {name: name for name in theirs & ours if name != "out"}
+        if any(p.kind is _ANY for p in asked):
+            words.update({p.name: p.name for p in known if p.default is not p.empty and p.name != "out"})
         words.update({a: b for a, b in SYNONYMS.items() if a in theirs and b in ours})
         needed = [p.name for p in asked if p.default is p.empty and p.kind not in (_ANY, _SEVERAL) and p.name not in words]
         free = [p.name for p in known if p.default is p.empty and p.kind not in (_ANY, _SEVERAL) and p.name not in words]
@@ -91,7 +95,10 @@ class Translation:
             elif name not in HARMLESS and not _is(value, self.defaults.get(name)):
                 raise unsupported(f"np.{self.name} with option {name}={value!r}")
         result = self.ours(*args, **options)
-        return result if out is None else store(f"np.{self.name}", result, out)
+        if out is None:
+            return result
+        casting = kwargs.get("casting", CASTING.get(self.name, "unsafe"))
+        return store(f"np.{self.name}", result, out, casting=casting, exact=True)
 
 
 def _is(value, default):
@@ -116,12 +123,17 @@ def translation(theirs):
 # --- out= -----------------------------------------------------------------------------------------------------------
 
 
-def store(name, result, out, mask=True, casting="unsafe"):
-    """`result` put into `out` where the mask holds, as NumPy's option `out` asks; gives `out`. Both may be tuples."""
+def store(name, result, out, mask=True, casting="unsafe", exact=False):
+    """`result` put into `out` where the mask holds, as NumPy's option `out` asks; gives `out`. Both may be tuples.
+
+    With `exact`, they must have one shape; else the result is repeated as often as needed.
+    """
     if isinstance(result, tuple):
         outs = out if isinstance(out, tuple) else (out,)
-        return tuple(store(name, r, o, mask, casting) for r, o in zip(result, outs, strict=True))
+        return tuple(store(name, r, o, mask, casting, exact) for r, o in zip(result, outs, strict=True))
     target = out[0] if isinstance(out, tuple) else out
+    if target is not None and not hasattr(target, "dtype"):
+        raise TypeError(f"{name}: return arrays must be arrays or Tensors, found {type(target).__name__}")
     if target is None:
         return result if mask is True else elementwise.where(mask, result, np.zeros((), result.dtype)[()])
     if not np.can_cast(result.dtype, target.dtype, casting):
@@ -131,6 +143,9 @@ def store(name, result, out, mask=True, casting="unsafe"):
                 help="give an `out` of the result's dtype, or casting='unsafe'",
             )
         )
+    if exact and target.shape != result.shape:
+        found = f"result: {result.shape}    out: {target.shape}"
+        raise ValueError(explain(f"{name}: `out` has the wrong shape", found, help="leave it away"))
     if not hasattr(target, "_rebind"):
         return _store_plain(name, result, target, mask)
     if mask is not True:

@@ -4,8 +4,11 @@ import builtins
 
 import numpy as np
 
-from ..core.value import dtype_of, ndim_of, shape_of
+from ..core.dispatch import plain
+from ..core.value import Value, dtype_of, ndim_of, shape_of
+from ..errors import ShapeError, explain
 from ..names import torch_names
+from .comparison import isfinite, isinf
 from .elementwise import clip, minimum, remainder, where
 from .indexing import index_set, take
 from .joining import concatenate
@@ -125,6 +128,8 @@ def diag(x, k=0):
     x = as_value(x)
     if ndim_of(x) == 2:
         return diagonal(x, k)
+    if ndim_of(x) != 1:
+        raise ShapeError(explain("diag: `x` must be a vector or a matrix", f"x: {shape_of(x)}", help="use diagonal for stacks"))
     n = shape_of(x)[0] + abs(k)
     i = np.arange(shape_of(x)[0])
     return index_set(np.zeros((n, n), dtype_of(x)), (i + builtins.max(-k, 0), i + builtins.max(k, 0)), x)
@@ -238,9 +243,28 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     j = minimum(i + 1, n - 1)
     x0, x1, y0, y1 = take(xp, i), take(xp, j), take(fp, i), take(fp, j)
     width = x1 - x0
-    inside = y0 + (y1 - y0) * ((x - x0) / where(width == 0, 1, width))
+    if _is_finite(xp) and _is_finite(fp):
+        inside = y0 + (y1 - y0) * ((x - x0) / where(width == 0, 1, width))
+    else:
+        inside = _between_infinities(x, x0, x1, y0, y1)
     out = where(x < xp[0], fp[0] if left is None else left, inside)
     return where(x > xp[-1], fp[-1] if right is None else right, out)
+
+
+def _is_finite(x):
+    x = plain(x)  # what derivatives flow to is not looked at: that would make a guard of compiled programs
+    return isinstance(x, Value) or np.isfinite(x).all()
+
+
+def _between_infinities(x, x0, x1, y0, y1):
+    """Interpolation from the point that is finite, if one is; constant where both have one value."""
+    left = isfinite(x0) & isfinite(y0)
+    near, value = where(left, x0, x1), where(left, y0, y1)
+    level = isinf(y0) & (y0 == y1)
+    slope = where(level, 0, where(level, 0, y1) - where(level, 0, y0)) / (x1 - x0)
+    way = x - near
+    still = (isinf(slope) & (way == 0)) | (isinf(way) & (y0 == y1))
+    return value + where(still, 0, slope) * where(still, 0, way)
 
 
 def _on_circle(x, xp, fp, period):
@@ -281,8 +305,18 @@ def select(conditions, choices, default=0):
     """
     if len(conditions) != len(choices):
         raise ValueError(f"select: {len(conditions)} conditions but {len(choices)} choices")
+    conditions = [as_value(c) for c in conditions]
+    for i, condition in enumerate(conditions):
+        if dtype_of(condition).kind != "b":
+            raise TypeError(
+                explain(
+                    f"select: condition {i} must be boolean",
+                    f"found: {dtype_of(condition)} {shape_of(condition)}",
+                    help="compare it, for example with != 0",
+                )
+            )
     out = default
-    for condition, choice in zip(reversed(list(conditions)), reversed(list(choices)), strict=True):
+    for condition, choice in zip(reversed(conditions), reversed(list(choices)), strict=True):
         out = where(condition, choice, out)
     return out
 

@@ -64,7 +64,7 @@ def digitize(x, bins, right=False):
     side = "left" if right else "right"
     if not falling:
         return searchsorted(bins, x, side)
-    return size_of(bins) - searchsorted(bins[::-1], x, "right" if right else "left")
+    return size_of(bins) - searchsorted(bins[::-1], x, side)
 
 
 # --- histograms ------------------------------------------------------------------------------------------------------

@@ -270,6 +270,10 @@ def clip(x, min=None, max=None, *, a_min=None, a_max=None):
     lo = min if a_min is None else a_min
     hi = max if a_max is None else a_max
     kind = dtype_of(x).kind
+    if kind in "iu":  # Python's integers have no limits
+        info = np.iinfo(dtype_of(x))
+        lo = None if type(lo) is int and lo <= info.min else lo
+        hi = None if type(hi) is int and hi >= info.max else hi
     if lo is None and hi is None:
         return duplicate(as_value(x))
     if kind in "iubc" and (lo is None or hi is None):

@@ -6,6 +6,7 @@ array stands; the arrays themselves are arguments of the row, so that they may b
 
 import functools
 import math
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ def parse(key, x):
         return key, ()
     parts = key if isinstance(key, tuple) else (key,)
     static, arrays = [], []
-    for part in parts:
+    for place, part in enumerate(parts):
         if part is None or part is Ellipsis or (isinstance(part, (slice, int)) and not isinstance(part, bool)):
             static.append(_plain_slice(part) if isinstance(part, slice) else part)
             continue
@@ -52,13 +53,14 @@ def parse(key, x):
             continue
         part = as_value(part)
         if dtype_of(part).kind == "b":
+            _check_mask(part, x, parts, place)
             for index in mask_indices(part, x):
                 static.append(ARRAY)
                 arrays.append(index)
         elif dtype_of(part).kind in "iu":
             static.append(ARRAY)
             arrays.append(part)
-        elif getattr(part, "size", 1) == 0:
+        elif isinstance(parts[place], (list, tuple)) and part.size == 0:
             static.append(ARRAY)
             arrays.append(np.asarray(part, np.intp))
         else:
@@ -75,7 +77,31 @@ def parse(key, x):
 def _plain_slice(s):
     if all(v is None or type(v) is int for v in (s.start, s.stop, s.step)):
         return s
-    return slice(*(None if v is None else v.__index__() for v in (s.start, s.stop, s.step)))
+    return slice(*(None if v is None else operator.index(v) for v in (s.start, s.stop, s.step)))
+
+
+def _check_mask(mask, x, parts, place):
+    """Raise unless the mask has the shape of the axes that it stands for."""
+
+    def axes(part):
+        if part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)):
+            return int(part is not None and part is not Ellipsis)
+        part = as_value(part)
+        return ndim_of(part) if dtype_of(part).kind == "b" else 1
+
+    after = any(p is Ellipsis for p in parts[:place])
+    first = ndim_of(x) - sum(map(axes, parts[place:])) if after else sum(map(axes, parts[:place]))
+    found, wanted = shape_of(mask), shape_of(x)[first : first + ndim_of(mask)]
+    if found != wanted and 0 in found and 0 in shape_of(x):  # where nothing is selected from nothing, NumPy is not that strict
+        np.broadcast_to(np.zeros(()), shape_of(x))[(*(slice(None),) * first, np.zeros(found, bool))]
+    elif found != wanted and not (0 in found and wanted == (1,)):
+        raise IndexError(
+            explain(
+                f"boolean index of shape {found} does not match the axes it stands for, of shape {wanted}",
+                f"array: shape {shape_of(x)}",
+                help="a mask has one truth value for each element, or for each slice along the leading axes",
+            )
+        )
 
 
 def mask_indices(mask, x):
@@ -484,15 +510,19 @@ def take_along_axis(x, indices, axis=-1):
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     axis = normalize_axis(axis, ndim_of(x))
+    _check_along("take_along_axis", x, indices)
+    return getitem(x, _grids(shape_of(x), axis, indices))
+
+
+def _check_along(what, x, indices):
     if ndim_of(indices) != ndim_of(x):
         raise ShapeError(
             explain(
-                "take_along_axis: `indices` must have as many axes as `x`",
+                f"{what}: `indices` must have as many axes as `x`",
                 f"x: {shape_of(x)}    indices: {shape_of(indices)}",
                 help="add an axis of length 1: indices[..., None]",
             )
         )
-    return getitem(x, _grids(shape_of(x), axis, indices))
 
 
 @torch_names
@@ -505,6 +535,7 @@ def put_along_axis(x, indices, values, axis=-1):
            [5., 0.]])
     """
     x, indices = as_value(x), as_value(indices)
+    _check_along("put_along_axis", x, indices)
     return index_set(x, _grids(shape_of(x), normalize_axis(axis, ndim_of(x)), indices), values)
 
 

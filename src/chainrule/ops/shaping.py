@@ -450,6 +450,8 @@ def rollaxis(x, axis, start=0):
     """
     n = ndim_of(x)
     axis = normalize_axis(axis, n)
+    if not -n <= start <= n:
+        raise np.exceptions.AxisError(f"'start' arg requires {-n} <= start < {n + 1}, but {start} was passed in")
     start = start + n if start < 0 else start
     return moveaxis(x, axis, start - 1 if axis < start else start)
 
