@@ -194,6 +194,9 @@ def _contract(x, y, *, labels):
     return result.transpose([order.index(k) for k in out])[()]
 
 
+LETTERS = string.ascii_uppercase + string.ascii_lowercase  # the order of the axes of a result that is not named
+
+
 def _parse_einsum(subscripts, shapes):
     """(labels of each operand, labels of the result) as tuples of ints; an ellipsis stands for labels from 100 on."""
     text = subscripts.replace(" ", "")
@@ -207,7 +210,7 @@ def _parse_einsum(subscripts, shapes):
                 help="separate the subscripts of operands by commas",
             )
         )
-    number = {c: i for i, c in enumerate(string.ascii_letters)}
+    number = {c: i for i, c in enumerate(LETTERS)}
     for c in text.replace("...", "").replace(",", "").replace("->", ""):
         if c not in number:
             raise ValueError(f"einsum: invalid subscript {c!r} in {subscripts!r}; labels are single letters")
@@ -245,12 +248,10 @@ def _parse_einsum(subscripts, shapes):
 def _as_text(*interleaved):
     """NumPy's other form, einsum(x, [0, 1], y, [1, 2], [0, 2]), in letters: (subscripts, operands)."""
 
-    letters = string.ascii_uppercase + string.ascii_lowercase  # in this order when the axes of the result are not named
-
     def text(labels):
-        if not all(k is Ellipsis or 0 <= k < len(letters) for k in labels):
-            raise ValueError(f"einsum: labels are whole numbers from 0 to {len(letters) - 1}, found {list(labels)}")
-        return "".join("..." if k is Ellipsis else letters[k] for k in labels)
+        if not all(k is Ellipsis or 0 <= k < len(LETTERS) for k in labels):
+            raise ValueError(f"einsum: labels are whole numbers from 0 to {len(LETTERS) - 1}, found {list(labels)}")
+        return "".join("..." if k is Ellipsis else LETTERS[k] for k in labels)
 
     pairs = len(interleaved) // 2
     left = ",".join(text(interleaved[2 * i + 1]) for i in range(pairs))

@@ -263,7 +263,9 @@ def poly(seq_of_zeros):
     array([ 1., -3.,  2.])
     """
     z = _floating(atleast_1d(as_value(seq_of_zeros)))
+    in_pairs = False
     if ndim_of(z) == 2 and shape_of(z)[0] == shape_of(z)[1] > 0:
+        in_pairs = dtype_of(z).kind == "f"
         z = eigvals(z)
     if ndim_of(z) != 1:
         raise ValueError(
@@ -278,7 +280,7 @@ def poly(seq_of_zeros):
     p = np.ones(1, dtype_of(z))
     for k in range(shape_of(z)[0]):
         p = convolve(p, concatenate([np.ones(1, dtype_of(z)), -z[k : k + 1]]))
-    if dtype_of(z).kind == "c" and known(all_(sort(z) == sort(conjugate(z)))):
+    if dtype_of(z).kind == "c" and (in_pairs or known(all_(sort(z) == sort(conjugate(z))))):
         p = real(p)
     return p
 
