@@ -20,10 +20,10 @@ from . import (
     torch_methods as torch_methods,
     trees as trees,
 )
+from .array_functions import *
 from .creation import *
 from .dtypes import *
 from .gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck
-from .numpy import *
 from .pytorch import *
 from .random import (
     Generator as Generator,

@@ -1,5 +1,6 @@
 """NumPy's own functions called on a Tensor: which of ours answers, and how NumPy's arguments become ours."""
 
+import functools
 import inspect
 import math
 
@@ -118,6 +119,44 @@ def translation(theirs):
         raise unsupported(f"{module}.{theirs.__name__}")
     TRANSLATIONS[theirs] = Translation(theirs, ours)
     return TRANSLATIONS[theirs]
+
+
+# --- chainrule.numpy --------------------------------------------------------------------------------------------------
+
+OF_UFUNCS = (
+    "accumulate", "at", "identity", "nargs", "nin", "nout", "ntypes", "outer", "reduce", "reduceat", "resolve_dtypes",
+    "signature", "types",
+)  # fmt: skip
+
+
+UFUNC_OPTIONS = frozenset(
+    {"axes", "axis", "casting", "dtype", "keepdims", "order", "out", "sig", "signature", "subok", "where"}
+)
+
+
+def completed(theirs, ours):
+    """`ours` with all arguments of NumPy's function of that name.
+
+    A call that uses others than ours takes goes to NumPy, which asks the Tensors among the arguments what to do.
+    """
+    own = frozenset(p.name for p in inspect.signature(ours).parameters.values() if p.kind is not p.POSITIONAL_ONLY)
+    if isinstance(theirs, np.ufunc):
+        straight, numpys, anything = theirs.nin, UFUNC_OPTIONS, False
+    else:
+        words = Translation(theirs, ours)
+        straight, numpys = words.straight, frozenset(words.defaults)
+        anything = any(p.kind is _ANY for p in inspect.signature(theirs).parameters.values())
+
+    @functools.wraps(ours)
+    def complete(*args, **options):
+        if len(args) <= straight and own.issuperset(options):
+            return ours(*args, **options)
+        return theirs(*args, **options) if anything or numpys.issuperset(options) else ours(*args, **options)
+
+    if isinstance(theirs, np.ufunc):
+        for name in OF_UFUNCS:
+            setattr(complete, name, getattr(theirs, name))
+    return complete
 
 
 # --- out= -----------------------------------------------------------------------------------------------------------
