@@ -42,7 +42,7 @@ LAYERS = [
     ["ops.ranges"],
     ["ops.counting"],
     ["ops"],
-    ["numpy_calls", "views"],
+    ["numpy_calls", "operators", "views"],
     ["ufunc_calls"],
     ["in_place", "numpy_views"],
     ["array_methods"],

@@ -89,7 +89,7 @@ class Methods(ArrayMethods):
 
     def view(self, *shape):
         """PyTorch's name for `reshape`; without a shape, NumPy's name for a view of everything."""
-        if len(shape) == 1 and isinstance(shape[0], (type, np.dtype)):
+        if len(shape) == 1 and isinstance(shape[0], (type, np.dtype, str)):
             raise UnsupportedError(
                 explain("view with a dtype: a derivative cannot follow the bits of numbers", help="use x.astype(dtype)")
             )

@@ -12,22 +12,17 @@ from .array_functions import (
     __array_api_version__ as __array_api_version__,
     __array_namespace_info__ as __array_namespace_info__,
 )
+from .in_place import put_along_axis as put_along_axis
 from .numpy_calls import completed as _completed
 
 
 def _complete():
+    own = {*_creation.__all__, "put_along_axis"}
     made: dict = {}  # of several names of a function, the first
     for name, ours in vars(_functions).items():
         theirs = getattr(_np, name, None)
-        if (
-            name.startswith("_")
-            or name in _creation.__all__
-            or isinstance(theirs, type)
-            or not callable(theirs)
-            or ours is theirs
-        ):
-            continue
-        globals()[name] = made.setdefault(ours, _completed(theirs, ours))
+        if callable(theirs) and not isinstance(theirs, type) and ours is not theirs and name[0] != "_" and name not in own:
+            globals()[name] = made.setdefault(ours, _completed(theirs, ours))
 
 
 _complete()

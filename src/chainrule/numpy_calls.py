@@ -18,6 +18,7 @@ HARMLESS = frozenset({"casting", "device", "kind", "like", "optimize", "order", 
 SORTS = {"sort": (), "argsort": (), "partition": (0,), "argpartition": (0,)}
 # What may be put into `out`, where NumPy does not put anything into anything.
 CASTING = {"dot": "no"} | dict.fromkeys(["around", "clip", "concatenate", "round", "stack"], "same_kind")
+LENIENT = frozenset({"nanpercentile", "nanquantile", "percentile", "quantile"})  # repeat what they put into `out`
 SYNONYMS = {"a_min": "min", "a_max": "max"}
 _SEVERAL, _ANY = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
@@ -99,7 +100,7 @@ class Translation:
         if out is None:
             return result
         casting = kwargs.get("casting", CASTING.get(self.name, "unsafe"))
-        return store(f"np.{self.name}", result, out, casting=casting, exact=True)
+        return store(f"np.{self.name}", result, out, casting=casting, exact=self.name not in LENIENT)
 
 
 def _is(value, default):

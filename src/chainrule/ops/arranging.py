@@ -16,6 +16,7 @@ from .shaping import (
     as_shape,
     as_value,
     broadcast_to,
+    cast,
     duplicate,
     expand_dims,
     normalize_axis,
@@ -232,13 +233,13 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     np.float64(15.0)
     """
     x, xp, fp = as_value(x), as_value(xp), as_value(fp)
-    if period is not None:
-        return interp(*_on_circle(x, xp, fp, period))
     n = shape_of(xp)[0]
     if n == 0:
         raise ValueError("array of sample points is empty")
     if shape_of(xp) != shape_of(fp):
         raise ValueError(f"fp and xp are not of the same length: {shape_of(fp)} and {shape_of(xp)}")
+    if period is not None:
+        return interp(*_on_circle(x, xp, fp, period))
     i = clip(searchsorted(xp, x, "right") - 1, 0, builtins.max(n - 2, 0))
     j = minimum(i + 1, n - 1)
     x0, x1, y0, y1 = take(xp, i), take(xp, j), take(fp, i), take(fp, j)
@@ -263,7 +264,7 @@ def _between_infinities(x, x0, x1, y0, y1):
     level = isinf(y0) & (y0 == y1)
     slope = where(level, 0, where(level, 0, y1) - where(level, 0, y0)) / (x1 - x0)
     way = x - near
-    still = (isinf(slope) & (way == 0)) | (isinf(way) & (y0 == y1))
+    still = (~isfinite(slope) & (way == 0)) | (isinf(way) & (y0 == y1))
     return value + where(still, 0, slope) * where(still, 0, way)
 
 
@@ -331,9 +332,14 @@ def piecewise(x, conditions, functions, *args, **kwargs):
     >>> cr.piecewise(x, [x < 0, x >= 0], [lambda v: -v, lambda v: v * v])
     array([1., 4.])
     """
-    conditions = list(conditions) if isinstance(conditions, (list, tuple)) else [conditions]
+    x = as_value(x)
+    several = isinstance(conditions, (list, tuple)) and len(conditions) > 0
+    if not several or (not isinstance(conditions[0], (list, np.ndarray, Value)) and ndim_of(x) > 0):
+        conditions = [conditions]
+    conditions = [as_value(c) for c in conditions]
     values = [f(x, *args, **kwargs) if callable(f) else f for f in functions]
     default = values.pop() if len(values) == len(conditions) + 1 else 0
     if len(values) != len(conditions):
         raise ValueError(f"piecewise: {len(conditions)} conditions but {len(functions)} functions")
-    return select(conditions[::-1], values[::-1], default) * 1.0  # of several conditions that hold the last one counts
+    out = select(conditions[::-1], values[::-1], default)  # of several conditions that hold the last one counts
+    return cast(out, dtype_of(x)) if dtype_of(out) != dtype_of(x) else out

@@ -105,6 +105,8 @@ def hstack(tup, *, dtype=None, casting="same_kind"):
     array([1, 2, 3])
     """
     xs = [atleast_1d(as_value(x)) for x in tup]
+    if not xs:
+        raise ValueError("hstack: need at least one array")
     return concatenate(xs, 0 if ndim_of(xs[0]) == 1 else 1, dtype, casting)
 
 
