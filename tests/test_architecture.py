@@ -120,7 +120,7 @@ LAYERS = [
     ["symbolic.formulas", "symbolic.programs"],
     ["symbolic"],
     ["nn", "optim", "data"],  # packages of their own, none of which imports another
-    ["saving", "plot", "func", "utils"],
+    ["saving", "plot", "flatten_util", "func", "utils"],
     ["train"],
     ["demos", "einops", "sklearn"],
     ["cli"],
