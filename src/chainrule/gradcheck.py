@@ -39,8 +39,8 @@ def gradcheck(f, args, *, order=1, modes=("forward", "reverse"), rtol=None, atol
     ----------
     f : function of trees of arrays, returning a tree of arrays
     args : tuple of its arguments (or one array), floating point or complex; float64 gives sharp checks
-    order : 1, or 2 to check second derivatives too (forward over reverse and reverse over reverse), those of the pullback in the
-        cotangent included
+    order : 1, or 2 to check second derivatives too (forward over reverse and reverse over reverse), those of the pullback in
+        the cotangent included
     modes : which of 'forward' and 'reverse' to check
     rtol, atol : tolerances, relative to the largest element; default by dtype (1e-6 in float64, 1e-2 in float32)
     seed : of the random directions

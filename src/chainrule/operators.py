@@ -11,7 +11,7 @@ from .errors import UnsupportedError, explain
 from .ops.shaping import as_value
 
 NUMBERS = (bool, int, float, complex)
-USUAL = frozenset({np.ndarray, *NUMBERS, *np.sctypeDict.values()})  # types that need no second look
+USUAL = {np.ndarray, *NUMBERS, *np.sctypeDict.values()}  # types that need no second look; Tensor adds itself
 _readers: dict[type, Any] = {}  # what turns objects of a type into arrays; None where they answer themselves
 
 

@@ -10,7 +10,7 @@ from .assignment import Assignable
 from .core.dispatch import state
 from .errors import ArgumentError, LostDerivativeError, explain
 from .numpy_calls import NUMPY_FUNCTIONS, TRANSLATIONS, translation
-from .operators import guarded, operator, reflected, usual
+from .operators import USUAL, guarded, operator, reflected, usual
 from .ops import comparison, contraction, elementwise, shaping
 from .ufunc_calls import call_ufunc
 
@@ -301,7 +301,7 @@ class Tensor(Assignable):
     # --- protocols of NumPy -------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        given = usual(inputs) if method == "__call__" else inputs
+        given = inputs if method != "__call__" or USUAL.issuperset(map(type, inputs)) else usual(inputs)
         if given is None:
             return NotImplemented
         if not kwargs and method == "__call__" and ufunc in NUMPY_FUNCTIONS:
@@ -358,6 +358,9 @@ class Tensor(Assignable):
 
     def __divmod__(self, other):
         return self // other, self % other
+
+
+USUAL.add(Tensor)
 
 
 def _renewed(view):

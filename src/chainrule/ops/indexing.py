@@ -82,6 +82,8 @@ def _plain_slice(s):
 
 def _check_mask(mask, x, parts, place):
     """Raise unless the mask has the shape of the axes that it stands for."""
+    if place == 0 and shape_of(mask) == shape_of(x)[: ndim_of(mask)]:
+        return
 
     def axes(part):
         if part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)):
