@@ -2,6 +2,7 @@
 
 import functools
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from .ops.shaping import as_value
 
 NUMBERS = (bool, int, float, complex)
 USUAL = {np.ndarray, *NUMBERS, *np.sctypeDict.values()}  # types that need no second look; Tensor adds itself
+DATA = ("__array__", "__array_interface__", "__array_struct__")
 _readers: dict[type, Any] = {}  # what turns objects of a type into arrays; None where they answer themselves
 
 
@@ -31,6 +33,8 @@ def _reader(kind):
         return _itself
     if issubclass(kind, (list, tuple)):
         return as_value
+    if issubclass(kind, (Sequence, memoryview)) and not issubclass(kind, (str, bytes, bytearray)):
+        return np.asarray
     if issubclass(kind, numbers.Real):
         return float
     if issubclass(kind, (np.ndarray, np.generic)) and not issubclass(kind, np.matrix):
@@ -38,7 +42,7 @@ def _reader(kind):
     # Data frames have plain data; who else has a say in ufuncs (units, named axes, other libraries' arrays) may hold Tensors.
     frame = kind.__module__.partition(".")[0] == "pandas"
     asks = getattr(kind, "__array_ufunc__", False) is not False and not frame
-    return None if asks or not hasattr(kind, "__array__") else np.asarray
+    return np.asarray if not asks and any(hasattr(kind, name) for name in DATA) else None
 
 
 def _itself(x):

@@ -66,6 +66,15 @@ def test_lists_of_tensors_are_stacked():
     close(cr.grad(lambda x: ([x[0], x[1]] - x**2).sum())(X), 1 - 2 * X)
 
 
+@pytest.mark.parametrize(
+    "data", [range(1, 3), (1, 2), [1, 2], memoryview(b"\x01\x02"), np.float32(2)], ids=lambda d: type(d).__name__
+)
+def test_what_numpy_reads_is_data(data):
+    x = cr.tensor(X)
+    close(np.asarray(x * data), X * np.asarray(data))
+    close(np.asarray(np.subtract(data, x)), np.asarray(data) - X)
+
+
 def test_fractions_are_numbers():
     out = cr.tensor(X) * Fraction(1, 2)
     assert out.dtype == np.float64
