@@ -19,6 +19,7 @@ SORTS = {"sort": (), "argsort": (), "partition": (0,), "argpartition": (0,)}
 # What may be put into `out`, where NumPy does not put anything into anything.
 CASTING = {"dot": "no"} | dict.fromkeys(["around", "clip", "concatenate", "round", "stack"], "same_kind")
 LENIENT = frozenset({"nanpercentile", "nanquantile", "percentile", "quantile"})  # repeat what they put into `out`
+ONE_OF_TWO = frozenset({"concatenate", "stack"})  # of `out` and `dtype`
 SYNONYMS = {"a_min": "min", "a_max": "max"}
 _SEVERAL, _ANY = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
@@ -99,6 +100,8 @@ class Translation:
         result = self.ours(*args, **options)
         if out is None:
             return result
+        if self.name in ONE_OF_TWO and options.get("dtype") is not None:
+            raise TypeError(f"np.{self.name} takes either `out` or `dtype`, but both were provided")
         casting = kwargs.get("casting", CASTING.get(self.name, "unsafe"))
         return store(f"np.{self.name}", result, out, casting=casting, exact=self.name not in LENIENT)
 

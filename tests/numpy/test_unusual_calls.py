@@ -90,6 +90,8 @@ CALLS = {
     "ediff1d_nan": lambda T: np.ediff1d(T([1, 2, 3]), to_begin=nan),
     "concatenate_out_shape": lambda T: np.concatenate([T([1.0]), T([3.0])], out=np.empty((1, 2))),
     "concatenate_out_dtype": lambda T: np.concatenate([T([1.0]), T([3.0])], out=np.empty(2, int)),
+    "concatenate_out_and_dtype": lambda T: np.concatenate([T([1.0]), T([3.0])], out=np.empty(2), dtype=float),
+    "stack_out_and_dtype": lambda T: np.stack([T([1.0]), T([3.0])], out=np.empty((2, 1)), dtype=float),
     "concatenate_dtype": lambda T: np.concatenate([T([1.5]), T([3.0])], dtype=int),
     "stack_dtype": lambda T: np.stack([T([1.5]), T([3.0])], dtype=int),
     "hstack_casting": lambda T: np.hstack([T([1.5]), T([3.0])], dtype="f4", casting="safe"),
