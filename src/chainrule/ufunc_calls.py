@@ -264,12 +264,17 @@ def outer(ufunc, ours, x, y, **options):
 def at(ufunc, ours, x, key, *v):
     """`ufunc.at`: the elements at `key` replaced by the ufunc of them and `v`, repeated ones as often as they occur."""
     if not hasattr(x, "_rebind"):
-        raise LostDerivativeError(
-            explain(
-                f"np.{ufunc.__name__}.at into a plain array, which cannot hold a Tensor's derivative",
-                help="make it a Tensor, for example with np.zeros_like(x)",
-            )
-        )
+        try:
+            key, *v = (np.asarray(a) if isinstance(a, Value) else a for a in (key, *v))
+        except LostDerivativeError:
+            raise LostDerivativeError(
+                explain(
+                    f"np.{ufunc.__name__}.at into a plain array, which cannot hold a Tensor's derivative",
+                    help="make it a Tensor, for example with np.zeros_like(x)",
+                )
+            ) from None
+        ufunc.at(x, key, *v)
+        return
     old = x
     if ufunc is np.add or ufunc is np.subtract:
         (v,) = v

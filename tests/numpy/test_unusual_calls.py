@@ -178,3 +178,26 @@ def test_means_of_half_precision_have_half_derivatives():
     g = cr.grad(lambda x: cr.mean(x))(HALF)
     assert g.dtype == np.float16
     np.testing.assert_allclose(g, np.full(3, 1 / 3), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda out, v: np.put(out, [0, 2], v),
+        lambda out, v: np.putmask(out, [True, False, True], v),
+        lambda out, v: np.place(out, [True, False, True], v),
+        lambda out, v: np.copyto(out[:2], v),
+        lambda out, v: np.fill_diagonal(out.reshape(1, 3), v),
+        lambda out, v: np.put_along_axis(out, np.array([2, 0]), v, 0),
+        lambda out, v: np.add.at(out, [0, 0], v),
+        lambda out, v: np.multiply.at(out, cr.asarray([0, 2]), v),
+    ],
+)
+def test_constants_are_written_into_plain_arrays_and_derivatives_are_not(write):
+    v = np.array([3.0, 4.0])
+    expected, found = np.ones(3), np.ones(3)
+    write(expected, v)
+    write(found, cr.asarray(v))
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(cr.errors.LostDerivativeError, match="into a plain array|lose its derivative"):
+        cr.grad(lambda v: write(np.ones(3), v))(v)
