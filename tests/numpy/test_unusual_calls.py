@@ -199,5 +199,36 @@ def test_constants_are_written_into_plain_arrays_and_derivatives_are_not(write):
     write(expected, v)
     write(found, cr.asarray(v))
     np.testing.assert_array_equal(found, expected)
-    with pytest.raises(cr.errors.LostDerivativeError, match="into a plain array|lose its derivative"):
+    with pytest.raises(cr.errors.LostDerivativeError, match=r"into a plain array|lose its derivative"):
         cr.grad(lambda v: write(np.ones(3), v))(v)
+
+
+BROKEN = np.array([complex(1, inf), complex(nan, 2), complex(-inf, nan)])
+
+
+def set_part(name):
+    def write(z):
+        setattr(z, name, np.array([5.0, 6.0, 7.0]))
+        return z
+
+    return write
+
+
+@pytest.mark.parametrize("write", [set_part("real"), set_part("imag"), lambda z: np.nan_to_num(z, posinf=inf)])
+def test_an_infinite_part_leaves_the_other_alone(write):
+    np.testing.assert_array_equal(np.asarray(write(cr.asarray(BROKEN.copy()))), write(BROKEN.copy()))
+
+
+def test_complex_numbers_of_parts():
+    np.testing.assert_array_equal(cr.complex(np.ones(2), np.array([inf, 2.0])), [complex(1, inf), 1 + 2j])
+    assert cr.complex(np.float32(1), np.float32(2)).dtype == np.complex64
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+    def f(x):
+        z = cr.complex(x[0], x[1, :1])  # parts broadcast
+        z.real = z.imag * x[0]
+        return (abs(z) ** 2).sum() + (z**3).imag.sum()
+
+    assert cr.gradcheck(f, (x,), order=2)
+    np.testing.assert_allclose(cr.vmap(cr.grad(f))(np.stack([x, 2 * x])), [cr.grad(f)(x), cr.grad(f)(2 * x)])
+    np.testing.assert_allclose(cr.compile(f)(x), f(cr.asarray(x)))

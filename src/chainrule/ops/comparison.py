@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..core.value import dtype_of, ndim_of
-from .elementwise import absolute, imag, real, subtract, where
+from .elementwise import absolute, from_parts, imag, real, subtract, where
 from .families import elementwise
 from .shaping import as_value
 
@@ -276,7 +276,7 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None, *, copy=True):
         x[...] = nan_to_num(x, nan, posinf, neginf)
         return x
     if dtype_of(x).kind == "c":
-        return nan_to_num(real(x), nan, posinf, neginf) + 1j * nan_to_num(imag(x), nan, posinf, neginf)
+        return from_parts(*(nan_to_num(part(x), nan, posinf, neginf) for part in (real, imag)))
     limits = np.finfo(dtype_of(x)) if dtype_of(x).kind == "f" else None
     if limits is None:
         return x

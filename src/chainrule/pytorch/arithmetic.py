@@ -214,8 +214,7 @@ def complex(real, imag):
     >>> cr.complex(np.array([1.0]), np.array([2.0]))
     array([1.+2.j])
     """
-    unit = np.complex64(1j) if np.result_type(dtype_of(real), dtype_of(imag)) == np.float32 else 1j
-    return elementwise.add(real, elementwise.multiply(imag, unit))
+    return elementwise.from_parts(real, imag)
 
 
 def polar(abs, angle):
