@@ -130,7 +130,7 @@ def fix(x):
 def _real(what, x):
     x = as_value(x)
     if dtype_of(x).kind == "c":
-        raise TypeError(explain(f"{what}: complex numbers have no sign", f"x: {dtype_of(x)}", help="ask of .real or .imag"))
+        raise TypeError(explain(f"{what}: complex numbers are not supported", f"x: {dtype_of(x)}", help="ask of x.real"))
     return x
 
 
