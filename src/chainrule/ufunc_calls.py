@@ -265,7 +265,7 @@ def at(ufunc, ours, x, key, *v):
     """`ufunc.at`: the elements at `key` replaced by the ufunc of them and `v`, repeated ones as often as they occur."""
     if not hasattr(x, "_rebind"):
         try:
-            key, *v = (np.asarray(a) if isinstance(a, Value) else a for a in (key, *v))
+            given = [np.asarray(a) if isinstance(a, Value) else a for a in (key, *v)]
         except LostDerivativeError:
             raise LostDerivativeError(
                 explain(
@@ -273,7 +273,7 @@ def at(ufunc, ours, x, key, *v):
                     help="make it a Tensor, for example with np.zeros_like(x)",
                 )
             ) from None
-        ufunc.at(x, key, *v)
+        ufunc.at(x, *given)
         return
     old = x
     if ufunc is np.add or ufunc is np.subtract:
