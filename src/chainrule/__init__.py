@@ -20,11 +20,10 @@ from . import (
     torch_methods as torch_methods,
     trees as trees,
 )
+from .array_functions import *
 from .creation import *
 from .dtypes import *
 from .gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck
-from .numpy import *
-from .ops import put_along_axis as put_along_axis  # gives a copy; NumPy's, in `chainrule.numpy`, changes its argument
 from .pytorch import *
 from .random import (
     Generator as Generator,
@@ -69,7 +68,7 @@ torch_methods.install()
 __version__ = "0.1.0"
 
 # Imported when they are first used: programs that only want derivatives should not wait for them.
-_LATER = ("data", "func", "nn", "optim", "plot", "saving", "symbolic", "train", "utils")
+_LATER = ("data", "flatten_util", "func", "nn", "optim", "plot", "saving", "symbolic", "train", "utils")
 _FUNCTIONS = {"compile": ".compiler.compile", "load": ".saving", "load_pytorch": ".saving", "save": ".saving"}
 
 

@@ -116,23 +116,27 @@ class ArrayMethods(Value):
     def real(self):
         if self.dtype.kind != "c":
             return self
-        return self._view(elementwise.real(self), elementwise.real, lambda whole, part: part + 1j * elementwise.imag(whole))
+        return self._view(
+            elementwise.real(self), elementwise.real, lambda whole, part: elementwise.from_parts(part, elementwise.imag(whole))
+        )
 
     @real.setter
     def real(self, value):
-        self[...] = value + 1j * elementwise.imag(self) if self.dtype.kind == "c" else value
+        self[...] = elementwise.from_parts(value, elementwise.imag(self)) if self.dtype.kind == "c" else value
 
     @property
     def imag(self):
         if self.dtype.kind != "c":
             return self._view(elementwise.imag(self), elementwise.imag, read_only)
-        return self._view(elementwise.imag(self), elementwise.imag, lambda whole, part: elementwise.real(whole) + 1j * part)
+        return self._view(
+            elementwise.imag(self), elementwise.imag, lambda whole, part: elementwise.from_parts(elementwise.real(whole), part)
+        )
 
     @imag.setter
     def imag(self, value):
         if self.dtype.kind != "c":
             raise TypeError("array does not have imaginary part to set")
-        self[...] = elementwise.real(self) + 1j * shaping.as_value(value)
+        self[...] = elementwise.from_parts(elementwise.real(self), value)
 
     @property
     def flat(self):

@@ -137,10 +137,12 @@ class Assignable(Methods):
         """Replace all values by 0."""
         return self.fill_(0)
 
-    def sort(self, axis=-1, **options):
+    def sort(self, axis=-1, kind=None, order=None, **options):
         """Sort in place and give None, as NumPy does; with PyTorch's `dim`, give (values, indices) and change nothing."""
         if "dim" in options:
             return sorting.sort(self, **options)
+        if kind is not None or order is not None:
+            np.sort(np.zeros(1), kind=kind, order=order)  # NumPy refuses what is none
         self._rebind(sorting.sort(self, axis, **options))
         return None
 

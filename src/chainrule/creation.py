@@ -305,8 +305,8 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     return _tensors(ranges.geomspace(start, stop, num, endpoint, dtype, axis))
 
 
-def eye(n, m=None, k=0, dtype=None, order="C", *, requires_grad=False, device=None, like=None):
-    """Ones on the `k`-th diagonal of an (n, m) matrix, zeros elsewhere.
+def eye(n=None, m=None, k=0, dtype=None, order="C", *, N=None, M=None, requires_grad=False, device=None, like=None):
+    """Ones on the `k`-th diagonal of an (n, m) matrix, zeros elsewhere; NumPy's names `N` and `M` will do as well.
 
     >>> import chainrule as cr
     >>> cr.eye(2)
@@ -314,7 +314,7 @@ def eye(n, m=None, k=0, dtype=None, order="C", *, requires_grad=False, device=No
             [0., 1.]])
     """
     on_cpu(device)
-    return _wrap(np.eye(n, m, k, dtype or float), requires_grad)
+    return _wrap(np.eye(n if N is None else N, m if M is None else M, k, dtype or float), requires_grad)
 
 
 def identity(n, dtype=None, *, like=None):
@@ -322,6 +322,6 @@ def identity(n, dtype=None, *, like=None):
     return eye(n, dtype=dtype)
 
 
-def tri(n, m=None, k=0, dtype=None, *, like=None):
-    """Ones on and below the `k`-th diagonal."""
-    return _wrap(np.tri(n, m, k, dtype or float))
+def tri(N, M=None, k=0, dtype=None, *, like=None):
+    """Ones on and below the `k`-th diagonal of an (N, M) matrix."""
+    return _wrap(np.tri(N, M, k, dtype or float))

@@ -39,7 +39,8 @@ def gradcheck(f, args, *, order=1, modes=("forward", "reverse"), rtol=None, atol
     ----------
     f : function of trees of arrays, returning a tree of arrays
     args : tuple of its arguments (or one array), floating point or complex; float64 gives sharp checks
-    order : 1, or 2 to check second derivatives too (forward over reverse and reverse over reverse)
+    order : 1, or 2 to check second derivatives too (forward over reverse and reverse over reverse), those of the pullback in
+        the cotangent included
     modes : which of 'forward' and 'reverse' to check
     rtol, atol : tolerances, relative to the largest element; default by dtype (1e-6 in float64, 1e-2 in float32)
     seed : of the random directions
@@ -126,12 +127,12 @@ def _check(flat, xs, modes, order, rtol, atol, rng, names, what):
             )
         if order > 1:
 
-            def first_order(values):
-                out, pull = vjp(lambda *v: tuple(flat(v)[i] for i in real), *values)
-                return list(pull(tuple(g.astype(dtype_of(o)) for g, o in zip(gs, out, strict=True))))
+            def first_order(values):  # of the arguments and of the cotangents: both have derivatives in the next order
+                out, pull = vjp(lambda *v: tuple(flat(v)[i] for i in real), *values[: len(xs)])
+                return list(pull(tuple(g.astype(dtype_of(o)) for g, o in zip(values[len(xs) :], out, strict=True))))
 
             inner = [f"gradient of argument {i}" for i in range(len(xs))]
-            _check(first_order, xs, modes, order - 1, rtol, atol, rng, inner, f"{what}derivative of the gradient: ")
+            _check(first_order, [*xs, *gs], modes, order - 1, rtol, atol, rng, inner, f"{what}derivative of the gradient: ")
 
 
 def _compare(got, expected, rtol, atol, what, label, method):

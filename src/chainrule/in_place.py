@@ -12,18 +12,20 @@ __all__ = ["copyto", "fill_diagonal", "place", "put", "putmask"]
 
 
 def _written(name, x: Any, theirs, new, *others):
-    """Bind the Tensor `x` to `new()`, or let NumPy do it where no Tensor is concerned."""
+    """Bind the Tensor `x` to `new()`, or let NumPy write `others` into the plain array `x`."""
     if hasattr(x, "_rebind"):
         x[...] = new()
-    elif any(isinstance(v, Value) for v in others):
+        return
+    try:
+        others = tuple(np.asarray(v) if isinstance(v, Value) else v for v in others)
+    except LostDerivativeError:
         raise LostDerivativeError(
             explain(
                 f"np.{name} into a plain array, which cannot hold a Tensor's derivative",
                 help="make it a Tensor, for example with np.zeros_like(x)",
             )
-        )
-    else:
-        theirs()
+        ) from None
+    theirs(*others)
 
 
 def copyto(dst, src, casting="same_kind", where=True):
@@ -44,7 +46,7 @@ def copyto(dst, src, casting="same_kind", where=True):
         value = shaping.broadcast_to(shaping.cast(value, dtype_of(dst)), shape_of(dst))
         return value if where is True else elementwise.where(where, value, dst)
 
-    _written("copyto", dst, lambda: np.copyto(dst, src, casting, where), new, src, where)
+    _written("copyto", dst, lambda src, where: np.copyto(dst, src, casting, where), new, src, where)
 
 
 def put(x, indices, values, mode="raise"):
@@ -69,7 +71,7 @@ def put(x, indices, values, mode="raise"):
         v = shaping.cast(editing.resize(v, shape_of(where)), dtype_of(x))
         return shaping.reshape(indexing.index_set(shaping.reshape(x, (-1,)), where, v), shape_of(x))
 
-    _written("put", x, lambda: np.put(x, indices, values, mode), new, indices, values)
+    _written("put", x, lambda indices, values: np.put(x, indices, values, mode), new, indices, values)
 
 
 def putmask(x, mask, values):
@@ -89,7 +91,7 @@ def putmask(x, mask, values):
         here = shaping.reshape(shaping.as_value(mask), shape_of(x))
         return elementwise.where(here, v if ndim_of(v) == 0 else editing.resize(v, shape_of(x)), x)
 
-    _written("putmask", x, lambda: np.putmask(x, mask, values), new, mask, values)
+    _written("putmask", x, lambda mask, values: np.putmask(x, mask, values), new, mask, values)
 
 
 def place(x, mask, vals):
@@ -113,7 +115,7 @@ def place(x, mask, vals):
         chosen = indexing.take(v, elementwise.where(here, rank, 0) % size_of(v))
         return elementwise.where(shaping.reshape(here, shape_of(x)), shaping.reshape(chosen, shape_of(x)), x)
 
-    _written("place", x, lambda: np.place(x, mask, vals), new, mask, vals)
+    _written("place", x, lambda mask, vals: np.place(x, mask, vals), new, mask, vals)
 
 
 def fill_diagonal(x, val, wrap=False):
@@ -142,7 +144,7 @@ def fill_diagonal(x, val, wrap=False):
         flat = indexing.index_set(shaping.reshape(x, (-1,)), where, editing.resize(v, where.shape))
         return shaping.reshape(flat, shape)
 
-    _written("fill_diagonal", x, lambda: np.fill_diagonal(x, val, wrap), new, val)
+    _written("fill_diagonal", x, lambda val: np.fill_diagonal(x, val, wrap), new, val)
 
 
 def put_along_axis(x, indices, values, axis=-1):
@@ -164,4 +166,4 @@ def put_along_axis(x, indices, values, axis=-1):
             return shaping.reshape(indexing.put_along_axis(flat, indices, values, 0), shape_of(x))
         return indexing.put_along_axis(x, indices, values, axis)
 
-    _written("put_along_axis", x, lambda: np.put_along_axis(x, indices, values, axis), new, indices, values)
+    _written("put_along_axis", x, lambda indices, values: np.put_along_axis(x, indices, values, axis), new, indices, values)

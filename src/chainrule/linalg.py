@@ -1,5 +1,7 @@
 """Linear algebra in NumPy's and SciPy's names; also `chainrule.numpy.linalg` and what np.linalg does with a Tensor."""
 
+from numpy.linalg import LinAlgError as LinAlgError
+
 from . import numpy_views as _views
 from .iterative import bicgstab as bicgstab, cg as cg, gmres as gmres
 from .ops.linalg.banded import (
@@ -100,4 +102,6 @@ from .ops.linalg.triangular import (
 
 diagonal, matrix_transpose = _views.matrix_diagonal, _views.matrix_transpose
 
-__all__ = [name for name, thing in list(globals().items()) if callable(thing)]  # the functions above, no modules
+__all__ = [
+    name for name, thing in list(globals().items()) if callable(thing) and name != "LinAlgError"
+]  # the functions above, no modules

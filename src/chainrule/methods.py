@@ -68,8 +68,11 @@ class Methods(ArrayMethods):
     index_copy, index_fill = segments.index_copy, segments.index_fill
     cummax, cummin, logcumsumexp = cumulative.cummax, cumulative.cummin, cumulative.logcumsumexp
 
-    def reshape(self, *shape, order="C"):
-        """The same elements in another shape, one length of which may be -1; a view where NumPy's would be one."""
+    def reshape(self, *shape, order="C", copy=None):
+        """The same elements in another shape, one length of which may be -1; a view where NumPy's would be one.
+
+        `copy=True` never gives a view, `copy=False` raises a ValueError where there is none.
+        """
         if order == "A":
             order = "F" if layout(self).flags.fnc else "C"
 
@@ -77,6 +80,10 @@ class Methods(ArrayMethods):
             return shaping.reshape(x, *shape, order=order)
 
         out = read(self)
+        if copy:
+            return out.clone() if out is self else out
+        if copy is False and not np.may_share_memory(read(lies := layout(self)), lies):
+            raise ValueError("Unable to avoid creating a copy while reshaping.")
         if out is self or not ((order == "C" and is_compact(self)) or np.may_share_memory(read(lies := layout(self)), lies)):
             return out
         return self._view(out, read, lambda x, part: shaping.reshape(part, x.shape, order=order))
@@ -87,7 +94,7 @@ class Methods(ArrayMethods):
         With a dtype, the numbers as others that lie in the same memory: complex numbers as pairs of real numbers, which
         stand next to each other along the last axis, and pairs of real numbers as complex ones.
         """
-        if len(shape) == 1 and isinstance(shape[0], (type, np.dtype)):
+        if len(shape) == 1 and isinstance(shape[0], (type, np.dtype, str)):
             (dtype,) = shape
         if dtype is not None:
             return self._view_as(np.dtype(dtype))
@@ -255,7 +262,7 @@ def _as_pairs(x):
 
 
 def _of_pairs(x):
-    return elementwise._complex(x[..., ::2], x[..., 1::2])
+    return elementwise.from_parts(x[..., ::2], x[..., 1::2])
 
 
 def _turned_back(part, axes, n):

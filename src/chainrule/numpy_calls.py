@@ -1,5 +1,6 @@
 """NumPy's own functions called on a Tensor: which of ours answers, and how NumPy's arguments become ours."""
 
+import functools
 import inspect
 import math
 
@@ -15,6 +16,10 @@ NUMPY_FUNCTIONS: dict = {}
 # Options that change nothing here: arrays have one memory layout, results one class, and every sort is stable.
 HARMLESS = frozenset({"casting", "device", "kind", "like", "optimize", "order", "overwrite_input", "stable", "subok"})
 SORTS = {"sort": (), "argsort": (), "partition": (0,), "argpartition": (0,)}
+# What may be put into `out`, where NumPy does not put anything into anything.
+CASTING = {"dot": "no"} | dict.fromkeys(["around", "clip", "concatenate", "round", "stack"], "same_kind")
+LENIENT = frozenset({"nanpercentile", "nanquantile", "percentile", "quantile"})  # repeat what they put into `out`
+ONE_OF_TWO = frozenset({"concatenate", "stack"})  # of `out` and `dtype`
 SYNONYMS = {"a_min": "min", "a_max": "max"}
 _SEVERAL, _ANY = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
@@ -53,6 +58,8 @@ class Translation:
         """NumPy's name of an argument -> ours; "*" where ours takes it as positional only."""
         ours, theirs = {p.name for p in known}, {p.name for p in asked}
         words = {name: name for name in theirs & ours if name != "out"}
+        if any(p.kind is _ANY for p in asked):
+            words.update({p.name: p.name for p in known if p.default is not p.empty and p.name != "out"})
         words.update({a: b for a, b in SYNONYMS.items() if a in theirs and b in ours})
         needed = [p.name for p in asked if p.default is p.empty and p.kind not in (_ANY, _SEVERAL) and p.name not in words]
         free = [p.name for p in known if p.default is p.empty and p.kind not in (_ANY, _SEVERAL) and p.name not in words]
@@ -91,7 +98,12 @@ class Translation:
             elif name not in HARMLESS and not _is(value, self.defaults.get(name)):
                 raise unsupported(f"np.{self.name} with option {name}={value!r}")
         result = self.ours(*args, **options)
-        return result if out is None else store(f"np.{self.name}", result, out)
+        if out is None:
+            return result
+        if self.name in ONE_OF_TWO and options.get("dtype") is not None:
+            raise TypeError(f"np.{self.name} takes either `out` or `dtype`, but both were provided")
+        casting = kwargs.get("casting", CASTING.get(self.name, "unsafe"))
+        return store(f"np.{self.name}", result, out, casting=casting, exact=self.name not in LENIENT)
 
 
 def _is(value, default):
@@ -113,15 +125,58 @@ def translation(theirs):
     return TRANSLATIONS[theirs]
 
 
+# --- chainrule.numpy --------------------------------------------------------------------------------------------------
+
+OF_UFUNCS = (
+    "accumulate", "at", "identity", "nargs", "nin", "nout", "ntypes", "outer", "reduce", "reduceat", "resolve_dtypes",
+    "signature", "types",
+)  # fmt: skip
+
+
+UFUNC_OPTIONS = frozenset(
+    {"axes", "axis", "casting", "dtype", "keepdims", "order", "out", "sig", "signature", "subok", "where"}
+)
+
+
+def completed(theirs, ours):
+    """`ours` with all arguments of NumPy's function of that name.
+
+    A call that uses others than ours takes goes to NumPy, which asks the Tensors among the arguments what to do.
+    """
+    own = frozenset(p.name for p in inspect.signature(ours).parameters.values() if p.kind is not p.POSITIONAL_ONLY)
+    if isinstance(theirs, np.ufunc):
+        straight, numpys, anything = theirs.nin, UFUNC_OPTIONS, False
+    else:
+        words = Translation(theirs, ours)
+        straight, numpys = words.straight, frozenset(words.defaults)
+        anything = any(p.kind is _ANY for p in inspect.signature(theirs).parameters.values())
+
+    @functools.wraps(ours)
+    def complete(*args, **options):
+        if len(args) <= straight and own.issuperset(options):
+            return ours(*args, **options)
+        return theirs(*args, **options) if anything or numpys.issuperset(options) else ours(*args, **options)
+
+    if isinstance(theirs, np.ufunc):
+        for name in OF_UFUNCS:
+            setattr(complete, name, getattr(theirs, name))
+    return complete
+
+
 # --- out= -----------------------------------------------------------------------------------------------------------
 
 
-def store(name, result, out, mask=True, casting="unsafe"):
-    """`result` put into `out` where the mask holds, as NumPy's option `out` asks; gives `out`. Both may be tuples."""
+def store(name, result, out, mask=True, casting="unsafe", exact=False):
+    """`result` put into `out` where the mask holds, as NumPy's option `out` asks; gives `out`. Both may be tuples.
+
+    With `exact`, they must have one shape; else the result is repeated as often as needed.
+    """
     if isinstance(result, tuple):
         outs = out if isinstance(out, tuple) else (out,)
-        return tuple(store(name, r, o, mask, casting) for r, o in zip(result, outs, strict=True))
+        return tuple(store(name, r, o, mask, casting, exact) for r, o in zip(result, outs, strict=True))
     target = out[0] if isinstance(out, tuple) else out
+    if target is not None and not hasattr(target, "dtype"):
+        raise TypeError(f"{name}: return arrays must be arrays or Tensors, found {type(target).__name__}")
     if target is None:
         return result if mask is True else elementwise.where(mask, result, np.zeros((), result.dtype)[()])
     if not np.can_cast(result.dtype, target.dtype, casting):
@@ -131,6 +186,9 @@ def store(name, result, out, mask=True, casting="unsafe"):
                 help="give an `out` of the result's dtype, or casting='unsafe'",
             )
         )
+    if exact and target.shape != result.shape:
+        found = f"result: {result.shape}    out: {target.shape}"
+        raise ValueError(explain(f"{name}: `out` has the wrong shape", found, help="leave it away"))
     if not hasattr(target, "_rebind"):
         return _store_plain(name, result, target, mask)
     if mask is not True:

@@ -152,10 +152,11 @@ def real_if_close(x, tol=100):
 
 
 @functools.wraps(contraction.einsum)
-def einsum(subscripts, *operands, optimize=True):
-    if isinstance(subscripts, str) and len(operands) == 1 and hasattr(operands[0], "_view") and _sums_nothing(subscripts):
+def einsum(subscripts, *operands, optimize=True, dtype=None, casting="safe"):
+    one = isinstance(subscripts, str) and len(operands) == 1 and hasattr(operands[0], "_view")
+    if one and dtype is None and _sums_nothing(subscripts):
         return _einsum(operands[0], subscripts)
-    return contraction.einsum(subscripts, *operands, optimize=optimize)
+    return contraction.einsum(subscripts, *operands, optimize=optimize, dtype=dtype, casting=casting)
 
 
 def _sums_nothing(subscripts):

@@ -10,12 +10,8 @@ from .assignment import Assignable
 from .core.dispatch import state
 from .errors import ArgumentError, LostDerivativeError, explain
 from .numpy_calls import NUMPY_FUNCTIONS, TRANSLATIONS, translation
-from .ops import (
-    comparison,
-    contraction,
-    elementwise,
-    shaping,
-)
+from .operators import USUAL, guarded, operator, reflected, usual
+from .ops import comparison, contraction, elementwise, shaping
 from .ufunc_calls import call_ufunc
 
 
@@ -225,8 +221,9 @@ class Tensor(Assignable):
     # --- ways out -----------------------------------------------------------------------------------------------------
 
     def __array__(self, dtype=None, copy=None):
-        array = self.owner.to_array(self, "np.asarray")
-        array = np.asarray(array, dtype)
+        # Whole numbers have no derivative that could be lost.
+        x = shaping.cast(self, dtype) if dtype is not None and np.dtype(dtype).kind in "biu" else self
+        array = np.asarray(x.owner.to_array(x, "np.asarray"), dtype)
         return array.copy() if copy else array
 
     def numpy(self):
@@ -260,7 +257,8 @@ class Tensor(Assignable):
         return float(self._number("float()").reshape(()))
 
     def __int__(self):
-        return int(self._number("int()").reshape(()))
+        x = elementwise.trunc(self) if self.dtype.kind == "f" else self  # which has no derivative that could be lost
+        return int(x._number("int()").reshape(()))
 
     def __complex__(self):
         return complex(self._number("complex()").reshape(()))
@@ -303,9 +301,12 @@ class Tensor(Assignable):
     # --- protocols of NumPy -------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        given = inputs if method != "__call__" or USUAL.issuperset(map(type, inputs)) else usual(inputs)
+        if given is None:
+            return NotImplemented
         if not kwargs and method == "__call__" and ufunc in NUMPY_FUNCTIONS:
-            return NUMPY_FUNCTIONS[ufunc](*inputs)
-        return call_ufunc(ufunc, method, inputs, kwargs)
+            return NUMPY_FUNCTIONS[ufunc](*given)
+        return call_ufunc(ufunc, method, given, kwargs)
 
     def __array_namespace__(self, *, api_version=None):
         """The Array API namespace, `chainrule.numpy`."""
@@ -321,72 +322,33 @@ class Tensor(Assignable):
 
     # --- operators ----------------------------------------------------------------------------------------------------
 
-    __add__ = elementwise.add
-    __mul__ = elementwise.multiply
-    __sub__ = elementwise.subtract
-    __truediv__ = elementwise.divide
-    __neg__ = elementwise.negative
-    __abs__ = elementwise.absolute
-    __mod__ = elementwise.remainder
-    __floordiv__ = elementwise.floor_divide
-    __matmul__ = contraction.matmul
+    __pandas_priority__ = 5000  # data frames let Tensors answer
+    __add__, __radd__ = operator(elementwise.add), reflected(elementwise.add)
+    __mul__, __rmul__ = operator(elementwise.multiply), reflected(elementwise.multiply)
+    __sub__, __rsub__ = operator(elementwise.subtract), reflected(elementwise.subtract)
+    __truediv__, __rtruediv__ = operator(elementwise.divide), reflected(elementwise.divide)
+    __mod__, __rmod__ = operator(elementwise.remainder), reflected(elementwise.remainder)
+    __floordiv__, __rfloordiv__ = operator(elementwise.floor_divide), reflected(elementwise.floor_divide)
+    __matmul__, __rmatmul__ = guarded(contraction.matmul), reflected(contraction.matmul)
+    __and__, __rand__ = operator(comparison.bitwise_and), reflected(comparison.bitwise_and)
+    __or__, __ror__ = operator(comparison.bitwise_or), reflected(comparison.bitwise_or)
+    __xor__, __rxor__ = operator(comparison.bitwise_xor), reflected(comparison.bitwise_xor)
+    __lshift__, __rlshift__ = operator(comparison.left_shift), reflected(comparison.left_shift)
+    __rshift__, __rrshift__ = operator(comparison.right_shift), reflected(comparison.right_shift)
+    __lt__, __le__ = operator(comparison.less), operator(comparison.less_equal)
+    __gt__, __ge__ = operator(comparison.greater), operator(comparison.greater_equal)
+    __eq__, __ne__ = operator(comparison.equal), operator(comparison.not_equal)
+    _power, __rpow__ = operator(elementwise.power), reflected(elementwise.power)
+    __neg__, __abs__, __invert__ = elementwise.negative, elementwise.absolute, comparison.invert
     __floor__, __ceil__, __trunc__ = comparison.floor, comparison.ceil, elementwise.trunc
-    __lt__, __le__, __gt__, __ge__ = comparison.less, comparison.less_equal, comparison.greater, comparison.greater_equal
-    __and__, __or__, __xor__ = comparison.bitwise_and, comparison.bitwise_or, comparison.bitwise_xor
-    __lshift__, __rshift__, __invert__ = comparison.left_shift, comparison.right_shift, comparison.invert
-
-    def __eq__(self, other):
-        return NotImplemented if _is_foreign(other) else comparison.equal(self, other)
-
-    def __ne__(self, other):
-        return NotImplemented if _is_foreign(other) else comparison.not_equal(self, other)
 
     def __pow__(self, other):
-        return elementwise.square(self) if type(other) is int and other == 2 else elementwise.power(self, other)
+        return elementwise.square(self) if type(other) is int and other == 2 else self._power(other)
 
     pow = __pow__
 
     def __pos__(self):
         return self.clone()
-
-    def __radd__(self, other):
-        return elementwise.add(other, self)
-
-    def __rmul__(self, other):
-        return elementwise.multiply(other, self)
-
-    def __rsub__(self, other):
-        return elementwise.subtract(other, self)
-
-    def __rtruediv__(self, other):
-        return elementwise.divide(other, self)
-
-    def __rpow__(self, other):
-        return elementwise.power(other, self)
-
-    def __rmod__(self, other):
-        return elementwise.remainder(other, self)
-
-    def __rfloordiv__(self, other):
-        return elementwise.floor_divide(other, self)
-
-    def __rmatmul__(self, other):
-        return contraction.matmul(other, self)
-
-    def __rand__(self, other):
-        return comparison.bitwise_and(other, self)
-
-    def __ror__(self, other):
-        return comparison.bitwise_or(other, self)
-
-    def __rxor__(self, other):
-        return comparison.bitwise_xor(other, self)
-
-    def __rlshift__(self, other):
-        return comparison.left_shift(other, self)
-
-    def __rrshift__(self, other):
-        return comparison.right_shift(other, self)
 
     def __rdivmod__(self, other):
         return other // self, other % self
@@ -396,6 +358,9 @@ class Tensor(Assignable):
 
     def __divmod__(self, other):
         return self // other, self % other
+
+
+USUAL.add(Tensor)
 
 
 def _renewed(view):
@@ -428,10 +393,6 @@ class Stale(Tensor):
 
 
 Tensor.stale = Stale
-
-
-def _is_foreign(other):
-    return other is None or isinstance(other, (str, bytes))
 
 
 def _rebuild(array, requires_grad):

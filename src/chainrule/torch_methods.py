@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import linalg, numpy as functions, pytorch, random, special
+from . import array_functions as functions, linalg, pytorch, random, special
 from .errors import ArgumentError, UnsupportedError, explain
 from .ops import elementwise, indexing, shaping, sorting, statistics
 from .tensor import Tensor

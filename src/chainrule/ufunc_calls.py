@@ -2,6 +2,7 @@
 
 import builtins
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,8 @@ from .errors import LostDerivativeError, explain
 from .numpy_calls import NUMPY_FUNCTIONS, store, unsupported
 from .ops import elementwise, indexing, joining, reduction, shaping
 
-# What to call for SciPy's ufuncs, by name, since looking them up would load SciPy; the numpy namespace fills it in.
+# What to call for SciPy's ufuncs, and NumPy's hidden ones, by name, since looking them up would load SciPy; the numpy namespace
+# fills it in.
 SCIPY_UFUNCS: dict = {}
 
 # Ufuncs whose result does not depend on how the elements are bracketed.
@@ -35,14 +37,16 @@ def call_ufunc(ufunc, method, inputs, kwargs) -> Any:
     """A ufunc, or a method of it, called on arguments that hold a Tensor: our function of that ufunc, with NumPy's options."""
     ours = NUMPY_FUNCTIONS.get(ufunc) or SCIPY_UFUNCS.get(ufunc.__name__)
     if ours is None:
-        numpys = getattr(np, ufunc.__name__, None) is ufunc
-        raise unsupported(f"{'np' if numpys else 'scipy.special'}.{ufunc.__name__}")
+        homes = (home for home in ("numpy", "scipy.special") if home in sys.modules)
+        home = next((h for h in homes if getattr(sys.modules[h], ufunc.__name__, None) is ufunc), None)
+        name = ufunc.__name__ if home is None else f"{home.replace('numpy', 'np')}.{ufunc.__name__}"
+        raise unsupported(name if home else f"the ufunc {name}")
     out = kwargs.pop("out", None)
     if method == "at":
         return at(ufunc, ours, *inputs)
     if method != "__call__":
         result = METHODS[method](ufunc, ours, *inputs, **kwargs)
-        return result if out is None else store(f"np.{ufunc.__name__}.{method}", result, out)
+        return result if out is None else store(f"np.{ufunc.__name__}.{method}", result, out, exact=method == "reduce")
     mask, casting = kwargs.pop("where", True), kwargs.pop("casting", "same_kind")
     kwargs.pop("order", None)
     kwargs.pop("subok", None)
@@ -104,9 +108,9 @@ def _generalised(ufunc, ours, inputs, axes=None, axis=None, keepdims=False):
     axes = [a if isinstance(a, tuple) else (a,) for a in axes]
     moved = [shaping.moveaxis(x, a, tuple(range(-len(a), 0))) for x, a in zip(inputs, axes, strict=False)]
     out = ours(*moved)
-    if keepdims:
-        return shaping.expand_dims(out, axes[0])
     to = axes[len(own)] if len(axes) > len(own) else ()
+    if keepdims:
+        return shaping.expand_dims(out, to or (-1 if axis is None else axis))
     return shaping.moveaxis(out, tuple(range(-len(to), 0)), to) if to else out
 
 
@@ -124,7 +128,7 @@ def _fold_dtypes(ufunc, x, dtype, stretches=False):
     In `accumulate` and `reduceat` (`stretches`) the first element is a result, so that they must be the same.
     """
     wanted = None if dtype is None else np.dtype(dtype)
-    kinds = ufunc.resolve_dtypes((None, dtype_of(x), None), signature=(wanted, None, None), reduction=True)
+    kinds = ufunc.resolve_dtypes((None, dtype_of(x), None), signature=(wanted, None, None), reduction=True, casting="unsafe")
     if kinds[0] != kinds[2] or (stretches and kinds[0] != kinds[1]):
         raise TypeError(f"np.{ufunc.__name__} cannot be folded: its dtypes are {kinds[0]}, {kinds[1]} -> {kinds[2]}")
     return kinds
@@ -141,7 +145,8 @@ def reduce(ufunc, ours, x, axis=0, dtype=None, keepdims=False, initial=None, whe
         return TESTS[ufunc](x, axis, keepdims, where=where)
     if ufunc in REDUCTIONS:
         x = x if dtype is None else shaping.cast(x, np.dtype(dtype))
-        return REDUCTIONS[ufunc](x, axis, keepdims=keepdims, initial=initial, where=where)
+        out = REDUCTIONS[ufunc](x, axis, keepdims=keepdims, initial=initial, where=where)
+        return out if dtype is None else shaping.cast(out, np.dtype(dtype))
     if ufunc is np.logaddexp and initial is None and where is True:
         return reduction.logsumexp(shaping.cast(x, _fold_dtypes(ufunc, x, dtype)[0]), axis, keepdims)
     axes = shaping.normalize_axes(axis, ndim_of(x))
@@ -259,12 +264,17 @@ def outer(ufunc, ours, x, y, **options):
 def at(ufunc, ours, x, key, *v):
     """`ufunc.at`: the elements at `key` replaced by the ufunc of them and `v`, repeated ones as often as they occur."""
     if not hasattr(x, "_rebind"):
-        raise LostDerivativeError(
-            explain(
-                f"np.{ufunc.__name__}.at into a plain array, which cannot hold a Tensor's derivative",
-                help="make it a Tensor, for example with np.zeros_like(x)",
-            )
-        )
+        try:
+            given = [np.asarray(a) if isinstance(a, Value) else a for a in (key, *v)]
+        except LostDerivativeError:
+            raise LostDerivativeError(
+                explain(
+                    f"np.{ufunc.__name__}.at into a plain array, which cannot hold a Tensor's derivative",
+                    help="make it a Tensor, for example with np.zeros_like(x)",
+                )
+            ) from None
+        ufunc.at(x, *given)
+        return
     old = x
     if ufunc is np.add or ufunc is np.subtract:
         (v,) = v

@@ -390,7 +390,7 @@ PYTORCH = {
 }
 
 NAMESPACES = {
-    "chainrule.numpy": (cr.numpy, _numpy()),
+    "chainrule.numpy": (cr.array_functions, _numpy()),  # its functions, before their arguments are completed
     "chainrule.linalg": (cr.linalg, LINALG),
     "chainrule.fft": (cr.fft, FFT),
     "chainrule.special": (cr.special, _special()),

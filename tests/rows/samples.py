@@ -337,7 +337,7 @@ SAMPLES = {
     "heaviside": binary(0.5, 2.3, 0.2, 1.8) + binary(-2.3, -0.5, 0.2, 1.8, mixed=False),
     "real": unary(-2, 2, COMPLEX),
     "imag": unary(-2, 2, COMPLEX),
-    "complex": binary(-2, 2),
+    "from_parts": [Sample(spread((2, 3), -2, 2, d), spread((2, 3), -1, 1.5, d)) for d in (F64, F32)],
     "exp": unary(-2, 2, COMPLEX),
     "exp2": unary(-2, 2, COMPLEX),
     "expm1": unary(-2, 2, COMPLEX),

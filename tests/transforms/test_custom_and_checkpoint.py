@@ -361,3 +361,21 @@ def test_derivatives_by_what_a_checkpoint_captured(nested):
         close(found.detach().numpy(), expected.detach().numpy())
     y = cr.checkpoint(layer)(cr.tensor(np.eye(3)))
     assert cr.autograd.grad(y.sum(), [unused], allow_unused=True) == (None,)
+
+
+def test_gradcheck_sees_a_rule_that_is_wrong_in_the_cotangent():
+    @cr.custom_vjp
+    def same(x):
+        return x
+
+    same.defvjp(lambda x: (x, None), lambda _, g: (g * 1.001,))
+
+    @cr.custom_vjp
+    def twice(x):
+        return 2.0 * x
+
+    twice.defvjp(lambda x: (2.0 * x, None), lambda _, g: (2.0 * same(g),))
+    point = (np.array([1.0, 2.0]),)
+    assert cr.gradcheck(twice, point, modes=("reverse",))
+    with pytest.raises(cr.GradcheckError, match="derivative of the gradient"):
+        cr.gradcheck(twice, point, order=2, modes=("reverse",))

@@ -92,7 +92,9 @@ class vectorize:
         core = self._core_axes(len(arrays))
         loop = np.broadcast_shapes(*(shape_of(x)[: ndim_of(x) - n] for x, n in zip(arrays, core, strict=True)))
         if math.prod(loop) == 0:
-            raise ValueError("cannot call `vectorize` on size 0 inputs")
+            given = dict(enumerate(args)) | {i: np.zeros(shape_of(args[i])) for i in slots}
+            named = kwargs | {k: np.zeros(shape_of(kwargs[k])) for k in names}
+            return self._numpy()(*given.values(), **named)  # NumPy knows what to give, or says why it does not
         full = [broadcast_to(x, (*loop, *shape_of(x)[ndim_of(x) - n :])) for x, n in zip(arrays, core, strict=True)]
         results = []
         for place in itertools.product(*map(range, loop)):

@@ -4,9 +4,11 @@ import builtins
 
 import numpy as np
 
-from ..core.value import dtype_of, ndim_of, shape_of
+from ..core.dispatch import plain
+from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
+from .comparison import isfinite, isinf
 from .elementwise import clip, minimum, remainder, where
 from .indexing import index_set, take
 from .joining import concatenate
@@ -14,6 +16,7 @@ from .shaping import (
     as_shape,
     as_value,
     broadcast_to,
+    cast,
     duplicate,
     expand_dims,
     normalize_axis,
@@ -133,6 +136,8 @@ def diag(x, k=0):
     x = as_value(x)
     if ndim_of(x) == 2:
         return diagonal(x, k)
+    if ndim_of(x) != 1:
+        raise ShapeError(explain("diag: `x` must be a vector or a matrix", f"x: {shape_of(x)}", help="use diagonal for stacks"))
     n = shape_of(x)[0] + abs(k)
     i = np.arange(shape_of(x)[0])
     return index_set(np.zeros((n, n), dtype_of(x)), (i + builtins.max(-k, 0), i + builtins.max(k, 0)), x)
@@ -235,20 +240,39 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     np.float64(15.0)
     """
     x, xp, fp = as_value(x), as_value(xp), as_value(fp)
-    if period is not None:
-        return interp(*_on_circle(x, xp, fp, period))
     n = shape_of(xp)[0]
     if n == 0:
         raise ValueError("array of sample points is empty")
     if shape_of(xp) != shape_of(fp):
         raise ValueError(f"fp and xp are not of the same length: {shape_of(fp)} and {shape_of(xp)}")
+    if period is not None:
+        return interp(*_on_circle(x, xp, fp, period))
     i = clip(searchsorted(xp, x, "right") - 1, 0, builtins.max(n - 2, 0))
     j = minimum(i + 1, n - 1)
     x0, x1, y0, y1 = take(xp, i), take(xp, j), take(fp, i), take(fp, j)
     width = x1 - x0
-    inside = y0 + (y1 - y0) * ((x - x0) / where(width == 0, 1, width))
+    if _is_finite(xp) and _is_finite(fp):
+        inside = y0 + (y1 - y0) * ((x - x0) / where(width == 0, 1, width))
+    else:
+        inside = _between_infinities(x, x0, x1, y0, y1)
     out = where(x < xp[0], fp[0] if left is None else left, inside)
     return where(x > xp[-1], fp[-1] if right is None else right, out)
+
+
+def _is_finite(x):
+    x = plain(x)  # what derivatives flow to is not looked at: that would make a guard of compiled programs
+    return isinstance(x, Value) or np.isfinite(x).all()
+
+
+def _between_infinities(x, x0, x1, y0, y1):
+    """Interpolation from the point that is finite, if one is; constant where both have one value."""
+    left = isfinite(x0) & isfinite(y0)
+    near, value = where(left, x0, x1), where(left, y0, y1)
+    level = isinf(y0) & (y0 == y1)
+    slope = where(level, 0, where(level, 0, y1) - where(level, 0, y0)) / (x1 - x0)
+    way = x - near
+    still = (~isfinite(slope) & (way == 0)) | (isinf(way) & (y0 == y1))
+    return value + where(still, 0, slope) * where(still, 0, way)
 
 
 def _on_circle(x, xp, fp, period):
@@ -289,8 +313,18 @@ def select(conditions, choices, default=0):
     """
     if len(conditions) != len(choices):
         raise ValueError(f"select: {len(conditions)} conditions but {len(choices)} choices")
+    conditions = [as_value(c) for c in conditions]
+    for i, condition in enumerate(conditions):
+        if dtype_of(condition).kind != "b":
+            raise TypeError(
+                explain(
+                    f"select: condition {i} must be boolean",
+                    f"found: {dtype_of(condition)} {shape_of(condition)}",
+                    help="compare it, for example with != 0",
+                )
+            )
     out = default
-    for condition, choice in zip(reversed(list(conditions)), reversed(list(choices)), strict=True):
+    for condition, choice in zip(reversed(conditions), reversed(list(choices)), strict=True):
         out = where(condition, choice, out)
     return out
 
@@ -305,9 +339,14 @@ def piecewise(x, conditions, functions, *args, **kwargs):
     >>> cr.piecewise(x, [x < 0, x >= 0], [lambda v: -v, lambda v: v * v])
     array([1., 4.])
     """
-    conditions = list(conditions) if isinstance(conditions, (list, tuple)) else [conditions]
+    x = as_value(x)
+    several = isinstance(conditions, (list, tuple)) and len(conditions) > 0
+    if not several or (not isinstance(conditions[0], (list, np.ndarray, Value)) and ndim_of(x) > 0):
+        conditions = [conditions]
+    conditions = [as_value(c) for c in conditions]
     values = [f(x, *args, **kwargs) if callable(f) else f for f in functions]
     default = values.pop() if len(values) == len(conditions) + 1 else 0
     if len(values) != len(conditions):
         raise ValueError(f"piecewise: {len(conditions)} conditions but {len(functions)} functions")
-    return select(conditions[::-1], values[::-1], default) * 1.0  # of several conditions that hold the last one counts
+    out = select(conditions[::-1], values[::-1], default)  # of several conditions that hold the last one counts
+    return cast(out, dtype_of(x)) if dtype_of(out) != dtype_of(x) else out

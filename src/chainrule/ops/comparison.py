@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..core.value import dtype_of, ndim_of
-from .elementwise import absolute, imag, real, subtract, where
+from .elementwise import absolute, from_parts, imag, real, subtract, where
 from .families import elementwise
 from .shaping import as_value
 
@@ -257,7 +257,8 @@ def isclose(x, y, rtol=1e-05, atol=1e-08, equal_nan=False):
     >>> cr.isclose([1.0, 2.0], [1.0 + 1e-9, 2.1])
     array([ True, False])
     """
-    close = (absolute(subtract(x, y)) <= atol + rtol * absolute(y)) & isfinite(y) | (equal(x, y))
+    size = abs(y) if isinstance(y, (int, float, complex)) else absolute(y)  # Python's numbers take the dtype of `x`
+    close = (absolute(subtract(x, y)) <= atol + rtol * size) & isfinite(y) | (equal(x, y))
     return close | (isnan(x) & isnan(y)) if equal_nan else close
 
 
@@ -275,10 +276,10 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None, *, copy=True):
         x[...] = nan_to_num(x, nan, posinf, neginf)
         return x
     if dtype_of(x).kind == "c":
-        return nan_to_num(real(x), nan, posinf, neginf) + 1j * nan_to_num(imag(x), nan, posinf, neginf)
+        return from_parts(*(nan_to_num(part(x), nan, posinf, neginf) for part in (real, imag)))
     limits = np.finfo(dtype_of(x)) if dtype_of(x).kind == "f" else None
     if limits is None:
         return x
-    x = where(isnan(x), nan, x)
-    x = where(equal(x, math.inf), float(limits.max) if posinf is None else posinf, x)
-    return where(equal(x, -math.inf), float(limits.min) if neginf is None else neginf, x)
+    out = where(equal(x, math.inf), float(limits.max) if posinf is None else posinf, x)
+    out = where(equal(x, -math.inf), float(limits.min) if neginf is None else neginf, out)
+    return where(isnan(x), nan, out)

@@ -20,6 +20,7 @@ from .shaping import (
     _transpose,
     as_value,
     broadcast_to,
+    cast,
     expand,
     moveaxis,
     normalize_axis,
@@ -193,6 +194,9 @@ def _contract(x, y, *, labels):
     return result.transpose([order.index(k) for k in out])[()]
 
 
+LETTERS = string.ascii_uppercase + string.ascii_lowercase  # the order of the axes of a result that is not named
+
+
 def _parse_einsum(subscripts, shapes):
     """(labels of each operand, labels of the result) as tuples of ints; an ellipsis stands for labels from 100 on."""
     text = subscripts.replace(" ", "")
@@ -206,7 +210,7 @@ def _parse_einsum(subscripts, shapes):
                 help="separate the subscripts of operands by commas",
             )
         )
-    number = {c: i for i, c in enumerate(string.ascii_letters)}
+    number = {c: i for i, c in enumerate(LETTERS)}
     for c in text.replace("...", "").replace(",", "").replace("->", ""):
         if c not in number:
             raise ValueError(f"einsum: invalid subscript {c!r} in {subscripts!r}; labels are single letters")
@@ -245,7 +249,9 @@ def _as_text(*interleaved):
     """NumPy's other form, einsum(x, [0, 1], y, [1, 2], [0, 2]), in letters: (subscripts, operands)."""
 
     def text(labels):
-        return "".join("..." if k is Ellipsis else string.ascii_letters[k] for k in labels)
+        if not all(k is Ellipsis or 0 <= k < len(LETTERS) for k in labels):
+            raise ValueError(f"einsum: labels are whole numbers from 0 to {len(LETTERS) - 1}, found {list(labels)}")
+        return "".join("..." if k is Ellipsis else LETTERS[k] for k in labels)
 
     pairs = len(interleaved) // 2
     left = ",".join(text(interleaved[2 * i + 1]) for i in range(pairs))
@@ -282,7 +288,7 @@ def _diagonal_of(x, i, j):
     return out
 
 
-def einsum(subscripts, *operands, optimize=True):
+def einsum(subscripts, *operands, optimize=True, dtype=None, casting="safe"):
     """Sum of products by Einstein's convention, for any number of operands.
 
     Parameters
@@ -291,6 +297,8 @@ def einsum(subscripts, *operands, optimize=True):
         whole numbers in turn.
     operands : arrays
     optimize : accepted for NumPy's sake; the order of contraction is always optimised
+    dtype : to compute in; default that which holds all of the operands
+    casting : what conversions to `dtype` are allowed
 
     Raises
     ------
@@ -306,6 +314,17 @@ def einsum(subscripts, *operands, optimize=True):
     if not isinstance(subscripts, str):
         subscripts, operands = _as_text(subscripts, *operands)
     xs = [as_value(x) for x in operands]
+    kind = np.result_type(*map(dtype_of, xs)) if dtype is None and xs else np.dtype(dtype)
+    if dtype is not None:
+        for x in xs:
+            if not np.can_cast(dtype_of(x), kind, casting):
+                raise TypeError(
+                    explain(
+                        f"einsum: cannot cast {dtype_of(x)} to {kind} by the rule {casting!r}",
+                        help="casting='unsafe' allows it",
+                    )
+                )
+        xs = [cast(x, kind) for x in xs]
     labels, out = _parse_einsum(subscripts, [shape_of(x) for x in xs])
     sizes: dict[int, int] = {}
     for x, own in zip(xs, labels, strict=True):
@@ -338,6 +357,7 @@ def einsum(subscripts, *operands, optimize=True):
     missing = tuple(k for k in out if k not in own)  # broadcast labels whose operands all had length 1
     perm = tuple(own.index(k) for k in out if k in own)
     x = transpose(x, perm) if perm else x
+    x = x if dtype_of(x) == kind else cast(x, kind)  # sums of short integers are made in long ones
     return broadcast_to(expand(x, tuple(out.index(k) for k in missing)), tuple(sizes[k] for k in out)) if missing else x
 
 
@@ -389,6 +409,8 @@ def tensordot(x, y, axes=2):
         over_x, over_y = list(range(n - axes, n)), list(range(axes))
     over_x, over_y = [normalize_axis(a, n) for a in over_x], [normalize_axis(a, m) for a in over_y]
     pairs = list(zip(over_x, over_y, strict=True))
+    if len(set(over_x)) < len(over_x) or len(set(over_y)) < len(over_y):
+        raise ShapeError(explain(f"tensordot: an axis is named twice in {axes}", help="sum over each axis once"))
     if any(shape_of(x)[i] != shape_of(y)[j] for i, j in pairs):
         raise ShapeError(
             explain(

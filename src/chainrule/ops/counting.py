@@ -55,8 +55,8 @@ def digitize(x, bins, right=False):
     array([1, 2, 3])
     """
     x, bins = as_value(x), as_value(bins)
-    if dtype_of(x).kind == "c":
-        raise TypeError("x may not be complex")
+    if "c" in (dtype_of(x).kind, dtype_of(bins).kind):
+        raise TypeError("digitize: complex numbers have no order")
     steps = diff(bins)
     falling = size_of(steps) > 0 and bool((steps < 0).any())
     if falling and known((steps > 0).any()):
@@ -64,7 +64,7 @@ def digitize(x, bins, right=False):
     side = "left" if right else "right"
     if not falling:
         return searchsorted(bins, x, side)
-    return size_of(bins) - searchsorted(bins[::-1], x, "right" if right else "left")
+    return size_of(bins) - searchsorted(bins[::-1], x, side)
 
 
 # --- histograms ------------------------------------------------------------------------------------------------------

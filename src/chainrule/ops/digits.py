@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..core.value import dtype_of
+from ..errors import explain
 from .comparison import isinf
 from .elementwise import absolute, floor_divide, imag, real, remainder, trunc, where
 from .families import elementwise
@@ -126,6 +127,13 @@ def fix(x):
     return trunc(as_value(x))
 
 
+def _real(what, x):
+    x = as_value(x)
+    if dtype_of(x).kind == "c":
+        raise TypeError(explain(f"{what}: complex numbers are not supported", f"x: {dtype_of(x)}", help="ask of x.real"))
+    return x
+
+
 def isposinf(x):
     """Whether `x` is positive infinity.
 
@@ -133,7 +141,7 @@ def isposinf(x):
     >>> cr.isposinf([np.inf, -np.inf, 0.0])
     array([ True, False, False])
     """
-    return as_value(x) == math.inf
+    return _real("isposinf", x) == math.inf
 
 
 def isneginf(x):
@@ -143,7 +151,7 @@ def isneginf(x):
     >>> cr.isneginf([np.inf, -np.inf, 0.0])
     array([False,  True, False])
     """
-    return as_value(x) == -math.inf
+    return _real("isneginf", x) == -math.inf
 
 
 def iscomplex(x):

@@ -31,6 +31,11 @@ def _along(x, axis):
     return (reshape(x, (-1,)), 0) if axis is None else (x, normalize_axis(axis, ndim_of(x)))
 
 
+def _plain_places(obj):
+    """Positions as NumPy takes them: which elements a result has is no matter of derivatives."""
+    return np.asarray(obj) if isinstance(obj, Value) else obj
+
+
 def insert(x, obj, values, axis=None):
     """`x` with `values` inserted before the positions `obj` along `axis`; without it, into the flattened array.
 
@@ -39,7 +44,7 @@ def insert(x, obj, values, axis=None):
     array([1., 9., 2., 3.])
     """
     x, axis = _along(x, axis)
-    shape = shape_of(x)
+    shape, obj = shape_of(x), _plain_places(obj)
     values = cast(as_value(values), dtype_of(x))
     values = reshape(values, (*(1,) * (ndim_of(x) - ndim_of(values)), *shape_of(values)))
     places = np.asarray(obj) if not isinstance(obj, slice) else np.arange(shape[axis])[obj]
@@ -61,7 +66,7 @@ def delete(x, obj, axis=None):
     array([1., 3.])
     """
     x, axis = _along(x, axis)
-    return take(x, np.delete(np.arange(shape_of(x)[axis]), obj), axis)
+    return take(x, np.delete(np.arange(shape_of(x)[axis]), _plain_places(obj)), axis)
 
 
 def resize(x, new_shape):
@@ -93,6 +98,8 @@ def trim_zeros(x, trim="fb", axis=None):
     trim = trim.lower()
     if trim not in ("fb", "bf", "f", "b"):
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
+    if ndim_of(x) == 0:
+        return x
     axes = normalize_axes(axis, ndim_of(x))
     places = nonzero(x)
     key = [slice(None)] * ndim_of(x)
@@ -113,6 +120,15 @@ def ediff1d(x, to_end=None, to_begin=None):
     array([3., 5., 0.])
     """
     d = diff(reshape(as_value(x), (-1,)))
+    for name, end in (("to_begin", to_begin), ("to_end", to_end)):
+        if end is not None and not np.can_cast(dtype_of(as_value(end)), dtype_of(d), "same_kind"):
+            raise TypeError(
+                explain(
+                    f"ediff1d: dtype of `{name}` must be compatible with that of `x` under the `same_kind` rule",
+                    f"x: {dtype_of(d)}    {name}: {dtype_of(as_value(end))}",
+                    help="make `x` floating point",
+                )
+            )
     ends = [reshape(cast(as_value(v), dtype_of(d)), (-1,)) if v is not None else None for v in (to_begin, to_end)]
     return concatenate([v for v in (ends[0], d, ends[1]) if v is not None])
 

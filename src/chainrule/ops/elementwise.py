@@ -10,9 +10,9 @@ import operator
 import numpy as np
 
 from ..core.derivative import Bound, Pair
-from ..core.value import dtype_of
+from ..core.value import dtype_of, shape_of
 from .families import conjugate as conjugate, elementwise, fit, masked_multiply as masked_multiply
-from .shaping import as_value, cast, duplicate, sum_to
+from .shaping import as_value, broadcast_to, cast, duplicate, sum_to
 
 # --- arithmetic -----------------------------------------------------------------------------------------------------
 
@@ -400,15 +400,25 @@ def imag(x):
     """
 
 
-def _of_parts(x, y):
-    out = np.empty(np.broadcast_shapes(np.shape(x), np.shape(y)), np.result_type(np.result_type(x, y), np.complex64))
+def _joined(x, y):
+    out = np.empty(np.broadcast_shapes(np.shape(x), np.shape(y)), np.result_type(x, y, np.complex64))
     out.real, out.imag = x, y
     return out[()]
 
 
-@elementwise(_of_parts, lambda: 1, lambda: 1j)
-def _complex(x, y):
-    """The complex numbers of these real and imaginary parts; `x + 1j * y` would make NaN of infinite parts."""
+@elementwise(
+    _joined,
+    Pair(lambda t, out: _from_parts(t, np.zeros(shape_of(out), dtype_of(t))), lambda g: real(g)),
+    Pair(lambda t, out: _from_parts(np.zeros(shape_of(out), dtype_of(t)), t), lambda g: imag(g)),
+)
+def _from_parts(x, y):
+    """x + 1j * y of real x and y of one shape; here, an infinite part leaves the other one alone."""
+
+
+def from_parts(x, y):
+    """Complex numbers of real and imaginary parts, which may broadcast."""
+    shape = np.broadcast_shapes(shape_of(x), shape_of(y))
+    return _from_parts(broadcast_to(as_value(x), shape), broadcast_to(as_value(y), shape))
 
 
 # --- exponentials and logarithms ------------------------------------------------------------------------------------

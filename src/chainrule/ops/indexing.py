@@ -6,6 +6,7 @@ array stands; the arrays themselves are arguments of the row, so that they may b
 
 import functools
 import math
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ def parse(key, x):
         return x, key, ()
     parts = key if isinstance(key, tuple) else (key,)
     static, arrays, masks = [], [], []
-    for part in parts:
+    for place, part in enumerate(parts):
         if part is None or part is Ellipsis or (isinstance(part, (slice, int)) and not isinstance(part, bool)):
             static.append(_plain_slice(part) if isinstance(part, slice) else part)
             continue
@@ -63,7 +64,7 @@ def parse(key, x):
         elif dtype_of(part).kind in "iu":
             static.append(ARRAY)
             arrays.append(part)
-        elif getattr(part, "size", 1) == 0:
+        elif isinstance(parts[place], (list, tuple)) and part.size == 0:
             static.append(ARRAY)
             arrays.append(np.asarray(part, np.intp))
         else:
@@ -110,7 +111,149 @@ def _fitted_to_masks(x, static, masks):
 def _plain_slice(s):
     if all(v is None or type(v) is int for v in (s.start, s.stop, s.step)):
         return s
-    return slice(*(None if v is None else v.__index__() for v in (s.start, s.stop, s.step)))
+    return slice(*(None if v is None else operator.index(v) for v in (s.start, s.stop, s.step)))
+
+
+"Reading and writing parts of arrays: every form of key that NumPy knows.
+
+A key is normalised once into static parts and arrays: `key` holds ints, slices, None, Ellipsis and `ARRAY` where an index
+array stands; the arrays themselves are arguments of the row, so that they may be traced. Masks become index arrays.
+"""
+
+import functools
+import math
+import operator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.aval import Aval
+from ..core.derivative import Deferred, Pair, zero
+from ..core.lowering import Assemble, Call, View
+from ..core.primitive import primitive
+from ..core.value import Value, dtype_of, ndim_of, shape_of
+from ..errors import ShapeError, explain
+from ..names import torch_names
+from .elementwise import clip, where
+from .shaping import as_value, broadcast_to, cast, expand, moveaxis, normalize_axis, pad_front, reshape, squeeze, sum_to
+
+
+class _Array:
+    def __repr__(self):
+        return "ARRAY"
+
+
+ARRAY = _Array()
+
+
+def rebuild(key, indices):
+    """The key as NumPy takes it."""
+    if not indices:
+        return key
+    arrays = iter(indices)
+    return tuple(next(arrays) if k is ARRAY else k for k in key)
+
+
+def parse(key, x):
+    """(array to index, static key, index arrays) of a key as users write it, for reading from or writing to `x`.
+
+    The array is `x`, with an axis of length 1 more for each single boolean of the key: such a boolean chooses all of it or
+    nothing, and uses up none of the axes of `x`.
+    """
+    if type(key) is int or type(key) is slice:
+        return x, key, ()
+    parts = key if isinstance(key, tuple) else (key,)
+    static, arrays, masks = [], [], []
+    for place, part in enumerate(parts):
+        if part is None or part is Ellipsis or (isinstance(part, (slice, int)) and not isinstance(part, bool)):
+            static.append(_plain_slice(part) if isinstance(part, slice) else part)
+            continue
+        if isinstance(part, np.integer):
+            static.append(int(part))
+            continue
+        part = as_value(part)
+        if dtype_of(part).kind == "b":
+            masks.append((len(static), part))
+            for index in _nonzero(part if ndim_of(part) else reshape(part, (1,))):
+                static.append(ARRAY)
+                arrays.append(index)
+        elif dtype_of(part).kind in "iu":
+            static.append(ARRAY)
+            arrays.append(part)
+        elif isinstance(parts[place], (list, tuple)) and part.size == 0:
+            static.append(ARRAY)
+            arrays.append(np.asarray(part, np.intp))
+        else:
+            raise IndexError(
+                explain(
+                    f"cannot index with an array of dtype {dtype_of(part)}",
+                    f"array: shape {shape_of(x)}",
+                    help="index arrays must hold integers or booleans; use .astype(int)",
+                )
+            )
+    if masks:
+        x = _fitted_to_masks(x, static, masks)
+    return x, tuple(static), tuple(arrays)
+
+
+def _fitted_to_masks(x, static, masks):
+    """`x` with an axis for each single boolean; masks of several elements must have the lengths of the axes they stand on."""
+    ndim = ndim_of(x) + sum(ndim_of(m) == 0 for _, m in masks)
+    dots = static.index(Ellipsis) if Ellipsis in static else len(static)
+    used = [k is not None and k is not Ellipsis for k in static]
+    if sum(used) > ndim:
+        raise IndexError(
+            explain(
+                f"too many indices: {sum(used) - ndim + ndim_of(x)} for an array of {ndim_of(x)} axes",
+                f"array: shape {shape_of(x)}",
+                help="a mask counts as one index for each of its axes",
+            )
+        )
+    first = [sum(used[:at]) if at <= dots else ndim - sum(used[at:]) for at, _ in masks]
+    x = expand(x, [axis for axis, (_, m) in zip(first, masks, strict=True) if ndim_of(m) == 0])
+    for axis, (_, mask) in zip(first, masks, strict=True):
+        n, over = ndim_of(mask), shape_of(x)[axis : axis + ndim_of(mask)]
+        if any(a not in (0, b) for a, b in zip(shape_of(mask), over, strict=True)):  # NumPy checks no empty mask
+            raise IndexError(
+                explain(
+                    f"a mask of shape {shape_of(mask)} does not fit axes of shape {over}",
+                    f"array: shape {shape_of(x)}    mask on: {f'axis {axis}' if n == 1 else f'axes {axis} to {axis + n - 1}'}",
+                    help="a boolean index has one element for each element that it chooses from",
+                )
+            )
+    return x
+
+
+def _plain_slice(s):
+    if all(v is None or type(v) is int for v in (s.start, s.stop, s.step)):
+        return s
+    return slice(*(None if v is None else operator.index(v) for v in (s.start, s.stop, s.step)))
+
+
+def _check_mask(mask, x, parts, place):
+    """Raise unless the mask has the shape of the axes that it stands for."""
+    if place == 0 and shape_of(mask) == shape_of(x)[: ndim_of(mask)]:
+        return
+
+    def axes(part):
+        if part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)):
+            return int(part is not None and part is not Ellipsis)
+        part = as_value(part)
+        return ndim_of(part) if dtype_of(part).kind == "b" else 1
+
+    after = any(p is Ellipsis for p in parts[:place])
+    first = ndim_of(x) - sum(map(axes, parts[place:])) if after else sum(map(axes, parts[:place]))
+    found, wanted = shape_of(mask), shape_of(x)[first : first + ndim_of(mask)]
+    if found != wanted and 0 in found and 0 in shape_of(x):  # where nothing is selected from nothing, NumPy is not that strict
+        np.broadcast_to(np.zeros(()), shape_of(x))[(*(slice(None),) * first, np.zeros(found, bool))]
+    elif found != wanted and not (0 in found and wanted == (1,)):
+        raise IndexError(
+            explain(
+                f"boolean index of shape {found} does not match the axes it stands for, of shape {wanted}",
+                f"array: shape {shape_of(x)}",
+                help="a mask has one truth value for each element, or for each slice along the leading axes",
+            )
+        )
 
 
 def _nonzero_batch(args, batched, params):
@@ -503,15 +646,19 @@ def take_along_axis(x, indices, axis=-1):
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     axis = normalize_axis(axis, ndim_of(x))
+    _check_along("take_along_axis", x, indices)
+    return getitem(x, _grids(shape_of(x), axis, indices))
+
+
+def _check_along(what, x, indices):
     if ndim_of(indices) != ndim_of(x):
         raise ShapeError(
             explain(
-                "take_along_axis: `indices` must have as many axes as `x`",
+                f"{what}: `indices` must have as many axes as `x`",
                 f"x: {shape_of(x)}    indices: {shape_of(indices)}",
                 help="add an axis of length 1: indices[..., None]",
             )
         )
-    return getitem(x, _grids(shape_of(x), axis, indices))
 
 
 @torch_names
@@ -524,6 +671,7 @@ def put_along_axis(x, indices, values, axis=-1):
            [5., 0.]])
     """
     x, indices = as_value(x), as_value(indices)
+    _check_along("put_along_axis", x, indices)
     return index_set(x, _grids(shape_of(x), normalize_axis(axis, ndim_of(x)), indices), values)
 
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..core.value import Value, ndim_of, shape_of
+from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
 from .shaping import (
@@ -22,7 +22,7 @@ from .shaping import (
 
 
 @torch_names
-def concatenate(arrays, axis=0, dtype=None):
+def concatenate(arrays, axis=0, dtype=None, casting="same_kind"):
     """Join arrays along an existing axis; None flattens them first.
 
     Parameters
@@ -30,6 +30,7 @@ def concatenate(arrays, axis=0, dtype=None):
     arrays : sequence of arrays whose shapes agree except along `axis`
     axis : int or None
     dtype : of the result; default that which holds all of them
+    casting : what conversions to `dtype` are allowed
 
     Raises
     ------
@@ -45,7 +46,16 @@ def concatenate(arrays, axis=0, dtype=None):
     arrays = [arrays] if isinstance(arrays, Value) and ndim_of(arrays) == 0 else list(arrays)
     xs = [as_value(x) for x in arrays]
     if dtype is not None:
-        xs = [cast(x, np.dtype(dtype)) for x in xs]
+        dtype = np.dtype(dtype)
+        for x in xs:
+            if not np.can_cast(dtype_of(x), dtype, casting):
+                raise TypeError(
+                    explain(
+                        f"concatenate: cannot cast {dtype_of(x)} to {dtype} by the rule {casting!r}",
+                        help="casting='unsafe' allows it",
+                    )
+                )
+        xs = [cast(x, dtype) for x in xs]
     if not xs:
         raise ValueError("concatenate: need at least one array")
     if axis is None:
@@ -65,7 +75,7 @@ def concatenate(arrays, axis=0, dtype=None):
 
 
 @torch_names
-def stack(arrays, axis=0, dtype=None):
+def stack(arrays, axis=0, dtype=None, casting="same_kind"):
     """Join arrays of one shape along a new axis.
 
     >>> import chainrule as cr
@@ -84,10 +94,10 @@ def stack(arrays, axis=0, dtype=None):
                 help="use concatenate to join along an existing axis",
             )
         )
-    return concatenate([expand_dims(x, axis) for x in xs], normalize_axis(axis, ndim_of(xs[0]) + 1), dtype)
+    return concatenate([expand_dims(x, axis) for x in xs], normalize_axis(axis, ndim_of(xs[0]) + 1), dtype, casting)
 
 
-def hstack(tup, *, dtype=None):
+def hstack(tup, *, dtype=None, casting="same_kind"):
     """Join along the second axis, or the first of one-dimensional tup.
 
     >>> import chainrule as cr
@@ -95,10 +105,12 @@ def hstack(tup, *, dtype=None):
     array([1, 2, 3])
     """
     xs = [atleast_1d(as_value(x)) for x in tup]
-    return concatenate(xs, 0 if ndim_of(xs[0]) == 1 else 1, dtype)
+    if not xs:
+        raise ValueError("hstack: need at least one array")
+    return concatenate(xs, 0 if ndim_of(xs[0]) == 1 else 1, dtype, casting)
 
 
-def vstack(tup, *, dtype=None):
+def vstack(tup, *, dtype=None, casting="same_kind"):
     """Join along the first axis; one-dimensional tup become rows.
 
     >>> import chainrule as cr
@@ -106,7 +118,7 @@ def vstack(tup, *, dtype=None):
     array([[1, 2],
            [3, 4]])
     """
-    return concatenate([atleast_2d(x) for x in tup], 0, dtype)
+    return concatenate([atleast_2d(x) for x in tup], 0, dtype, casting)
 
 
 def dstack(tup):

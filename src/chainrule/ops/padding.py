@@ -5,6 +5,7 @@ import builtins
 import numpy as np
 
 from ..core.value import dtype_of, ndim_of, shape_of
+from ..errors import explain
 from .applying import apply_along_axis
 from .comparison import rint
 from .contraction import tensordot
@@ -108,6 +109,8 @@ def _along(x, axis, before, after, mode, options):
     else:
         lengths = options.get("stat_length")
         lengths = (n, n) if lengths is None else np.broadcast_to(lengths, (ndim_of(x), 2))[axis].tolist()
+        if builtins.min(lengths) < 0:
+            raise ValueError(explain("pad: `stat_length` can't be negative", f"found: {lengths}", help="leave it out for all"))
         if builtins.min(lengths) < 1 and mode in ("maximum", "minimum"):
             raise ValueError("stat_length of 0 yields no value for padding")
         parts = x[(*key, slice(0, lengths[0]))], x[(*key, slice(builtins.max(n - lengths[1], 0), n))]

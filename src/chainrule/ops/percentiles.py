@@ -137,7 +137,7 @@ class _Slices:
 def _order_statistic(what, x, q, axis, keepdims, method, weights, missing, percent=False):
     """Quantiles of `x`. With `missing`, NaN do not count; else they spread."""
     x = as_value(x)
-    weak = isinstance(q, (int, float))
+    weak = type(q) in (int, float)
     q = as_value(q) if not weak or dtype_of(x).kind != "f" else np.asarray(q, dtype_of(x))
     _check(what, x, q, method, weights, percent)
     q = q / (dtype_of(x).type(100) if weak and dtype_of(x).kind == "f" else 100) if percent else q
@@ -149,6 +149,9 @@ def _order_statistic(what, x, q, axis, keepdims, method, weights, missing, perce
     if slices.n == 0:
         raise ValueError(explain(f"{what}: no elements", f"x: {shape_of(x)}, axis {axis}", help="check for empty arrays"))
     shape, q, n = shape_of(q), reshape(q, (-1,)), slices.n
+    kind = np.result_type(dtype_of(x), dtype_of(q))
+    if dtype_of(q) == np.float16:  # which cannot count beyond 2048
+        q = cast(q, np.dtype(np.float32))
     order = argsort(slices.flat, -1)
     flat = take_along_axis(slices.flat, order, -1)
     empty = isnan(flat[..., :1] if missing else flat[..., -1:])
@@ -161,7 +164,7 @@ def _order_statistic(what, x, q, axis, keepdims, method, weights, missing, perce
         weights = take_along_axis(slices.flattened(_weights_for(what, x, weights, axis)), order, -1)
         out = _weighted(flat, where(isnan(flat), 0, weights) if missing else weights, q)
     if _is_float(x):
-        out = where(empty, math.nan, out)
+        out = where(empty, math.nan, out if kind != np.float16 else cast(out, kind))
     return slices.results(out, shape, keepdims)
 
 
@@ -188,10 +191,19 @@ def _check(what, x, q, method, weights, percent):
 def _weights_for(what, x, weights, axis):
     """Weights in the shape of `x`: of that shape, or of its length along the one axis."""
     weights = as_value(weights)
-    if not isinstance(weights, Value) and builtins.any((weights < 0).ravel()):
-        raise ValueError(
-            explain(f"{what}: weights must be non-negative", f"weights: {weights}", help="leave elements out instead")
-        )
+    if not isinstance(weights, Value):
+        if builtins.any((weights < 0).ravel()):
+            raise ValueError(
+                explain(f"{what}: weights must be non-negative", f"weights: {weights}", help="leave elements out instead")
+            )
+        if not builtins.all(np.isfinite(weights).ravel()) or not builtins.any(weights.ravel()):
+            raise ValueError(
+                explain(
+                    f"{what}: weights included NaN, inf or were all zero",
+                    f"weights: {weights}",
+                    help="give some element a weight",
+                )
+            )
     if shape_of(weights) == shape_of(x):
         return weights
     if ndim_of(weights) != 1 or not isinstance(axis, (int, np.integer)) or shape_of(weights)[0] != shape_of(x)[axis]:

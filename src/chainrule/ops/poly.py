@@ -17,6 +17,7 @@ from .elementwise import add, conjugate, imag, real, sqrt, subtract
 from .joining import concatenate
 from .linalg.least_squares import lstsq
 from .linalg.matrices import known
+from .linalg.spectral import eigvals
 from .linalg.systems import inv
 from .reduction import all as all_, cumprod, sum as sum_
 from .shaping import as_value, atleast_1d, broadcast_to, cast, expand_dims, flip, pad_zeros, reshape, transpose
@@ -252,7 +253,8 @@ def poly(seq_of_zeros):
 
     Parameters
     ----------
-    seq_of_zeros : array with one axis. If complex roots come in conjugate pairs the result is real.
+    seq_of_zeros : array with one axis, or a square matrix, whose eigenvalues are the roots: its characteristic polynomial. If
+        complex roots come in conjugate pairs the result is real.
 
     Examples
     --------
@@ -261,12 +263,16 @@ def poly(seq_of_zeros):
     array([ 1., -3.,  2.])
     """
     z = _floating(atleast_1d(as_value(seq_of_zeros)))
+    in_pairs = False
+    if ndim_of(z) == 2 and shape_of(z)[0] == shape_of(z)[1] > 0:
+        in_pairs = dtype_of(z).kind == "f"
+        z = eigvals(z)
     if ndim_of(z) != 1:
         raise ValueError(
             explain(
                 "input must be 1d or non-empty square 2d array.",
                 f"found: {shape_of(z)}",
-                help="for the characteristic polynomial of a matrix, give its eigenvalues",
+                help="flatten it, if it holds roots",
             )
         )
     if shape_of(z)[0] == 0:
@@ -274,7 +280,7 @@ def poly(seq_of_zeros):
     p = np.ones(1, dtype_of(z))
     for k in range(shape_of(z)[0]):
         p = convolve(p, concatenate([np.ones(1, dtype_of(z)), -z[k : k + 1]]))
-    if dtype_of(z).kind == "c" and known(all_(sort(z) == sort(conjugate(z)))):
+    if dtype_of(z).kind == "c" and (in_pairs or known(all_(sort(z) == sort(conjugate(z))))):
         p = real(p)
     return p
 

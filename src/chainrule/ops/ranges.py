@@ -7,7 +7,7 @@ from .comparison import floor
 from .elementwise import absolute, exp, log, power, sign, where
 from .joining import concatenate
 from .linalg.matrices import known
-from .shaping import as_value, broadcast_to, cast, moveaxis, reshape
+from .shaping import as_value, broadcast_to, cast, expand_dims, moveaxis, reshape
 
 
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
@@ -40,7 +40,7 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
     base = as_value(base)
     if ndim_of(base):
         start, stop = (broadcast_to(x, np.broadcast_shapes(shape_of(x), shape_of(base))) for x in (start, stop))
-        base = reshape(base, (*shape_of(base)[:axis], 1, *shape_of(base)[axis:]))
+        base = expand_dims(base, axis)
     out = power(base, linspace(start, stop, num, endpoint, axis=axis))
     return out if dtype is None else cast(out, np.dtype(dtype))
 

@@ -327,6 +327,8 @@ def mean(x, axis=None, dtype=None, keepdims=False, *, where=True):
     np.float64(3.0)
     """
     x = _as_float(x) if dtype is None else cast(as_value(x), np.dtype(dtype))
+    if dtype is None and dtype_of(x) == np.float16:  # whose sums soon are infinite
+        return cast(mean(x, axis, np.float32, keepdims, where=where), dtype_of(x))
     return _per_count(sum(x, axis, keepdims=keepdims, where=where), x, axis, keepdims, where)
 
 
@@ -336,6 +338,21 @@ def _centred(x, axis, dtype, where, about):
     d = x - (mean(x, axis, keepdims=True, where=where) if about is None else about)
     d = d if where is True else _only(d, where, 0)
     return absolute(d) if dtype_of(d).kind == "c" else d
+
+
+def lost_degrees(ddof, correction):
+    """How much less than the number of elements a variance is divided by: NumPy's and the Array API's option for it."""
+    if correction is None:
+        return ddof
+    if ddof:
+        raise ValueError(
+            explain(
+                "ddof and correction can't be provided simultaneously",
+                f"ddof: {ddof}    correction: {correction}",
+                help="they mean the same: leave one away",
+            )
+        )
+    return correction
 
 
 @torch_names
@@ -348,10 +365,9 @@ def var(x, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=No
     >>> cr.var([1.0, 3.0])
     np.float64(1.0)
     """
+    ddof = lost_degrees(ddof, correction)
     d = _centred(x, axis, dtype, where, mean)
-    return _per_count(
-        sum(square(d), axis, keepdims=keepdims), d, axis, keepdims, where, ddof if correction is None else correction
-    )
+    return _per_count(sum(square(d), axis, keepdims=keepdims), d, axis, keepdims, where, ddof)
 
 
 @torch_names
@@ -362,9 +378,10 @@ def std(x, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=No
     >>> cr.std([1.0, 3.0])
     np.float64(1.0)
     """
+    ddof = lost_degrees(ddof, correction)
     d = _centred(x, axis, dtype, where, mean)
     length = _reduce(_norm, d, axis, keepdims)
-    return _per_count(length, d, axis, keepdims, where, ddof if correction is None else correction, root=True)
+    return _per_count(length, d, axis, keepdims, where, ddof, root=True)
 
 
 def _nonempty(name, x, axis):

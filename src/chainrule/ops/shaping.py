@@ -181,7 +181,7 @@ def cast(x, dtype):
 
 def as_value(x):
     """An array-like with a shape and a dtype: numbers and nested lists become arrays, lists of Tensors are stacked."""
-    if hasattr(x, "dtype"):
+    if isinstance(x, (np.ndarray, Value, np.generic)) or (hasattr(x, "dtype") and not hasattr(x, "__array__")):
         return x
     if isinstance(x, (list, tuple)) and holds_tensors(x):
         xs = [as_value(v) for v in x]
@@ -437,6 +437,9 @@ def moveaxis(x, source, destination):
     )
     if len(source) != len(destination):
         raise ValueError("moveaxis: source and destination must have the same number of axes")
+    for name, axes in (("source", source), ("destination", destination)):
+        if len(set(axes)) < len(axes):
+            raise ValueError(f"repeated axis in `{name}` argument")
     order = [a for a in range(n) if a not in source]
     for to, a in sorted(zip(destination, source, strict=True)):
         order.insert(to, a)
@@ -452,6 +455,8 @@ def rollaxis(x, axis, start=0):
     """
     n = ndim_of(x)
     axis = normalize_axis(axis, n)
+    if not -n <= start <= n:
+        raise np.exceptions.AxisError(f"'start' arg requires {-n} <= start < {n + 1}, but {start} was passed in")
     start = start + n if start < 0 else start
     return moveaxis(x, axis, start - 1 if axis < start else start)
 
@@ -495,7 +500,7 @@ def atleast_1d(x, *more):
     """
     if more:
         return tuple(map(atleast_1d, (x, *more)))
-    return x if ndim_of(x) else reshape(x, (1,))
+    return as_value(x) if ndim_of(x) else reshape(x, (1,))
 
 
 def atleast_2d(x, *more):

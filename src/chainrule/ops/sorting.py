@@ -196,6 +196,8 @@ def searchsorted(a, v, side="left", sorter=None):
 
 
 def _check_places(kth, n):
+    if n == 0:
+        return
     for k in np.atleast_1d(np.asarray(kth)).tolist():
         if not -n <= operator.index(k) < n:
             raise ValueError(explain(f"kth(={k}) out of bounds ({n})", help="it counts elements along the axis, from 0"))

@@ -5,14 +5,27 @@ import warnings
 
 import numpy as np
 
-from ..core.value import dtype_of, ndim_of, shape_of
+from ..core.dispatch import plain
+from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
 from .comparison import isnan
 from .contraction import matmul
 from .elementwise import clip, imag as imaginary, maximum, real, sqrt, square, where as choose
 from .joining import concatenate
-from .reduction import all as all_, cumprod, cumsum, max as largest, mean, min as smallest, position, positions, prod, sum
+from .reduction import (
+    all as all_,
+    cumprod,
+    cumsum,
+    lost_degrees,
+    max as largest,
+    mean,
+    min as smallest,
+    position,
+    positions,
+    prod,
+    sum,
+)
 from .shaping import as_value, cast, expand_dims, normalize_axis, reshape, transpose
 
 # --- means ----------------------------------------------------------------------------------------------------------
@@ -51,7 +64,7 @@ def _weights_along(x, weights, axis):
         return weights
     axes = None if axis is None else [normalize_axis(a, ndim_of(x)) for a in (axis if hasattr(axis, "__iter__") else [axis])]
     if axes is None or shape_of(weights) != tuple(shape_of(x)[a] for a in axes):
-        raise ShapeError(
+        raise (TypeError if axes is None else ShapeError)(
             explain(
                 "average: `weights` must have the shape of `x`, or its lengths along `axis`",
                 f"x: {shape_of(x)}    weights: {shape_of(weights)}    axis: {axis}",
@@ -126,6 +139,15 @@ def _floating(x):
     return x if dtype_of(x).kind in "fc" else cast(x, np.dtype(float))
 
 
+def _check_inexact(x, dtype):
+    if dtype is not None and dtype_of(x).kind in "fc" and np.dtype(dtype).kind not in "fc":
+        raise TypeError(
+            explain(
+                "If a is inexact, then dtype must be inexact", f"found: {dtype_of(x)} and {np.dtype(dtype)}", help="use a float"
+            )
+        )
+
+
 @torch_names
 def nanmean(x, axis=None, dtype=None, keepdims=False, *, where=True):
     """Mean over `axis` of the elements that are not NaN.
@@ -134,6 +156,7 @@ def nanmean(x, axis=None, dtype=None, keepdims=False, *, where=True):
     >>> cr.nanmean([1.0, np.nan, 3.0])
     np.float64(2.0)
     """
+    _check_inexact(as_value(x), dtype)
     return mean(x, axis, dtype, keepdims, where=_present(as_value(x), where))
 
 
@@ -145,12 +168,13 @@ def nanvar(x, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean
     >>> cr.nanvar([1.0, np.nan, 3.0])
     np.float64(1.0)
     """
+    _check_inexact(as_value(x), dtype)
     x = _floating(x) if dtype is None else cast(as_value(x), np.dtype(dtype))
     here = _present(x, where)
     middle = nanmean(x, axis, keepdims=True, where=where) if mean is None else mean
     d = _kept(here, x - middle)
     squares = real(d) * real(d) + imaginary(d) * imaginary(d) if dtype_of(d).kind == "c" else square(d)
-    left = sum(here, axis, keepdims=keepdims) - (ddof if correction is None else correction)
+    left = sum(here, axis, keepdims=keepdims) - lost_degrees(ddof, correction)
     total = sum(squares, axis, keepdims=keepdims)
     return total / _positive_or_nan(left, dtype_of(total))
 
@@ -290,7 +314,7 @@ def _variables(x, rowvar, dtype):
         raise ValueError(explain("cov: `x` has more than two axes", f"x: {shape_of(x)}", help="flatten the observations first"))
     if ndim_of(x) < 2:
         return reshape(x, (1, -1))
-    return x if rowvar or shape_of(x)[0] == 1 else transpose(x)
+    return x if rowvar else transpose(x)
 
 
 def _observation_weights(n, fweights, aweights, ddof):
@@ -303,13 +327,15 @@ def _observation_weights(n, fweights, aweights, ddof):
             continue
         more = as_value(more)
         if shape_of(more) != (n,):
-            raise ValueError(
+            raise RuntimeError(
                 explain(
                     f"cov: `{name}` must hold {n} weights, one per observation", f"{name}: {shape_of(more)}", help="flatten it"
                 )
             )
         if name == "fweights" and dtype_of(more).kind not in "iu":
             raise TypeError("cov: fweights must be whole numbers")
+        if not isinstance(plain(more), Value) and (plain(more) < 0).any():
+            raise ValueError(explain(f"cov: `{name}` cannot be negative", help="leave observations out instead"))
         w = w * more
     total = sum(w)
     if ddof == 0:

@@ -214,7 +214,7 @@ def complex(real, imag):
     >>> cr.complex(np.array([1.0]), np.array([2.0]))
     array([1.+2.j])
     """
-    return elementwise._complex(as_value(real), as_value(imag))
+    return elementwise.from_parts(real, imag)
 
 
 def polar(abs, angle):

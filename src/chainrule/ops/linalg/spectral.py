@@ -23,7 +23,7 @@ from ...core.derivative import Joint, Pair, zero
 from ...core.lowering import Call
 from ...core.primitive import primitive
 from ...core.value import Value, dtype_of, ndim_of, shape_of
-from ..elementwise import absolute, imag, real, sign, where
+from ..elementwise import absolute, imag, real, where
 from ..indexing import take_along_axis
 from ..joining import concatenate
 from ..reduction import _max
@@ -513,7 +513,7 @@ def _svd_of_hermitian(a, compute_uv):
     size = absolute(w)
     order = flip(argsort(size), -1)
     s, u = take_along_axis(size, order, -1), take_along_axis(u, expand(order, (ndim_of(order) - 1,)), -1)
-    turned = cast(sign(take_along_axis(w, order, -1)), dtype_of(u))
+    turned = cast(where(take_along_axis(w, order, -1) < 0, -1, 1), dtype_of(u))
     return SVDResult(u, s, adjoint(u * expand(turned, (ndim_of(turned) - 1,))))
 
 
