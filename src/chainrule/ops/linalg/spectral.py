@@ -14,7 +14,6 @@ that do not depend on the choice. Three things make their derivatives right:
 """
 
 import functools
-import math
 
 import numpy as np
 
@@ -43,6 +42,7 @@ from .matrices import (
     split_gradient,
     square_matrix,
 )
+from .splitting import can_split, groups_of, is_split, reciprocal, settled, split, tolerance
 from .systems import _inv
 
 EigResult, EighResult = type(np.linalg.eig(np.eye(1))), type(np.linalg.eigh(np.eye(1)))
@@ -51,18 +51,12 @@ SVDResult = type(np.linalg.svd(np.eye(1)))
 # --- what is equal ----------------------------------------------------------------------------------------------------
 
 
-def _tolerance(values):
-    """Values that differ by less are equal: LAPACK's rounding errors are about this large."""
-    n = shape_of(values)[-1]
-    return 10 * math.sqrt(n) * float(np.finfo(dtype_of(values)).eps)
-
-
 def _differences(values):
     """values[j] - values[i], and where they count as equal."""
     n = ndim_of(values)
     apart = expand(values, (n - 1,)) - expand(values, (n,))
     largest = expand(_max(absolute(values), axes=(n - 1,)), (n - 1, n))
-    return apart, absolute(apart) <= _tolerance(values) * largest
+    return apart, absolute(apart) <= tolerance(values) * largest
 
 
 def _reciprocal(x, skip):
@@ -76,7 +70,8 @@ def _rates(values):
         none = np.zeros((*shape_of(values), 0), real_dtype(dtype_of(values)))
         return none, none != 0
     apart, equal = _differences(values)
-    return _reciprocal(apart, equal), equal & ~np.eye(shape_of(values)[-1], dtype=bool)
+    rates = reciprocal(apart, equal, apart) if is_split(values) else _reciprocal(apart, equal)
+    return rates, equal & ~np.eye(shape_of(values)[-1], dtype=bool)
 
 
 def _diagonal(x):
@@ -133,7 +128,7 @@ def _splitting(values, inner):
     if n < 2:
         return None
     gaps = np.abs(np.diff(values, axis=-1))
-    apart = gaps > _tolerance(values) * np.abs(values).max(-1, keepdims=True)
+    apart = gaps > tolerance(values) * np.abs(values).max(-1, keepdims=True)
     if apart.all():
         return None
     block = np.concatenate([np.zeros_like(apart[..., :1], int), np.cumsum(apart, axis=-1)], axis=-1)
@@ -170,8 +165,11 @@ def _eigh_cotangent(out, g, upper):
     if gv is not None:
         whole = product(adjoint(v), gv)
         inner = inner + rates * skew(whole)
+        if is_split(w):
+            return split_gradient(settled(product(v, inner, adjoint(v)), whole), upper)
         if gw is not None:
             inner = inner + _within(gw, (whole + adjoint(whole)) * 0.5, equal)
+    inner = settled(inner) if is_split(w) else inner
     return split_gradient(product(v, inner, adjoint(v)), upper)
 
 
@@ -211,13 +209,22 @@ def _eigh_along(a, t, *, upper):
     return w, v
 
 
+def _is_nested(*xs):
+    """Whether derivatives of the derivative may be taken."""
+    return any(isinstance(x, Value) and x.owner.carries_derivative(x) for x in xs)
+
+
 def _eigh_push(args, tangents, params):
     (a,), (t,) = args, tangents
+    if can_split() and _is_nested(a, t):
+        return _eigh_split_push(args, tangents, {"upper": params["upper"], "order": 0})
     out = _eigh_along(a, t, upper=params["upper"])
     return out, _eigh_tangents(out, t, params["upper"])
 
 
 def _eigh_record(args, active, params):
+    if can_split():
+        return _eigh_split_record(args, active, {"upper": params["upper"], "order": 0})
     out = _eigh(*args, upper=params["upper"], free=True)
     return out, list(out)
 
@@ -242,6 +249,31 @@ def _eigh(a, *, upper, free):
     if free:
         return _eigh_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), upper=upper)
     return tuple(np.linalg.eigh(a, "U" if upper else "L"))
+
+
+def _eigh_split_push(args, tangents, params):
+    out = _eigh_split(*args, upper=params["upper"], order=params["order"] + 1)
+    return out, _eigh_tangents(out, tangents[0], params["upper"])
+
+
+def _eigh_split_record(args, active, params):
+    out = _eigh_split(*args, upper=params["upper"], order=params["order"] + 1)
+    return out, list(out)
+
+
+@primitive(
+    derivative=[Joint(_eigh_split_push, _eigh_split_record, _eigh_pull)],
+    aval=_eigh_avals,
+    batch=batch_of_matrices(lambda: _eigh_split),
+    lower=Call(),
+    name="eigh_split",
+    several=True,
+)
+def _eigh_split(a, *, upper, order):
+    """As `_eigh`, for so many derivatives; equal eigenvalues are split."""
+    w, v = np.linalg.eigh(a, "U" if upper else "L")
+    groups = groups_of(w)
+    return (w if groups is None else split(w, groups, order)), v
 
 
 def _is_upper(uplo):
@@ -328,9 +360,11 @@ def _svd_rates(s):
     rates, equal = _rates(s)
     n = ndim_of(s)
     largest = expand(_max(s, axes=(n - 1,)), (n - 1,)) if shape_of(s)[-1] else s
-    none = s <= _tolerance(s) * largest
+    none = s <= tolerance(s) * largest
     total = expand(s, (n - 1,)) + expand(s, (n,))
     both_none = expand(none, (n - 1,)) & expand(none, (n,))
+    if is_split(s):
+        return rates, reciprocal(total, both_none, total), reciprocal(s, none, s), equal
     return rates, _reciprocal(total, both_none), _reciprocal(s, none), equal & ~both_none
 
 
@@ -369,16 +403,17 @@ def _svd_cotangent(out, g):
     over = expand(inverse, (ndim_of(s) - 1,))
     inner = 0 if gs is None else cast(_with_diagonal(gs), dtype_of(u))
     if gu is None and gvh is None:
-        return product(first, inner, adjoint(second))
+        return product(first, settled(inner) if is_split(s) else inner, adjoint(second))
     gu = _without_rest(0 * u if gu is None else gu, u[..., k:], first)
     gv = _without_rest(adjoint(0 * vh if gvh is None else gvh), adjoint(vh[..., k:, :]), second)
     left, right = product(adjoint(first), gu), product(adjoint(second), gv)
     whole = left + right
     inner = inner + rates * skew(whole) + sums * skew(left - right)
-    if gs is not None:
+    if gs is not None and not is_split(s):
         inner = inner + _within(gs, (whole + adjoint(whole)) * 0.25, equal)
     outer = product(_leaving(first, gu) * over, adjoint(second)) + product(first, adjoint(_leaving(second, gv) * over))
-    return product(first, inner, adjoint(second)) + outer
+    total = product(first, inner, adjoint(second)) + outer
+    return settled(total, left, right) if is_split(s) else total
 
 
 def _without_rest(g, rest, q):
@@ -407,7 +442,7 @@ def _svd_along(a, t, *, full):
     """Singular value decomposition of a, where singular values are equal along that of t."""
     lead = np.broadcast_shapes(a.shape, t.shape)[:-2]
     u, s, vh = np.linalg.svd(a, full)
-    if s.size and (s[..., -1] <= _tolerance(s) * s[..., 0]).any():  # what is mapped to 0 has to be known completely
+    if s.size and (s[..., -1] <= tolerance(s) * s[..., 0]).any():  # what is mapped to 0 has to be known completely
         u, s, vh = np.linalg.svd(a, True)
     u, s, vh = (np.array(np.broadcast_to(x, (*lead, *x.shape[a.ndim - 2 :]))) for x in (u, s, vh))
     k = s.shape[-1]
@@ -430,7 +465,7 @@ def _hermitian_part(x):
 
 def _split_kernel(u, s, vh, t):
     """Turn, in place, the vectors of singular value 0 so that the direction t is diagonal and not negative between them."""
-    rank = (s > _tolerance(s) * s[..., :1]).sum(-1)
+    rank = (s > tolerance(s) * s[..., :1]).sum(-1)
     t = np.broadcast_to(t, (*rank.shape, *t.shape[-2:]))
     for i in np.ndindex(rank.shape):
         r = rank[i]
@@ -442,17 +477,54 @@ def _split_kernel(u, s, vh, t):
 
 def _svd_push(args, tangents, params):
     (a,), (t,) = args, tangents
+    if can_split() and _is_nested(a, t):
+        return _svd_split_push(args, tangents, {"full": params["full"], "order": 0})
     out = _svd_along(a, t, full=params["full"])
     return out, _svd_tangents(out, t)
 
 
 def _svd_record(args, active, params):
+    if can_split():
+        return _svd_split_record(args, active, {"full": params["full"], "order": 0})
     out = _svd(*args, full=params["full"], free=True)
     return out, list(out)
 
 
+def _svd_pull(gs, kept, active, params):
+    return [_svd_cotangent(kept, gs)]
+
+
+def _svd_split_push(args, tangents, params):
+    out = _svd_split(*args, full=params["full"], order=params["order"] + 1)
+    return out, _svd_tangents(out, tangents[0])
+
+
+def _svd_split_record(args, active, params):
+    out = _svd_split(*args, full=params["full"], order=params["order"] + 1)
+    return out, list(out)
+
+
 @primitive(
-    derivative=[Joint(_svd_push, _svd_record, lambda gs, kept, active, params: [_svd_cotangent(kept, gs)])],
+    derivative=[Joint(_svd_split_push, _svd_split_record, _svd_pull)],
+    aval=_svd_avals,
+    batch=batch_of_matrices(lambda: _svd_split),
+    lower=Call(),
+    name="svd_split",
+    several=True,
+)
+def _svd_split(a, *, full, order):
+    """As `_svd`, for so many derivatives; equal singular values are split, and those of 0 are made positive."""
+    u, s, vh = np.linalg.svd(a, full)
+    groups = groups_of(s)
+    if s.size:
+        none = s <= tolerance(s) * s[..., :1]
+        if none.any() and (a.shape[-1] != a.shape[-2] or a.dtype.kind == "c"):  # one of 0 is not alone then
+            groups = np.where(none, s.shape[-1], -1 if groups is None else groups)
+    return u, (s if groups is None else split(s, groups, order, rising=False)), vh
+
+
+@primitive(
+    derivative=[Joint(_svd_push, _svd_record, _svd_pull)],
     aval=_svd_avals,
     batch=batch_of_matrices(lambda: _svd),
     lower=Call(),
@@ -545,7 +617,7 @@ def _eig_rates(w):
     size = absolute(w)
     n = ndim_of(w)
     largest = expand(_max(size, axes=(n - 1,)), (n - 1, n))
-    return _reciprocal(apart, absolute(apart) <= _tolerance(w) * largest)
+    return _reciprocal(apart, absolute(apart) <= tolerance(w) * largest)
 
 
 def _eig_jvp(t, out):

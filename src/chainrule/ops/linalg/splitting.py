@@ -1,0 +1,128 @@
+"""Equal eigenvalues and singular values, split by a formal number e that is smaller than any other.
+
+For any e other than 0 the matrix A + e V D V^H, with different d within each space of equal values, has one basis, V, and all
+rules of derivatives hold. What they give is a series in e. Derivatives of functions that do not depend on the basis are
+smooth, so what stands at e^0 is their value at A, to any order, although single terms on the way have factors 1 / e: those by
+which vectors of equal values turn. Such series are Tensors of their own trace, `transforms.expansion`, below all tapes.
+"""
+
+import math
+
+import numpy as np
+
+from ...core.derivative import Linear, zero
+from ...core.dispatch import state
+from ...core.lowering import Call
+from ...core.primitive import primitive
+from ...core.value import Value, dtype_of
+from ..elementwise import absolute, where
+from ..families import elementwise_batch
+
+MORE = 2  # orders kept beyond those of the derivatives: one is used up on the way, one is for backward(create_graph=True)
+
+
+def is_split(x):
+    """Whether a series in e stands below all the traces that wrap `x`."""
+    while isinstance(x, Value):
+        if x.owner is state.expansion:
+            return True
+        x = x.value
+    return False
+
+
+def can_split():
+    """Whether the values that an operation finds are those it is computed with: not while a program is written down."""
+    return state.expansion is not None and state.recorder is None and not state.abstract
+
+
+def groups_of(values):
+    """Numbers for each group of equal ones among sorted values, -1 for one that is alone; None if all are."""
+    n = values.shape[-1]
+    if n < 2 or not values.size:
+        return None
+    apart = np.abs(np.diff(values, axis=-1)) > tolerance(values) * np.abs(values).max(-1, keepdims=True)
+    if apart.all():
+        return None
+    ends = np.ones((*apart.shape[:-1], 1), bool)
+    alone = np.concatenate([ends, apart], -1) & np.concatenate([apart, ends], -1)
+    return np.where(alone, -1, np.concatenate([0 * ends, np.cumsum(apart, axis=-1)], -1))
+
+
+def split(values, groups, order, rising=True):
+    """`values` as series, for so many derivatives: those of one group get different positive slopes, in order."""
+    same = (groups[..., :, None] == groups[..., None, :]) & (groups[..., :, None] >= 0)
+    before = np.tri(values.shape[-1], dtype=bool)
+    place, count = (same & (before if rising else before.T)).sum(-1), same.sum(-1)
+    size = np.abs(values).max(-1, keepdims=True)
+    slopes = place / np.maximum(count, 1) * np.where(size > 0, size, 1)
+    return state.expansion.series({0: values, 1: slopes.astype(values.dtype)}, order + MORE)
+
+
+# --- rows that say something about the series only ------------------------------------------------------------------------
+
+
+def _elementwise(row):
+    return lambda args, batched, params: elementwise_batch(row().row, args, batched, params)
+
+
+@primitive(
+    derivative=[Linear(lambda g, like: _over_e(g, like)), zero],
+    aval=lambda x, like: x,
+    batch=_elementwise(lambda: _over_e),
+    lower=Call(),
+    name="over_splitting",
+)
+def _over_e(x, like):
+    """x / e, where `like` is a series in e of the shape of x; plain arrays know no e."""
+    return x
+
+
+@primitive(
+    derivative=[zero],
+    aval=lambda x: x,
+    batch=_elementwise(lambda: _at_zero),
+    lower=Call(),
+    name="before_splitting",
+)
+def _at_zero(x):
+    """What stands at e^0, as a constant."""
+    return x
+
+
+@primitive(
+    derivative=[Linear(lambda g, like: _settled(g, like)), zero],
+    aval=lambda x, like: x,
+    batch=lambda args, batched, params: _settled(*args),
+    lower=Call(),
+    name="settled",
+)
+def _settled(x, like):
+    """What stands at e^0 of a result, in which all powers of 1 / e have to cancel; `like` holds numbers of the size of what
+    it was computed from."""
+    return x
+
+
+# --- rates ----------------------------------------------------------------------------------------------------------------
+
+
+def reciprocal(x, none, like):
+    """1 / x, which is of the order of 1 / e where `none` says that x is 0 at e^0."""
+    rest = x - where(none, _at_zero(x), 0)
+    scaled = where(none, _over_e(rest, like), rest)
+    inverse = 1 / where(scaled == 0, 1, scaled)
+    inverse = where(scaled == 0, 0, inverse)
+    return where(none, _over_e(inverse, like), inverse)
+
+
+def settled(x, *wholes):
+    """`x` at e^0, said to be of the size of `wholes` before anything cancelled."""
+    size = 0.0
+    for w in wholes:
+        size = size + absolute(w).max() if not isinstance(w, float) else size
+    return _settled(x, size)
+
+
+def tolerance(values):
+    """Values that differ by less, relative to the largest, are equal: LAPACK's rounding errors are about this large."""
+    n = values.shape[-1]
+    return 10 * math.sqrt(n) * float(np.finfo(dtype_of(values)).eps)
