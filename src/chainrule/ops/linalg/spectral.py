@@ -42,7 +42,7 @@ from .matrices import (
     split_gradient,
     square_matrix,
 )
-from .splitting import can_split, groups_of, is_split, reciprocal, settled, split, tolerance
+from .splitting import can_split, clusters_of, groups_of, is_split, reciprocal, settled, split, tolerance
 from .systems import _inv
 
 EigResult, EighResult = type(np.linalg.eig(np.eye(1))), type(np.linalg.eigh(np.eye(1)))
@@ -159,18 +159,17 @@ def _eigh_tangents(out, t, upper):
 def _eigh_cotangent(out, g, upper):
     (w, v), (gw, gv) = out, g
     rates, equal = _rates(w)
-    inner = 0
+    inner, wholes = 0, []
     if gw is not None:
         inner = inner + cast(_with_diagonal(gw), dtype_of(v))
     if gv is not None:
         whole = product(adjoint(v), gv)
+        wholes = [whole]
         inner = inner + rates * skew(whole)
-        if is_split(w):
-            return split_gradient(settled(product(v, inner, adjoint(v)), whole), upper)
-        if gw is not None:
+        if gw is not None and not is_split(w):
             inner = inner + _within(gw, (whole + adjoint(whole)) * 0.5, equal)
-    inner = settled(inner) if is_split(w) else inner
-    return split_gradient(product(v, inner, adjoint(v)), upper)
+    total = product(v, inner, adjoint(v))
+    return split_gradient(settled(total, *wholes) if is_split(w) else total, upper)
 
 
 def _batch_along(row, core):
@@ -403,7 +402,8 @@ def _svd_cotangent(out, g):
     over = expand(inverse, (ndim_of(s) - 1,))
     inner = 0 if gs is None else cast(_with_diagonal(gs), dtype_of(u))
     if gu is None and gvh is None:
-        return product(first, settled(inner) if is_split(s) else inner, adjoint(second))
+        total = product(first, inner, adjoint(second))
+        return settled(total) if is_split(s) else total
     gu = _without_rest(0 * u if gu is None else gu, u[..., k:], first)
     gv = _without_rest(adjoint(0 * vh if gvh is None else gvh), adjoint(vh[..., k:, :]), second)
     left, right = product(adjoint(first), gu), product(adjoint(second), gv)
@@ -617,10 +617,11 @@ def _eig_rates(w):
     size = absolute(w)
     n = ndim_of(w)
     largest = expand(_max(size, axes=(n - 1,)), (n - 1, n))
-    return _reciprocal(apart, absolute(apart) <= tolerance(w) * largest)
+    equal = absolute(apart) <= tolerance(w) * largest
+    return reciprocal(apart, equal, apart) if is_split(w) else _reciprocal(apart, equal)
 
 
-def _eig_jvp(t, out):
+def _eig_tangents(out, t):
     w, v = out
     inner = product(_inv(v, infinite=False), cast(t, dtype_of(v)), v)
     turn = _eig_rates(w) * inner
@@ -629,19 +630,54 @@ def _eig_jvp(t, out):
     return [_diagonal(inner), dv - v * expand(stretch, (ndim_of(v) - 2,))]
 
 
-def _eig_vjp(g, out):
+def _eig_cotangent(out, g):
     (w, v), (gw, gv) = out, g
-    inner = 0 if gw is None else _with_diagonal(gw)
+    inner, wholes = 0 if gw is None else _with_diagonal(gw), []
     if gv is not None:
         stretch = cast(real(_sum(conj(v) * gv, axes=(ndim_of(v) - 2,))), dtype_of(v))
         gv = gv - v * expand(stretch, (ndim_of(v) - 2,))
-        inner = inner + conj(_eig_rates(w)) * product(adjoint(v), gv)
-    return product(adjoint(_inv(v, infinite=False)), inner, adjoint(v))
+        wholes = [product(adjoint(v), gv)]
+        inner = inner + conj(_eig_rates(w)) * wholes[0]
+    total = product(adjoint(_inv(v, infinite=False)), inner, adjoint(v))
+    return settled(total, *wholes) if is_split(w) else total
+
+
+def _eig_avals(a, **params):
+    return Aval(a.shape[:-1], _complex_dtype(a.dtype)), Aval(a.shape, _complex_dtype(a.dtype))
+
+
+def _eig_push(args, tangents, params):
+    out = _eig_split(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args)
+    return out, _eig_tangents(out, tangents[0])
+
+
+def _eig_record(args, active, params):
+    out = _eig_split(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args)
+    return out, list(out)
+
+
+def _eig_pull(gs, kept, active, params):
+    return [_eig_cotangent(kept, gs)]
 
 
 @primitive(
-    derivative=[Pair(_eig_jvp, _eig_vjp)],
-    aval=lambda a: (Aval(a.shape[:-1], _complex_dtype(a.dtype)), Aval(a.shape, _complex_dtype(a.dtype))),
+    derivative=[Joint(_eig_push, _eig_record, _eig_pull)],
+    aval=_eig_avals,
+    batch=batch_of_matrices(lambda: _eig_split),
+    lower=Call(),
+    name="eig_split",
+    several=True,
+)
+def _eig_split(a, *, order):
+    """As `_eig`, for so many derivatives; equal eigenvalues are split."""
+    w, v = _eig.row.evaluate(a)
+    groups = clusters_of(w)
+    return (w if groups is None else split(w, groups, order)), v
+
+
+@primitive(
+    derivative=[Joint(_eig_push, _eig_record, _eig_pull)],
+    aval=_eig_avals,
     batch=batch_of_matrices(lambda: _eig),
     lower=Call(),
     name="eig",

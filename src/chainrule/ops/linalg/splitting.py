@@ -14,9 +14,9 @@ from ...core.derivative import Linear, zero
 from ...core.dispatch import state
 from ...core.lowering import Call
 from ...core.primitive import primitive
-from ...core.value import Value, dtype_of
+from ...core.value import Value, dtype_of, shape_of
 from ..elementwise import absolute, where
-from ..families import elementwise_batch
+from ..shaping import broadcast_to, expand
 
 MORE = 2  # orders kept beyond those of the derivatives: one is used up on the way, one is for backward(create_graph=True)
 
@@ -48,6 +48,20 @@ def groups_of(values):
     return np.where(alone, -1, np.concatenate([0 * ends, np.cumsum(apart, axis=-1)], -1))
 
 
+def clusters_of(values):
+    """As `groups_of`, for values in no order, complex ones too: the number of the first that one is equal to."""
+    n = values.shape[-1]
+    if n < 2 or not values.size:
+        return None
+    apart = np.abs(values[..., :, None] - values[..., None, :])
+    equal = apart <= tolerance(values) * np.abs(values).max(-1)[..., None, None]
+    if equal.sum() == values.size:
+        return None
+    for _ in range(n.bit_length()):  # what is equal to the same is one group
+        equal = (equal[..., :, :, None] & equal[..., None, :, :]).any(-2)
+    return np.where(equal.sum(-1) > 1, equal.argmax(-1), -1)
+
+
 def split(values, groups, order, rising=True):
     """`values` as series, for so many derivatives: those of one group get different positive slopes, in order."""
     same = (groups[..., :, None] == groups[..., None, :]) & (groups[..., :, None] >= 0)
@@ -61,14 +75,20 @@ def split(values, groups, order, rising=True):
 # --- rows that say something about the series only ------------------------------------------------------------------------
 
 
-def _elementwise(row):
-    return lambda args, batched, params: elementwise_batch(row().row, args, batched, params)
+def _batch(row):
+    def batch(args, batched, params):
+        x, like = args
+        if not batched[0]:
+            x = broadcast_to(expand(x, (0,)), (shape_of(like)[0], *shape_of(x)))
+        return row()(x, like)
+
+    return batch
 
 
 @primitive(
     derivative=[Linear(lambda g, like: _over_e(g, like)), zero],
     aval=lambda x, like: x,
-    batch=_elementwise(lambda: _over_e),
+    batch=_batch(lambda: _over_e),
     lower=Call(),
     name="over_splitting",
 )
@@ -80,7 +100,7 @@ def _over_e(x, like):
 @primitive(
     derivative=[zero],
     aval=lambda x: x,
-    batch=_elementwise(lambda: _at_zero),
+    batch=lambda args, batched, params: _at_zero(*args),
     lower=Call(),
     name="before_splitting",
 )
@@ -92,7 +112,7 @@ def _at_zero(x):
 @primitive(
     derivative=[Linear(lambda g, like: _settled(g, like)), zero],
     aval=lambda x, like: x,
-    batch=lambda args, batched, params: _settled(*args),
+    batch=_batch(lambda: _settled),
     lower=Call(),
     name="settled",
 )
