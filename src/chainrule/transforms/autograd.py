@@ -9,6 +9,7 @@ from ..tensor import Tensor
 from ..trees import flatten, leaves_like, tree_map, unflatten
 from .backward import own, walk_back
 from .custom import Rules
+from .expansion import finished
 from .reverse import ROOT, Tape
 
 

@@ -233,7 +233,7 @@ def _eigh_pull(gs, kept, active, params):
 
 
 @primitive(
-    derivative=[Joint(_eigh_push, _eigh_record, _eigh_pull)],
+    derivative=[Joint(_eigh_push, _eigh_record, _eigh_pull, keeps_results=True)],
     aval=_eigh_avals,
     batch=batch_of_matrices(lambda: _eigh),
     lower=Call(),
@@ -261,7 +261,7 @@ def _eigh_split_record(args, active, params):
 
 
 @primitive(
-    derivative=[Joint(_eigh_split_push, _eigh_split_record, _eigh_pull)],
+    derivative=[Joint(_eigh_split_push, _eigh_split_record, _eigh_pull, keeps_results=True)],
     aval=_eigh_avals,
     batch=batch_of_matrices(lambda: _eigh_split),
     lower=Call(),
@@ -505,7 +505,7 @@ def _svd_split_record(args, active, params):
 
 
 @primitive(
-    derivative=[Joint(_svd_split_push, _svd_split_record, _svd_pull)],
+    derivative=[Joint(_svd_split_push, _svd_split_record, _svd_pull, keeps_results=True)],
     aval=_svd_avals,
     batch=batch_of_matrices(lambda: _svd_split),
     lower=Call(),
@@ -524,7 +524,7 @@ def _svd_split(a, *, full, order):
 
 
 @primitive(
-    derivative=[Joint(_svd_push, _svd_record, _svd_pull)],
+    derivative=[Joint(_svd_push, _svd_record, _svd_pull, keeps_results=True)],
     aval=_svd_avals,
     batch=batch_of_matrices(lambda: _svd),
     lower=Call(),
@@ -661,7 +661,7 @@ def _eig_pull(gs, kept, active, params):
 
 
 @primitive(
-    derivative=[Joint(_eig_push, _eig_record, _eig_pull)],
+    derivative=[Joint(_eig_push, _eig_record, _eig_pull, keeps_results=True)],
     aval=_eig_avals,
     batch=batch_of_matrices(lambda: _eig_split),
     lower=Call(),
@@ -676,7 +676,7 @@ def _eig_split(a, *, order):
 
 
 @primitive(
-    derivative=[Joint(_eig_push, _eig_record, _eig_pull)],
+    derivative=[Joint(_eig_push, _eig_record, _eig_pull, keeps_results=True)],
     aval=_eig_avals,
     batch=batch_of_matrices(lambda: _eig),
     lower=Call(),
