@@ -77,7 +77,9 @@ class Expansion(Trace):
                 for j, part in parts.items():
                     key = at, j + k
                     total[key] = total[key] + part if key in total else part
-        results = [self.series({k: v for (at, k), v in total.items() if at == n}, last) for n in range(1 + max(a for a, _ in total))]
+        results = [
+            self.series({k: v for (at, k), v in total.items() if at == n}, last) for n in range(1 + max(a for a, _ in total))
+        ]
         return tuple(results) if several else results[0]
 
     def _product(self, row, args):
@@ -180,7 +182,10 @@ class Expansion(Trace):
         poles = [v for k, v in rest.items() if k < 0]
         value = x.value
         if known < 0:
-            _warn("a derivative of higher order than was expected when they were found", "cr.linalg.funm for functions of a matrix")
+            _warn(
+                "a derivative of higher order than was expected when they were found",
+                "cr.linalg.funm for functions of a matrix",
+            )
         elif poles:
             eps = np.finfo(dtype_of(value)).eps
             size = max(float(np.max(size, initial=0)), float(np.abs(value).max(initial=0)))

@@ -42,7 +42,7 @@ from .matrices import (
     split_gradient,
     square_matrix,
 )
-from .splitting import can_split, clusters_of, groups_of, is_split, reciprocal, settled, split, tolerance
+from .splitting import can_split, clusters_of, groups_of, is_split, reciprocal, settled, split, tolerance, warn_of_equal
 from .systems import _inv
 
 EigResult, EighResult = type(np.linalg.eig(np.eye(1))), type(np.linalg.eigh(np.eye(1)))
@@ -224,7 +224,7 @@ def _eigh_push(args, tangents, params):
 def _eigh_record(args, active, params):
     if can_split():
         return _eigh_split_record(args, active, {"upper": params["upper"], "order": 0})
-    out = _eigh(*args, upper=params["upper"], free=True)
+    out = _eigh(*args, upper=params["upper"], free=True, vectors=params["vectors"])
     return out, list(out)
 
 
@@ -240,13 +240,16 @@ def _eigh_pull(gs, kept, active, params):
     name="eigh",
     several=True,
 )
-def _eigh(a, *, upper, free):
+def _eigh(a, *, upper, free, vectors):
     """Eigenvalues in ascending order and eigenvectors of the Hermitian matrix of which a holds one triangle.
 
-    Where eigenvalues are equal, the basis is NumPy's, or if it is free one in general position.
+    Where eigenvalues are equal, the basis is NumPy's, or if it is free one in general position. `vectors`: whether they are used.
     """
     if free:
-        return _eigh_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), upper=upper)
+        out = _eigh_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), upper=upper)
+        if vectors and groups_of(out[0]) is not None:
+            warn_of_equal("eigh")
+        return out
     return tuple(np.linalg.eigh(a, "U" if upper else "L"))
 
 
@@ -329,7 +332,7 @@ def eigh(a, UPLO="L"):
     array([[2., 0.],
            [0., 2.]])
     """
-    return EighResult(*_eigh(square_matrix("eigh", a), upper=_is_upper(UPLO), free=False))
+    return EighResult(*_eigh(square_matrix("eigh", a), upper=_is_upper(UPLO), free=False, vectors=True))
 
 
 def eigvalsh(a, UPLO="L"):
@@ -340,7 +343,7 @@ def eigvalsh(a, UPLO="L"):
     array([1., 2.])
     """
     a, upper = square_matrix("eigvalsh", a), _is_upper(UPLO)
-    return np.linalg.eigvalsh(a, UPLO) if isinstance(a, np.ndarray) else _eigh(a, upper=upper, free=False)[0]
+    return np.linalg.eigvalsh(a, UPLO) if isinstance(a, np.ndarray) else _eigh(a, upper=upper, free=False, vectors=False)[0]
 
 
 # --- singular values --------------------------------------------------------------------------------------------------
@@ -486,7 +489,7 @@ def _svd_push(args, tangents, params):
 def _svd_record(args, active, params):
     if can_split():
         return _svd_split_record(args, active, {"full": params["full"], "order": 0})
-    out = _svd(*args, full=params["full"], free=True)
+    out = _svd(*args, full=params["full"], free=True, vectors=params["vectors"])
     return out, list(out)
 
 
@@ -531,13 +534,16 @@ def _svd_split(a, *, full, order):
     name="svd",
     several=True,
 )
-def _svd(a, *, full, free):
+def _svd(a, *, full, free, vectors):
     """Left singular vectors, singular values in descending order, adjoint of the right singular vectors.
 
     Where singular values are equal, the basis is NumPy's, or if it is free one in general position.
     """
     if free:
-        return _svd_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), full=full)
+        out = _svd_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), full=full)
+        if vectors and groups_of(out[1]) is not None:
+            warn_of_equal("svd")
+        return out
     return tuple(np.linalg.svd(a, full))
 
 
@@ -574,8 +580,10 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     if hermitian:
         return _svd_of_hermitian(square_matrix("svd", a), compute_uv)
     if compute_uv:
-        return SVDResult(*_svd(a, full=bool(full_matrices), free=False))
-    return np.linalg.svd(a, compute_uv=False) if isinstance(a, np.ndarray) else _svd(a, full=False, free=False)[1]
+        return SVDResult(*_svd(a, full=bool(full_matrices), free=False, vectors=True))
+    return (
+        np.linalg.svd(a, compute_uv=False) if isinstance(a, np.ndarray) else _svd(a, full=False, free=False, vectors=False)[1]
+    )
 
 
 def _svd_of_hermitian(a, compute_uv):
@@ -647,12 +655,12 @@ def _eig_avals(a, **params):
 
 
 def _eig_push(args, tangents, params):
-    out = _eig_split(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args)
+    out = _eig_split(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args, free=True)
     return out, _eig_tangents(out, tangents[0])
 
 
 def _eig_record(args, active, params):
-    out = _eig_split(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args)
+    out = _eig_split(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args, free=True)
     return out, list(out)
 
 
@@ -670,7 +678,7 @@ def _eig_pull(gs, kept, active, params):
 )
 def _eig_split(a, *, order):
     """As `_eig`, for so many derivatives; equal eigenvalues are split."""
-    w, v = _eig.row.evaluate(a)
+    w, v = _eig.row.evaluate(a, free=False)
     groups = clusters_of(w)
     return (w if groups is None else split(w, groups, order)), v
 
@@ -683,9 +691,11 @@ def _eig_split(a, *, order):
     name="eig",
     several=True,
 )
-def _eig(a):
-    """Eigenvalues and right eigenvectors, always complex."""
+def _eig(a, *, free):
+    """Eigenvalues and right eigenvectors, always complex; free where derivatives will be taken in a recorded program."""
     w, v = np.linalg.eig(a)
+    if free and clusters_of(w) is not None:
+        warn_of_equal("eig")
     dtype = _complex_dtype(a.dtype)
     return w.astype(dtype, copy=False), v.astype(dtype, copy=False)
 
@@ -728,7 +738,7 @@ def eig(a):
     a = square_matrix("eig", a)
     if isinstance(a, np.ndarray):
         return np.linalg.eig(a)
-    w, v = _eig(a)
+    w, v = _eig(a, free=False)
     return EigResult(real(w), real(v)) if _all_real(a, w) else EigResult(w, v)
 
 
@@ -742,5 +752,5 @@ def eigvals(a):
     a = square_matrix("eigvals", a)
     if isinstance(a, np.ndarray):
         return np.linalg.eigvals(a)
-    w = _eig(a)[0]
+    w = _eig(a, free=False)[0]
     return real(w) if _all_real(a, w) else w

@@ -7,6 +7,7 @@ which vectors of equal values turn. Such series are Tensors of their own trace, 
 """
 
 import math
+import warnings
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ...core.dispatch import state
 from ...core.lowering import Call
 from ...core.primitive import primitive
 from ...core.value import Value, dtype_of, shape_of
+from ...errors import RepeatedValuesWarning, explain
 from ..elementwise import absolute, where
 from ..shaping import broadcast_to, expand
 
@@ -33,6 +35,16 @@ def is_split(x):
 def can_split():
     """Whether the values that an operation finds are those it is computed with: not while a program is written down."""
     return state.expansion is not None and state.recorder is None and not state.abstract
+
+
+def warn_of_equal(name):
+    """What a recorded program says, which cannot split, where it will be asked for derivatives and finds equal values."""
+    message = explain(
+        f"{name} in a compiled program or in the body of a loop: eigenvalues or singular values are equal",
+        "derivatives in reverse mode are right for functions symmetric in them, or for one function v f(w) v^H, not for others",
+        help="use cr.linalg.funm for functions of a matrix, or run this part uncompiled, in a Python loop",
+    )
+    warnings.warn(message, RepeatedValuesWarning, stacklevel=3)
 
 
 def groups_of(values):
