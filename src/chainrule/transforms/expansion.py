@@ -10,10 +10,12 @@ import warnings
 
 import numpy as np
 
+from ..core.aval import Aval
 from ..core.derivative import Linear
 from ..core.dispatch import Trace, _State, plain, state
 from ..core.value import Value, dtype_of, shape_of
 from ..errors import RepeatedValuesWarning, explain
+from ..ops.families import Partial
 from ..ops.linalg.splitting import _at_zero, _over_e, _settled
 from ..tensor import Tensor
 from .forward import Forward, no_backward
@@ -59,8 +61,14 @@ class Expansion(Trace):
             linear = next((i for i in moving if isinstance(row.derivative[min(i, len(row.derivative) - 1)], Linear)), None)
             if linear is not None:
                 return self._linear(row, args, params, linear)
-            if row.name in _PRODUCTS and len(moving) == 2:
+            if row.name in _PRODUCTS:
                 return self._product(row, args)
+            if row.name == "divide" and 1 in moving and min(0, *self.terms(args[1])[0]) == 0:
+                return self._quotient(row, args)
+            if all(type(row.derivative[min(i, len(row.derivative) - 1)]) is Partial for i in moving):
+                out = self._integrated(row, args, params, moving)
+                if out is not None:
+                    return out
         return self._composed(row, args, params, moving)
 
     def _linear(self, row, args, params, i):
@@ -92,6 +100,45 @@ class Expansion(Trace):
                     part = row.call(a, b)
                     total[i + j] = total[i + j] + part if i + j in total else part
         return self.series(total or {0: row.call(x[0], y[0])}, last)
+
+    def _quotient(self, row, args):
+        """Long division by a series that does not begin with 0."""
+        (x, known_x), (y, known_y) = map(self.terms, args)
+        last = min(known_x, known_y + min(0, *x))
+        found: dict = {}
+        for k in range(min(0, *x), last + 1):
+            rest = x.get(k)
+            for j, c in y.items():
+                if j and k - j in found:
+                    part = found[k - j] * c
+                    rest = -part if rest is None else rest - part
+            if rest is not None:
+                found[k] = row.call(rest, y[0])
+        return self.series(found, last)
+
+    def _integrated(self, row, args, params, moving):
+        """The series whose slope in e is the sum of partials times slopes of the arguments: as cheap as products are."""
+        parts = {i: self.terms(args[i]) for i in moving}
+        last = min(known for _, known in parts.values())
+        if last < 2 or any(min(terms) < 0 for terms, _ in parts.values()) or all(max(terms) < 1 for terms, _ in parts.values()):
+            return None
+        slopes = {i: {k - 1: v * k for k, v in terms.items() if k} for i, (terms, _) in parts.items()}
+        found = {0: row.call(*map(self.constant_term, args), **params)}
+        if dtype_of(found[0]).kind not in "fc":
+            return found[0]
+        # A partial that is stated by the result is known one power further with each turn.
+        turns = range(last) if any(-1 in row.kind(i).keeps for i in moving) else [last - 1]
+        for known in turns:
+            cut = [self.series(dict(parts[i][0]), known) if i in parts else a for i, a in enumerate(args)]
+            env = (*cut, self.series(dict(found), known))
+            for i in moving:
+                aval = Aval(shape_of(args[i]), dtype_of(args[i]))
+                slope = slopes[i] or {0: np.zeros(aval.shape, aval.dtype)}
+                t, _ = self.terms(row.kind(i).push(self.series(slope, known), env, params, aval))
+                new = {k + 1: v / (k + 1) for k, v in t.items()}
+                total = new if i == moving[0] else {k: total.get(k, 0) + new.get(k, 0) for k in {*total, *new}}
+            found.update({k: v.astype(found[0].dtype, copy=False) for k, v in total.items()})
+        return self.series(found, last)
 
     def _composed(self, row, args, params, moving):
         """Taylor's formula, by forward mode nested as often as there are powers.

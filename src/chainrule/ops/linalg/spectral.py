@@ -243,7 +243,7 @@ def _eigh_pull(gs, kept, active, params):
 def _eigh(a, *, upper, free, vectors):
     """Eigenvalues in ascending order and eigenvectors of the Hermitian matrix of which a holds one triangle.
 
-    Where eigenvalues are equal, the basis is NumPy's, or if it is free one in general position. `vectors`: whether they are used.
+    Where eigenvalues are equal, the basis is NumPy's, or if it is free one in general position. `vectors`: if they are used.
     """
     if free:
         out = _eigh_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), upper=upper)
