@@ -35,6 +35,7 @@ LAYERS = [
     ["ops.linalg.spectral"],
     ["ops.linalg.least_squares", "ops.linalg.norms", "ops.linalg.products"],
     ["ops.linalg.banded", "ops.linalg.equations", "ops.linalg.lu", "ops.linalg.schur", "ops.linalg.structured"],
+    ["ops.linalg.schur_parlett"],
     ["ops.linalg.matrix_functions", "ops.linalg.subspaces", "ops.linalg.toeplitz"],
     ["ops.poly", "ops.filtering"],
     ["ops.smoothing", "ops.spectra"],

@@ -25,6 +25,7 @@ from .ops.linalg.matrix_functions import (
     expm as expm,
     expm_frechet as expm_frechet,
     fractional_matrix_power as fractional_matrix_power,
+    funm as funm,
     logm as logm,
     signm as signm,
     sinhm as sinhm,

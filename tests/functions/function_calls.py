@@ -140,6 +140,7 @@ LINALG = {
     **calls("lstsq", TALL, rng.normal(size=4)),
     **calls("matrix_power", M, 3),
     **calls("fractional_matrix_power", S, 0.3),
+    **calls("funm", M, np.sin),
     **calls("multi_dot", [M, S, R]),
     **calls("tensorinv", M.reshape(3, 3), ind=1),
     **calls("tensorsolve", M, V),

@@ -495,6 +495,49 @@ def test_second_order_at_repeated_eigenvalues(name, rng):
     check_derivatives(rng, f, positive(rng, 3, 3, dtype=C128) * 0 + 3 * np.eye(3, dtype=C128))
 
 
+JORDAN = np.array([[1.0, 1, 0], [0, 1, 1], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    "a",
+    [
+        JORDAN,
+        np.eye(3),
+        np.diag([1, 1 + 1e-9, 2, 2.0001]) + np.triu(np.ones((4, 4)), 1),
+        np.array([[0.0, 1], [-1, 0]]),
+        1e-6 * np.array([[1.0, 2], [3, 4]]),
+        np.stack([JORDAN, np.diag([1.0, 2, 2])]),
+        np.eye(2, dtype=C128) * (1 + 1j),
+        np.zeros((0, 0)),
+    ],
+    ids=lambda a: f"{a.dtype}{list(a.shape)}",
+)
+def test_functions_of_matrices(a, rng):
+    """Of matrices with repeated, close, complex or too few eigenvalues, against the functions that have a name."""
+    for f, named in ((np.exp, cl.expm), (np.cos, cl.cosm), (lambda x: np.sinh(x) / 2, lambda a: cl.sinhm(a) / 2)):
+        close(cl.funm(a, f), named(a), 1e-12)
+        assert cl.funm(a, f).dtype == a.dtype
+    if a.size:
+        check_first(rng, lambda z: cl.funm(z, lambda x: np.sin(x) * cr.exp(0.3 * x)), a)
+        check_second(rng, lambda z: cl.funm(z, lambda x: np.sin(x) * cr.exp(0.3 * x)), a)
+
+
+def test_functions_of_matrices_in_programs(rng):
+    a, t = np.stack([JORDAN, np.eye(3)]), normal(rng, 3, 3)
+    gradient = cr.grad(lambda z: (cl.funm(z, np.exp) * t).sum())
+    close(cr.vmap(gradient)(a), gradient(a), 1e-12)
+    close(cr.compile(gradient)(a), cr.grad(lambda z: (cl.expm(z) * t).sum())(a), 1e-10)
+    close(nested(lambda z: cl.funm(z, cr.log), np.eye(3), 0.5 * t, 4), -6 * np.linalg.matrix_power(0.5 * t, 4), 1e-9)
+    assert cl.funm(np.array([[0.0, 1], [1, 0]]), cr.emath.log if hasattr(cr, "emath") else np.log).dtype == C128
+    value, error = cl.funm(JORDAN, np.exp, disp=False)
+    assert error < 1e-10
+    close(value, sl.expm(JORDAN), 1e-12)
+    with pytest.raises(TypeError, match="expected a function"):
+        cl.funm(JORDAN, 3.0)
+    with pytest.raises(cr.errors.LostDerivativeError, match="matrix alone"):
+        cr.grad(lambda c: cl.funm(JORDAN, lambda x: x * c).sum())(2.0)
+
+
 def nested(f, x, t, order):
     """The derivative of that order along t, by nested jvp."""
     g = f
