@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.linalg as sl
 from hypothesis import given, settings, strategies as st
-from linalg_tools import adjoint, inner, like, normal, positive
+from linalg_tools import adjoint, check_first, check_second, inner, like, normal, positive
 from numpy.linalg import LinAlgError
 
 import chainrule as cr
