@@ -19,6 +19,7 @@ LAYERS = [
     ["ops.comparison", "ops.trigonometric"],
     ["ops.joining", "ops.indexing", "ops.special"],
     ["ops.activation", "ops.random", "ops.elementary", "ops.elliptic", "ops.error_functions", "ops.gamma", "ops.parameters"],
+    ["ops.parameter_sums"],
     ["ops.bessel", "ops.hypergeometric", "ops.incomplete", "ops.kolmogorov", "ops.orthogonal", "ops.wave_equations"],
     ["ops.bessel_integrals", "ops.distributions", "ops.integrals", "ops.kelvin"],
     ["ops.noncentral"],

@@ -131,12 +131,13 @@ class Expansion(Trace):
         for known in turns:
             cut = [self.series(dict(parts[i][0]), known) if i in parts else a for i, a in enumerate(args)]
             env = (*cut, self.series(dict(found), known))
+            total: dict = {}
             for i in moving:
                 aval = Aval(shape_of(args[i]), dtype_of(args[i]))
                 slope = slopes[i] or {0: np.zeros(aval.shape, aval.dtype)}
                 t, _ = self.terms(row.kind(i).push(self.series(slope, known), env, params, aval))
-                new = {k + 1: v / (k + 1) for k, v in t.items()}
-                total = new if i == moving[0] else {k: total.get(k, 0) + new.get(k, 0) for k in {*total, *new}}
+                for k, v in t.items():
+                    total[k + 1] = total.get(k + 1, 0) + v / (k + 1)
             found.update({k: v.astype(found[0].dtype, copy=False) for k, v in total.items()})
         return self.series(found, last)
 

@@ -27,7 +27,9 @@ def taylor(f, at, count):
         )
     if not isinstance(out, (Value, np.ndarray, np.generic, int, float, complex)):
         raise NonDifferentiableError(
-            explain("funm: the function must give an array", f"found: {type(out).__name__}", help="write it with NumPy's functions")
+            explain(
+                "funm: the function must give an array", f"found: {type(out).__name__}", help="write it with NumPy's functions"
+            )
         )
     terms, _ = state.expansion.terms(out if isinstance(out, Value) else np.asarray(out))
     return np.stack([np.broadcast_to(terms.get(k, 0), at.shape).astype(complex) for k in range(count + 1)])
