@@ -34,6 +34,7 @@ LAYERS = [
     ["ops.linalg.triangular"],
     ["ops.linalg.systems", "ops.linalg.factorizations"],
     ["ops.linalg.spectral"],
+    ["ops.linalg.eigenvectors"],
     ["ops.linalg.least_squares", "ops.linalg.norms", "ops.linalg.products"],
     ["ops.linalg.banded", "ops.linalg.equations", "ops.linalg.lu", "ops.linalg.schur", "ops.linalg.structured"],
     ["ops.linalg.schur_parlett"],

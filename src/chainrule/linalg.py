@@ -8,6 +8,7 @@ from .ops.linalg.banded import (
     solve_banded as solve_banded,
     solveh_banded as solveh_banded,
 )
+from .ops.linalg.eigenvectors import eig as eig, eigvals as eigvals
 from .ops.linalg.equations import (
     solve_continuous_are as solve_continuous_are,
     solve_continuous_lyapunov as solve_continuous_lyapunov,
@@ -51,9 +52,7 @@ from .ops.linalg.products import (
 )
 from .ops.linalg.schur import hessenberg as hessenberg, schur as schur
 from .ops.linalg.spectral import (
-    eig as eig,
     eigh as eigh,
-    eigvals as eigvals,
     eigvalsh as eigvalsh,
     svd as svd,
     svdvals as svdvals,

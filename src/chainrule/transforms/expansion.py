@@ -15,13 +15,10 @@ from ..core.derivative import Linear
 from ..core.dispatch import Trace, _State, plain, state
 from ..core.value import Value, dtype_of, shape_of
 from ..errors import RepeatedValuesWarning, explain
-from ..ops.families import Partial
-from ..ops.linalg.splitting import _at_zero, _over_e, _settled
 from ..tensor import Tensor
 from .forward import Forward, no_backward
 from .lost import place_of_user
 
-_PRODUCTS = frozenset({"multiply", "masked_multiply"})
 _EXACT = 64  # the last power known of what does not depend on e
 
 
@@ -48,24 +45,21 @@ class Expansion(Trace):
 
     def process(self, row, args, params):
         args = [a if isinstance(a, Value) and a.owner is self else plain(a) for a in args]
-        if row is _over_e.row:
-            terms, known = self.terms(args[0])
-            return self.series({k - 1: v for k, v in terms.items()}, known - 1)
-        if row is _settled.row:
-            return self.settle(args[0], self.constant_term(args[1]))
+        if callable(row.series):
+            return row.series(self, args)
         moving = [i for i, a in enumerate(args) if isinstance(a, Value) and a.owner is self and row.kind(i) is not None]
-        if not moving or row is _at_zero.row:
+        if not moving:
             return row.call(*map(self.constant_term, args), **params)
         args = [a if i in moving else self.constant_term(a) for i, a in enumerate(args)]
         if row.joint is None:
             linear = next((i for i in moving if isinstance(row.derivative[min(i, len(row.derivative) - 1)], Linear)), None)
             if linear is not None:
                 return self._linear(row, args, params, linear)
-            if row.name in _PRODUCTS:
+            if row.series == "product":
                 return self._product(row, args)
-            if row.name == "divide" and 1 in moving and min(0, *self.terms(args[1])[0]) == 0:
+            if row.series == "quotient" and 1 in moving and min(0, *self.terms(args[1])[0]) == 0:
                 return self._quotient(row, args)
-            if all(type(row.derivative[min(i, len(row.derivative) - 1)]) is Partial for i in moving):
+            if all(getattr(row.derivative[min(i, len(row.derivative) - 1)], "each", False) for i in moving):
                 out = self._integrated(row, args, params, moving)
                 if out is not None:
                     return out
@@ -216,6 +210,11 @@ class Expansion(Trace):
                 coefficients.append(c if c is None or k < 2 else c / math.factorial(k))
             found.append(coefficients)
         return several, found
+
+    def lowered(self, x):
+        """A series over e."""
+        terms, known = self.terms(x)
+        return self.series({k - 1: v for k, v in terms.items()}, known - 1)
 
     # --- the end of a series ----------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from ...core.derivative import Joint, Pair, zero
 from ...core.lowering import Call
 from ...core.primitive import primitive
 from ...core.value import Value, dtype_of, ndim_of, shape_of
-from ..elementwise import absolute, imag, real, sign, where
+from ..elementwise import absolute, real, sign, where
 from ..indexing import take_along_axis
 from ..joining import concatenate
 from ..reduction import _max
@@ -31,8 +31,6 @@ from ..sorting import argsort
 from .matrices import (
     adjoint,
     batch_of_matrices,
-    conj,
-    known,
     masked,
     matrices,
     product,
@@ -42,10 +40,9 @@ from .matrices import (
     split_gradient,
     square_matrix,
 )
-from .splitting import can_split, clusters_of, groups_of, is_split, reciprocal, settled, split, tolerance, warn_of_equal
-from .systems import _inv
+from .splitting import can_split, groups_of, is_split, reciprocal, settled, split, tolerance, warn_of_equal
 
-EigResult, EighResult = type(np.linalg.eig(np.eye(1))), type(np.linalg.eigh(np.eye(1)))
+EighResult = type(np.linalg.eigh(np.eye(1)))
 SVDResult = type(np.linalg.svd(np.eye(1)))
 
 # --- what is equal ----------------------------------------------------------------------------------------------------
@@ -609,148 +606,3 @@ def svdvals(x, /, hermitian=False):
     array([4., 3.])
     """
     return svd(x, compute_uv=False, hermitian=hermitian)
-
-
-# --- matrices in general ----------------------------------------------------------------------------------------------
-
-
-def _complex_dtype(dtype):
-    return np.dtype(dtype.char.upper())
-
-
-def _eig_rates(w):
-    apart = expand(w, (ndim_of(w) - 1,)) - expand(w, (ndim_of(w),))
-    if not shape_of(w)[-1]:
-        return apart
-    size = absolute(w)
-    n = ndim_of(w)
-    largest = expand(_max(size, axes=(n - 1,)), (n - 1, n))
-    equal = absolute(apart) <= tolerance(w) * largest
-    return reciprocal(apart, equal, apart) if is_split(w) else _reciprocal(apart, equal)
-
-
-def _eig_tangents(out, t):
-    w, v = out
-    inner = product(_inv(v, infinite=False), cast(t, dtype_of(v)), v)
-    turn = _eig_rates(w) * inner
-    dv = product(v, turn)
-    stretch = real(_sum(conj(v) * dv, axes=(ndim_of(v) - 2,)))
-    return [_diagonal(inner), dv - v * expand(stretch, (ndim_of(v) - 2,))]
-
-
-def _eig_cotangent(out, g):
-    (w, v), (gw, gv) = out, g
-    inner, wholes = 0 if gw is None else _with_diagonal(gw), []
-    if gv is not None:
-        stretch = cast(real(_sum(conj(v) * gv, axes=(ndim_of(v) - 2,))), dtype_of(v))
-        gv = gv - v * expand(stretch, (ndim_of(v) - 2,))
-        wholes = [product(adjoint(v), gv)]
-        inner = inner + conj(_eig_rates(w)) * wholes[0]
-    total = product(adjoint(_inv(v, infinite=False)), inner, adjoint(v))
-    return settled(total, *wholes) if is_split(w) else total
-
-
-def _eig_avals(a, **params):
-    return Aval(a.shape[:-1], _complex_dtype(a.dtype)), Aval(a.shape, _complex_dtype(a.dtype))
-
-
-def _eig_push(args, tangents, params):
-    out = _eig_split(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args, free=True)
-    return out, _eig_tangents(out, tangents[0])
-
-
-def _eig_record(args, active, params):
-    out = _eig_split(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args, free=True)
-    return out, list(out)
-
-
-def _eig_pull(gs, kept, active, params):
-    return [_eig_cotangent(kept, gs)]
-
-
-@primitive(
-    derivative=[Joint(_eig_push, _eig_record, _eig_pull, keeps_results=True)],
-    aval=_eig_avals,
-    batch=batch_of_matrices(lambda: _eig_split),
-    lower=Call(),
-    name="eig_split",
-    several=True,
-)
-def _eig_split(a, *, order):
-    """As `_eig`, for so many derivatives; equal eigenvalues are split."""
-    w, v = _eig.row.evaluate(a, free=False)
-    groups = clusters_of(w)
-    return (w if groups is None else split(w, groups, order)), v
-
-
-@primitive(
-    derivative=[Joint(_eig_push, _eig_record, _eig_pull, keeps_results=True)],
-    aval=_eig_avals,
-    batch=batch_of_matrices(lambda: _eig),
-    lower=Call(),
-    name="eig",
-    several=True,
-)
-def _eig(a, *, free):
-    """Eigenvalues and right eigenvectors, always complex; free where derivatives will be taken in a recorded program."""
-    w, v = np.linalg.eig(a)
-    if free and clusters_of(w) is not None:
-        warn_of_equal("eig")
-    dtype = _complex_dtype(a.dtype)
-    return w.astype(dtype, copy=False), v.astype(dtype, copy=False)
-
-
-def _all_real(a, w):
-    return dtype_of(a).kind == "f" and bool(known((imag(w) == 0).all()))
-
-
-def eig(a):
-    """Eigenvalues and right eigenvectors of square matrices: `a @ v = v * w`.
-
-    Parameters
-    ----------
-    a : array of shape (..., n, n)
-
-    Returns
-    -------
-    EigResult, a named tuple of `eigenvalues` of shape (..., n), in no order, and `eigenvectors` of shape (..., n, n), the
-    columns, of length 1. They are complex, unless `a` is real and all eigenvalues are (in vmap, where that may differ
-    between entries: complex).
-
-    Raises
-    ------
-    LinAlgError
-        `a` is not square or has elements that are not finite.
-
-    Notes
-    -----
-    Eigenvectors are determined up to a factor of absolute value 1. The derivative is that in which v^H dv is 0 on the
-    diagonal of what turns them, as in PyTorch; it is right for functions that do not depend on the factors. Where
-    eigenvalues are equal, it is for functions that are symmetric in them. A matrix that has not enough eigenvectors (it is
-    defective) has no derivative: what is found is huge or not finite.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> cr.linalg.eig([[0.0, 1.0], [-1.0, 0.0]]).eigenvalues
-    array([0.+1.j, 0.-1.j])
-    """
-    a = square_matrix("eig", a)
-    if isinstance(a, np.ndarray):
-        return np.linalg.eig(a)
-    w, v = _eig(a, free=False)
-    return EigResult(real(w), real(v)) if _all_real(a, w) else EigResult(w, v)
-
-
-def eigvals(a):
-    """Eigenvalues of square matrices, in no order; real only if `a` and all of them are.
-
-    >>> import chainrule as cr
-    >>> cr.linalg.eigvals([[2.0, 0.0], [0.0, 1.0]])
-    array([2., 1.])
-    """
-    a = square_matrix("eigvals", a)
-    if isinstance(a, np.ndarray):
-        return np.linalg.eigvals(a)
-    w = _eig(a, free=False)[0]
-    return real(w) if _all_real(a, w) else w

@@ -102,6 +102,7 @@ def _batch(row):
     aval=lambda x, like: x,
     batch=_batch(lambda: _over_e),
     lower=Call(),
+    series=lambda trace, args: trace.lowered(args[0]),
     name="over_splitting",
 )
 def _over_e(x, like):
@@ -114,6 +115,7 @@ def _over_e(x, like):
     aval=lambda x: x,
     batch=lambda args, batched, params: _at_zero(*args),
     lower=Call(),
+    series=lambda trace, args: trace.constant_term(args[0]),
     name="before_splitting",
 )
 def _at_zero(x):
@@ -126,6 +128,7 @@ def _at_zero(x):
     aval=lambda x, like: x,
     batch=_batch(lambda: _settled),
     lower=Call(),
+    series=lambda trace, args: trace.settle(args[0], trace.constant_term(args[1])),
     name="settled",
 )
 def _settled(x, like):
