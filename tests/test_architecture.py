@@ -37,7 +37,7 @@ LAYERS = [
     ["ops.linalg.eigenvectors"],
     ["ops.linalg.least_squares", "ops.linalg.norms", "ops.linalg.products"],
     ["ops.linalg.banded", "ops.linalg.equations", "ops.linalg.lu", "ops.linalg.schur", "ops.linalg.structured"],
-    ["ops.linalg.schur_parlett"],
+    ["ops.linalg.compositions", "ops.linalg.schur_parlett"],
     ["ops.linalg.matrix_functions", "ops.linalg.subspaces", "ops.linalg.toeplitz"],
     ["ops.poly", "ops.filtering"],
     ["ops.smoothing", "ops.spectra"],

@@ -8,6 +8,18 @@ from .ops.linalg.banded import (
     solve_banded as solve_banded,
     solveh_banded as solveh_banded,
 )
+from .ops.linalg.compositions import (
+    diagsvd as diagsvd,
+    eig_banded as eig_banded,
+    eigh_tridiagonal as eigh_tridiagonal,
+    eigvals_banded as eigvals_banded,
+    eigvalsh_tridiagonal as eigvalsh_tridiagonal,
+    ishermitian as ishermitian,
+    issymmetric as issymmetric,
+    pinvh as pinvh,
+    rq as rq,
+    rsf2csf as rsf2csf,
+)
 from .ops.linalg.eigenvectors import eig as eig, eigvals as eigvals
 from .ops.linalg.equations import (
     solve_continuous_are as solve_continuous_are,

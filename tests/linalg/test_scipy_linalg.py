@@ -495,6 +495,53 @@ def test_second_order_at_repeated_eigenvalues(name, rng):
     check_derivatives(rng, f, positive(rng, 3, 3, dtype=C128) * 0 + 3 * np.eye(3, dtype=C128))
 
 
+@pytest.mark.parametrize("dtype", [F64, C128])
+def test_compositions_agree_with_scipy(dtype, rng):
+    bands = normal(rng, 3, 5, dtype=dtype)
+    bands[-1] = bands[-1].real
+    for lower in (False, True):
+        b = bands[::-1] if lower else bands
+        close(cl.eigvals_banded(b, lower=lower), sl.eigvals_banded(b, lower=lower), 1e-12)
+        close(cl.eigvals_banded(b, lower, select="i", select_range=(1, 2)), sl.eigvals_banded(b, lower)[1:3], 1e-12)
+        close(abs(cl.eig_banded(b, lower=lower)[1]), abs(sl.eig_banded(b, lower=lower)[1]), 1e-10)
+        check_first(rng, lambda z, lower=lower: cl.eigvals_banded(z, lower) ** 2, b)
+    for shape in ((3, 5), (5, 3), (4, 4)):
+        a = normal(rng, *shape, dtype=dtype)
+        for mode in ("full", "economic"):
+            for found, expected in zip(cl.rq(a, mode=mode), sl.rq(a, mode=mode), strict=True):
+                assert found.shape == expected.shape
+            r, q = cl.rq(a, mode=mode)
+            close(r @ q, a, 1e-12)
+            k = min(shape)  # what is determined
+            close(abs(r[:, -k:]), abs(sl.rq(a, mode=mode)[0][:, -k:]), 1e-10)
+        assert cl.rq(a, mode="r").shape == sl.rq(a, mode="r").shape
+    check_first(rng, lambda z: cl.rq(z, mode="economic")[0] ** 2, normal(rng, 3, 5))
+    a = positive(rng, 4, 4, dtype=dtype)
+    close(cl.pinvh(a), sl.pinvh(a), 1e-12)
+    close(cl.pinvh(np.triu(a), lower=False), sl.pinvh(a), 1e-12)
+    assert cl.pinvh(a, return_rank=True)[1] == 4
+    assert cl.ishermitian(a) == sl.ishermitian(a) and cl.issymmetric(a) == sl.issymmetric(a)
+    assert cl.ishermitian(a + 1e-12, atol=1e-9) and not cl.issymmetric(np.triu(a))
+
+
+def test_tridiagonal_and_complex_schur(rng):
+    d, e = normal(rng, 5), normal(rng, 4)
+    close(cl.eigvalsh_tridiagonal(d, e), sl.eigvalsh_tridiagonal(d, e), 1e-12)
+    close(abs(cl.eigh_tridiagonal(d, e)[1]), abs(sl.eigh_tridiagonal(d, e)[1]), 1e-10)
+    check_first(rng, lambda x: cl.eigvalsh_tridiagonal(x, e) ** 2, d)
+    check_second(rng, lambda x: cl.eigvalsh_tridiagonal(d, x) ** 2, e)
+    every = cl.eigvalsh_tridiagonal(d, e)
+    close(cl.eigvalsh_tridiagonal(d, e, select="v", select_range=(-1, 1)), every[(every > -1) & (every <= 1)], 1e-12)
+    with pytest.raises(cr.errors.UnsupportedError, match="select='i'"):
+        cr.grad(lambda x: cl.eigvalsh_tridiagonal(x, e, select="v", select_range=(-1, 1)).sum())(d)
+    a = normal(rng, 4, 4)
+    t, z = cl.rsf2csf(*sl.schur(a))
+    close(z @ t @ z.conj().T, a, 1e-12)
+    close(np.poly(np.diag(t)), np.poly(np.diag(sl.rsf2csf(*sl.schur(a))[0])), 1e-10)
+    assert np.abs(np.tril(t, -1)).max() < 1e-12
+    close(cl.diagsvd(d[:2], 3, 2), sl.diagsvd(d[:2], 3, 2), 1e-15)
+
+
 JORDAN = np.array([[1.0, 1, 0], [0, 1, 1], [0, 0, 1]])
 
 
