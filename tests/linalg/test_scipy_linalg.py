@@ -524,6 +524,37 @@ def test_compositions_agree_with_scipy(dtype, rng):
     assert cl.ishermitian(a + 1e-12, atol=1e-9) and not cl.issymmetric(np.triu(a))
 
 
+@pytest.mark.parametrize("dtype", [F64, C128])
+@pytest.mark.parametrize(
+    "kind", ["gen", "sym", "her", "pos", "lower triangular", "upper triangular", "diagonal", "tridiagonal"]
+)
+def test_solve_takes_scipys_arguments(kind, dtype, rng):
+    a, b = positive(rng, 4, 4, dtype=dtype), normal(rng, 4, 2, dtype=dtype)
+    a = np.diag(np.diag(a)) if kind == "diagonal" else np.triu(np.tril(a, 1), -1) if kind == "tridiagonal" else a
+    a = np.tril(a) if kind == "lower triangular" else np.triu(a) if kind == "upper triangular" else a
+    a = (a + a.T) / 2 if kind == "sym" else a
+    for lower in (False, True):
+        options = {"assume_a": kind, "lower": lower, "check_finite": False, "overwrite_a": False}
+        close(cl.solve(a, b, **options), sl.solve(a, b, **options), 1e-10)
+        check_first(rng, lambda z, options=options: cl.solve(z, b, **options), a)
+    if kind not in ("sym", "her", "pos"):
+        close(cl.solve(a, b, assume_a=kind, transposed=True), np.linalg.solve(a.T, b), 1e-10)
+
+
+def test_scipys_arguments_are_accepted(rng):
+    a, b = positive(rng, 3, 3), normal(rng, 3)
+    close(cl.cho_solve(cl.cho_factor(a, False, True, False), b, overwrite_b=True, check_finite=False), sl.solve(a, b), 1e-12)
+    close(
+        cl.solve_triangular(np.tril(a), b, lower=True, check_finite=False),
+        sl.solve_triangular(np.tril(a), b, lower=True),
+        1e-12,
+    )
+    close(cl.inv(a, overwrite_a=True), sl.inv(a), 1e-12)
+    close(cl.det(a, check_finite=False), sl.det(a), 1e-12)
+    with pytest.raises(ValueError, match="structure"):
+        cl.solve(a, b, assume_a="nonsense")
+
+
 def test_tridiagonal_and_complex_schur(rng):
     d, e = normal(rng, 5), normal(rng, 4)
     close(cl.eigvalsh_tridiagonal(d, e), sl.eigvalsh_tridiagonal(d, e), 1e-12)
