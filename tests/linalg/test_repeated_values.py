@@ -273,6 +273,20 @@ def test_functions_that_depend_on_the_basis_warn():
         cr.grad(lambda z: np.linalg.eigh(half(z))[1][0, 0] + np.linalg.eigh(half(z))[1][1, 0])(np.eye(3))
 
 
+def test_defective_matrices_warn():
+    """Their eigenvectors do not span the space; functions of them are smooth all the same."""
+    a = np.array([[1.0, 1], [0, 1]])
+
+    def f(z):
+        w, v = np.linalg.eig(z)
+        return cr.sum(cr.real(v @ cr.diag(cr.exp(w)) @ np.linalg.inv(v)))
+
+    with pytest.warns(cr.errors.RepeatedValuesWarning) as said, np.errstate(all="ignore"):
+        cr.grad(f)(a)
+    assert any("too few eigenvectors" in str(w.message) for w in said)
+    close(cr.grad(lambda z: cr.linalg.funm(z, np.exp).sum())(a), cr.grad(lambda z: cr.linalg.expm(z).sum())(a), 1e-12)
+
+
 def test_without_derivative_the_basis_is_numpys():
     a = np.eye(3)
     assert np.array_equal(np.linalg.eigh(cr.tensor(a))[1].numpy(), np.linalg.eigh(a)[1])

@@ -127,7 +127,7 @@ def eigh_tridiagonal(d, e, eigvals_only=False, select="a", select_range=None, ch
     """
     d, e = as_value(d), as_value(e)
     if "c" in (dtype_of(d).kind, dtype_of(e).kind):
-        raise TypeError("Only real arrays currently supported")
+        raise TypeError("Only real arrays currently supported: d and e must be real")
     n = shape_of(d)[-1] if ndim_of(d) == 1 else -1
     if n < 0 or shape_of(e) != (max(n - 1, 0),):
         raise ValueError(f"d and e must have shapes (n,) and (n - 1,), found {shape_of(d)} and {shape_of(e)}")

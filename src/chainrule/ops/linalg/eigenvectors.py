@@ -1,5 +1,7 @@
 """Eigenvalues and eigenvectors of general square matrices; equal eigenvalues are split, as in spectral.py."""
 
+import warnings
+
 import numpy as np
 
 from ...core.aval import Aval
@@ -7,6 +9,7 @@ from ...core.derivative import Joint
 from ...core.lowering import Call
 from ...core.primitive import primitive
 from ...core.value import dtype_of, ndim_of, shape_of
+from ...errors import RepeatedValuesWarning, explain
 from ..elementwise import absolute, imag, real
 from ..reduction import _max
 from ..shaping import _sum, cast, expand
@@ -72,6 +75,16 @@ def _eig_pull(gs, kept, active, params):
     return [_eig_cotangent(kept, gs)]
 
 
+def _look_for_defects(v):
+    """Warn if vectors are as good as dependent: rounding alone is what keeps them apart."""
+    if v.size and np.isfinite(v).all() and (np.linalg.cond(v) > 1e-2 / np.finfo(v.dtype).eps).any():
+        message = explain(
+            "eig: the matrix has too few eigenvectors (it is defective), so that they have no derivative",
+            help="use cr.linalg.funm, expm, logm or sqrtm for functions of the matrix, or schur",
+        )
+        warnings.warn(message, RepeatedValuesWarning, stacklevel=3)
+
+
 @primitive(
     derivative=[Joint(_eig_push, _eig_record, _eig_pull, keeps_results=True)],
     aval=_eig_avals,
@@ -83,6 +96,7 @@ def _eig_pull(gs, kept, active, params):
 def _eig_split(a, *, order):
     """As `_eig`, for so many derivatives; equal eigenvalues are split."""
     w, v = _eig.row.evaluate(a, free=False)
+    _look_for_defects(v)
     groups = clusters_of(w)
     return (w if groups is None else split(w, groups, order)), v
 
@@ -98,8 +112,10 @@ def _eig_split(a, *, order):
 def _eig(a, *, free):
     """Eigenvalues and right eigenvectors, always complex; free where derivatives will be taken in a recorded program."""
     w, v = np.linalg.eig(a)
-    if free and clusters_of(w) is not None:
-        warn_of_equal("eig")
+    if free:
+        _look_for_defects(v)
+        if clusters_of(w) is not None:
+            warn_of_equal("eig")
     dtype = _complex_dtype(a.dtype)
     return w.astype(dtype, copy=False), v.astype(dtype, copy=False)
 
@@ -129,9 +145,9 @@ def eig(a):
     Notes
     -----
     Eigenvectors are determined up to a factor of absolute value 1. The derivative is that in which v^H dv is 0 on the
-    diagonal of what turns them, as in PyTorch; it is right for functions that do not depend on the factors. Where
-    eigenvalues are equal, it is for functions that are symmetric in them. A matrix that has not enough eigenvectors (it is
-    defective) has no derivative: what is found is huge or not finite.
+    diagonal of what turns them, as in PyTorch; it is right for functions that do not depend on the factors,
+    also where eigenvalues are equal (see `eigh`). A matrix that has not enough eigenvectors (it is defective) has no
+    derivative: what is found is huge or not finite, and a `RepeatedValuesWarning` says so. `funm` has one there.
 
     Examples
     --------

@@ -1,16 +1,17 @@
-"""Eigenvalues and singular values, and the vectors that belong to them.
+"""Eigenvalues of Hermitian matrices and singular values, and the vectors that belong to them.
 
 Where such values are equal, any basis of the space that belongs to them would do. What is differentiated here are functions
-that do not depend on the choice. Three things make their derivatives right:
+that do not depend on the choice. A vector turns towards another one at the rate 1 / (difference of their values).
 
-- A vector turns towards another one at the rate 1 / (difference of their values). Within a space of equal values that rate
-  is 0: the function does not notice.
 - Forward mode knows the direction in which the matrix moves, and so how the space will split: it takes the basis along which it
-  does (perturbation theory of degenerate states). The rates within the space are then truly 0, and all smooth functions of
-  values and vectors have right tangents.
-- Reverse mode cannot know. It takes some basis in general position. Of a function such as v f(w) v^H the cotangents of w and v
-  show the same matrix, once only its diagonal, once all of it. `_within` completes the first by the second. This is exact as
-  long as one such function, or any number that are symmetric in w or depend on the spaces alone, are differentiated at once.
+  does (perturbation theory of degenerate states). The rates within the space are then 0, and all smooth functions of values
+  and vectors have right tangents.
+- Reverse mode cannot know, nor is the first order enough for second derivatives. There equal values are split by a formal
+  number (splitting.py), and everything is right, to any order.
+- Recorded programs cannot split. Reverse mode takes some basis in general position there. Of a function such as v f(w) v^H the
+  cotangents of w and v show the same matrix, once only its diagonal, once all of it. `_within` completes the first by the
+  second. This is exact as long as one such function, or any number that are symmetric in w or depend on the spaces alone, are
+  differentiated at once.
 """
 
 import functools
@@ -306,16 +307,12 @@ def eigh(a, UPLO="L"):
     they turn as little as they can (v^H dv has a zero diagonal), as in PyTorch; it is right for functions that do not depend
     on the factors.
 
-    Where eigenvalues are equal, it also is for functions that do not depend on the choice of the basis:
+    Where eigenvalues are equal, it also is for functions that do not depend on the choice of the basis, to any order and in
+    both modes; others warn (`RepeatedValuesWarning`). In compiled programs and the bodies of loops reverse mode is right there
+    for functions that are symmetric in the equal eigenvalues, and for one function `v f(w) v^H` with f(w) other than 0;
+    these warn where vectors take part. See also `funm`.
 
-    - in forward mode, for all of them;
-    - in reverse mode, for functions that are symmetric in the equal eigenvalues, for functions of the spaces that belong to
-      them, and for one function of the form `v f(w) v^H` with f(w) other than 0;
-    - second derivatives, for functions that are symmetric in the equal eigenvalues. Reverse over reverse mode misses a part
-      of them if the slope in the eigenvalues is 0 or vectors take part; `hessian` and `hvp`, which are forward over reverse,
-      do not.
-
-    To that end the basis is another one than NumPy's where a derivative is taken.
+    To that end the basis may be another one than NumPy's where a derivative is taken.
 
     The derivative is that of what is computed: in the triangle that is read (see `cholesky`).
 
@@ -562,9 +559,8 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     -----
     A pair of singular vectors is determined up to a common factor of absolute value 1. The derivative is that in which pairs
     turn as little as they can, as in PyTorch; it is right for functions that do not depend on the factors, nor on the choice
-    of the vectors that complete a basis. For equal singular values the same holds as for equal eigenvalues, see `eigh`. At a
-    singular value of 0 the derivative of a vector, infinite there, is taken to be 0, that of the value goes on with the
-    vectors that were found.
+    of the vectors that complete a basis. For equal singular values, and those of 0, the same holds as for equal eigenvalues,
+    see `eigh`.
 
     Examples
     --------
