@@ -174,7 +174,6 @@ def test_full_svd():
     )
 
 
-@pytest.mark.filterwarnings("ignore::chainrule.errors.RepeatedValuesWarning")  # of compiled programs, of which these are right
 def test_derivative_at_repeated_singular_values():
     """Functions of a matrix that do not depend on the choice of singular vectors are smooth where singular values repeat."""
     q = np.linalg.qr(RNG.normal(size=(3, 3)))[0]

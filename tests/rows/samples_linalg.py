@@ -125,7 +125,10 @@ SAMPLES = {
     "svd_along": [Sample(x, normal(*x.shape[-2:], dtype=x.dtype), full=False) for x in rectangular((F64, F32))],
     "eig_split": [Sample(x, order=0) for x in (*SQUARE[:5], near_identity(2, 2, dtype=F32, scale=0.1))],
     "over_splitting": [Sample(normal(2, 3), normal(2, 3)), Sample(normal(3, dtype=F32), normal(3, dtype=F32))],
-    "before_splitting": [Sample(normal(2, 3)), Sample(normal(3, dtype=F32))],
+    "rest_over_splitting": [Sample(normal(2, 3), normal(2, 3)), Sample(normal(3, dtype=F32), normal(3, dtype=F32))],
+    "slopes_of_eigh": [Sample(np.array([1.0, 1, 2])), Sample(np.arange(6, dtype=F32).reshape(2, 3))],
+    "slopes_of_svd": [Sample(np.array([2.0, 1, 1]), square=False), Sample(np.array([2.0, 1, 0], F32), square=True)],
+    "slopes_of_eig": [Sample(np.array([1.0, 2, 1], C128)), Sample(np.arange(6, dtype=C128).reshape(2, 3))],
     "settled": [Sample(normal(2, 3), np.asarray(1.0)), Sample(normal(3, dtype=F32), np.asarray(1.0))],
     "eig": [Sample(x, free=False) for x in (*SQUARE[:5], near_identity(2, 2, dtype=F32, scale=0.1))],
 }

@@ -81,7 +81,7 @@ def flat(outs):
     return list(outs) if isinstance(outs, tuple) else [outs]
 
 
-STOPPED = {"constant", "before_splitting"}  # what no derivative is meant to flow through
+STOPPED = {"constant"}  # what no derivative is meant to flow through
 
 
 @active_rows

@@ -32,7 +32,7 @@ class Primitive:
     summed      summed(*args, **params): all arguments have a leading axis, and the results are added up along it; for ops
                 that do so sooner than one result after the other
     series      how it runs on series in a small number, which need not be ordinary functions of it: "product" or "quotient" of
-                its arguments, or series(trace, args); None for what follows from derivatives
+                its arguments, or series(trace, args, params); None for what follows from derivatives
     joint_jvp   for ops of many arguments: all tangents (None for zero) at once, instead of one argument at a time
     """
 

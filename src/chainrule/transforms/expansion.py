@@ -15,6 +15,7 @@ from ..core.derivative import Linear
 from ..core.dispatch import Trace, _State, plain, state
 from ..core.value import Value, dtype_of, shape_of
 from ..errors import RepeatedValuesWarning, explain
+from ..ops.shaping import cast
 from ..tensor import Tensor
 from .forward import Forward, no_backward
 from .lost import place_of_user
@@ -29,7 +30,7 @@ class Expansion(Trace):
 
     def series(self, terms, known):
         """The Tensor of a series."""
-        rest = {k: v for k, v in terms.items() if k and k <= known and np.any(v)}
+        rest = {k: v for k, v in terms.items() if k and k <= known and (isinstance(v, Value) or v.any())}
         zeroth = terms.get(0)
         if zeroth is None:
             first = next(iter(terms.values()))
@@ -46,7 +47,7 @@ class Expansion(Trace):
     def process(self, row, args, params):
         args = [a if isinstance(a, Value) and a.owner is self else plain(a) for a in args]
         if callable(row.series):
-            return row.series(self, args)
+            return row.series(self, args, params)
         moving = [i for i, a in enumerate(args) if isinstance(a, Value) and a.owner is self and row.kind(i) is not None]
         if not moving:
             return row.call(*map(self.constant_term, args), **params)
@@ -63,7 +64,7 @@ class Expansion(Trace):
                 out = self._integrated(row, args, params, moving)
                 if out is not None:
                     return out
-        return self._composed(row, args, params, moving)
+        return self.composed(row, args, params, moving)
 
     def _linear(self, row, args, params, i):
         """The sum of what the op gives for each coefficient of argument `i`, which it is linear in."""
@@ -132,10 +133,10 @@ class Expansion(Trace):
                 t, _ = self.terms(row.kind(i).push(self.series(slope, known), env, params, aval))
                 for k, v in t.items():
                     total[k + 1] = total.get(k + 1, 0) + v / (k + 1)
-            found.update({k: v.astype(found[0].dtype, copy=False) for k, v in total.items()})
+            found.update({k: cast(v, found[0].dtype) for k, v in total.items()})
         return self.series(found, last)
 
-    def _composed(self, row, args, params, moving):
+    def composed(self, row, args, params, moving):
         """Taylor's formula, by forward mode nested as often as there are powers.
 
         An op whose arguments hold powers of 1 / e is linear in these, or in each of two.
@@ -211,6 +212,11 @@ class Expansion(Trace):
             found.append(coefficients)
         return several, found
 
+    def without_constant(self, x):
+        """A series without what stands at e^0."""
+        terms, known = self.terms(x)
+        return self.series({k: v for k, v in terms.items() if k} or {0: 0 * terms[0]}, known)
+
     def lowered(self, x):
         """A series over e."""
         terms, known = self.terms(x)
@@ -226,22 +232,27 @@ class Expansion(Trace):
         if not (isinstance(x, Value) and x.owner is self):
             return x
         rest, known = x.note
-        poles = [v for k, v in rest.items() if k < 0]
-        value = x.value
+        poles = [_numbers(v) for k, v in rest.items() if k < 0]
+        value, found = x.value, _numbers(x.value)
         if known < 0:
             _warn(
                 "a derivative of higher order than was expected when they were found",
                 "cr.linalg.funm for functions of a matrix",
             )
         elif poles:
-            eps = np.finfo(dtype_of(value)).eps
-            size = max(float(np.max(size, initial=0)), float(np.abs(value).max(initial=0)))
+            eps = np.finfo(found.dtype).eps
+            size = max(float(np.max(_numbers(size), initial=0)), float(np.abs(found).max(initial=0)))
             if max(float(np.abs(p).max(initial=0)) for p in poles) > math.sqrt(eps) * size:
                 _warn(
                     "this derivative is infinite, or depends on which basis is chosen",
                     "functions that do not depend on it, such as v @ diag(f(w)) @ v.T, have derivatives",
                 )
         return value
+
+    def mapped(self, f, x):
+        """The series with `f` of its coefficients."""
+        rest, known = x.note
+        return Tensor(f(x.value), self, ({k: f(v) for k, v in rest.items()}, known))
 
     # --- what a Tensor asks of its owner ----------------------------------------------------------------------------------
 
@@ -270,7 +281,7 @@ class Expansion(Trace):
         return x
 
     def to_array(self, x, asked):
-        return x.value
+        return x.value.owner.to_array(x.value, asked) if isinstance(x.value, Value) else x.value
 
     to_scalar = to_array
 
@@ -286,6 +297,13 @@ class Expansion(Trace):
     retain_grad = register_hook = backward
 
 
+def _numbers(x):
+    """The array in a value of a recorded program, which is looked at but decides nothing."""
+    while isinstance(x, Value):
+        x = x.value
+    return np.asarray(x)
+
+
 def _warn(found, help):
     file, line = place_of_user()
     message = explain("eigenvalues or singular values are equal: " + found, help=help)
@@ -299,5 +317,5 @@ _State.expansion = EXPANSION
 def finished(x):
     """A result that leaves the last transform: without its series, if it has one."""
     if isinstance(x, Value) and x.owner is EXPANSION and not state.scopes:
-        return EXPANSION.settle(x, np.abs(x.value))
+        return EXPANSION.settle(x)
     return x

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from ...core.aval import Aval
-from ...core.derivative import Joint
+from ...core.derivative import Joint, zero
 from ...core.lowering import Call
 from ...core.primitive import primitive
 from ...core.value import dtype_of, ndim_of, shape_of
@@ -15,7 +15,21 @@ from ..reduction import _max
 from ..shaping import _sum, cast, expand
 from .matrices import adjoint, batch_of_matrices, conj, known, product, square_matrix
 from .spectral import _diagonal, _reciprocal, _with_diagonal
-from .splitting import can_split, clusters_of, is_split, reciprocal, settled, split, tolerance, warn_of_equal
+from .splitting import (
+    can_split,
+    clusters_of,
+    decomposed,
+    is_split,
+    reciprocal,
+    regular,
+    settled,
+    slopes_of,
+    split,
+    split_in_program,
+    tolerance,
+    warn_of_equal,
+    written_down,
+)
 from .systems import _inv
 
 EigResult = type(np.linalg.eig(np.eye(1)))
@@ -61,13 +75,34 @@ def _eig_avals(a, **params):
     return Aval(a.shape[:-1], _complex_dtype(a.dtype)), Aval(a.shape, _complex_dtype(a.dtype))
 
 
+def _split_eig(a, *, order):
+    """`_eig_split`, written down as steps where a program is being recorded."""
+    if not written_down(a):
+        return _eig_split(a, order=order)
+    w, v = _eig(a, free=False)
+    return split_in_program(w, _slopes_of_eig(w), order), v
+
+
+@primitive(
+    derivative=[zero],
+    aval=lambda w: w,
+    batch=lambda args, batched, params: _slopes_of_eig(*args),
+    lower=Call(),
+    name="slopes_of_eig",
+)
+def _slopes_of_eig(w):
+    """How equal eigenvalues are split."""
+    groups = clusters_of(w)
+    return np.zeros_like(w) if groups is None else slopes_of(w, groups)
+
+
 def _eig_push(args, tangents, params):
-    out = _eig_split(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args, free=True)
-    return out, _eig_tangents(out, tangents[0])
+    out = _split_eig(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args, free=True)
+    return out, _eig_tangents(out, regular(tangents[0], out[0]))
 
 
 def _eig_record(args, active, params):
-    out = _eig_split(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args, free=True)
+    out = _split_eig(*args, order=params.get("order", 0) + 1) if can_split() else _eig(*args, free=True)
     return out, list(out)
 
 
@@ -88,8 +123,9 @@ def _look_for_defects(v):
 @primitive(
     derivative=[Joint(_eig_push, _eig_record, _eig_pull, keeps_results=True)],
     aval=_eig_avals,
-    batch=batch_of_matrices(lambda: _eig_split),
+    batch=batch_of_matrices(lambda: _split_eig),
     lower=Call(),
+    series=decomposed(lambda: _split_eig, lambda: _eig_split),
     name="eig_split",
     several=True,
 )

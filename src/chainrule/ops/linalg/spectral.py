@@ -8,10 +8,10 @@ that do not depend on the choice. A vector turns towards another one at the rate
   and vectors have right tangents.
 - Reverse mode cannot know, nor is the first order enough for second derivatives. There equal values are split by a formal
   number (splitting.py), and everything is right, to any order.
-- Recorded programs cannot split. Reverse mode takes some basis in general position there. Of a function such as v f(w) v^H the
-  cotangents of w and v show the same matrix, once only its diagonal, once all of it. `_within` completes the first by the
-  second. This is exact as long as one such function, or any number that are symmetric in w or depend on the spaces alone, are
-  differentiated at once.
+- Bodies of loops are written down before there are values, and cannot split. Reverse mode takes a basis in general position
+  there. Of a function such as v f(w) v^H the cotangents of w and v show the same matrix, once only its diagonal, once whole.
+  `_within` completes the first by the second. This is exact as long as one such function, or any number that are symmetric in
+  w or depend on the spaces alone, are differentiated at once.
 """
 
 import functools
@@ -41,7 +41,21 @@ from .matrices import (
     split_gradient,
     square_matrix,
 )
-from .splitting import can_split, groups_of, is_split, reciprocal, settled, split, tolerance, warn_of_equal
+from .splitting import (
+    can_split,
+    decomposed,
+    groups_of,
+    is_split,
+    reciprocal,
+    regular,
+    settled,
+    slopes_of,
+    split,
+    split_in_program,
+    tolerance,
+    warn_of_equal,
+    written_down,
+)
 
 EighResult = type(np.linalg.eigh(np.eye(1)))
 SVDResult = type(np.linalg.svd(np.eye(1)))
@@ -251,21 +265,43 @@ def _eigh(a, *, upper, free, vectors):
     return tuple(np.linalg.eigh(a, "U" if upper else "L"))
 
 
+def _split_eigh(a, *, upper, order):
+    """`_eigh_split`, written down as steps where a program is being recorded."""
+    if not written_down(a):
+        return _eigh_split(a, upper=upper, order=order)
+    w, v = _eigh(a, upper=upper, free=False, vectors=True)
+    return split_in_program(w, _slopes_of_eigh(w), order), v
+
+
+@primitive(
+    derivative=[zero],
+    aval=lambda w: w,
+    batch=lambda args, batched, params: _slopes_of_eigh(*args),
+    lower=Call(),
+    name="slopes_of_eigh",
+)
+def _slopes_of_eigh(w):
+    """How equal eigenvalues are split."""
+    groups = groups_of(w)
+    return np.zeros_like(w) if groups is None else slopes_of(w, groups)
+
+
 def _eigh_split_push(args, tangents, params):
-    out = _eigh_split(*args, upper=params["upper"], order=params["order"] + 1)
-    return out, _eigh_tangents(out, tangents[0], params["upper"])
+    out = _split_eigh(*args, upper=params["upper"], order=params["order"] + 1)
+    return out, _eigh_tangents(out, regular(tangents[0], out[0]), params["upper"])
 
 
 def _eigh_split_record(args, active, params):
-    out = _eigh_split(*args, upper=params["upper"], order=params["order"] + 1)
+    out = _split_eigh(*args, upper=params["upper"], order=params["order"] + 1)
     return out, list(out)
 
 
 @primitive(
     derivative=[Joint(_eigh_split_push, _eigh_split_record, _eigh_pull, keeps_results=True)],
     aval=_eigh_avals,
-    batch=batch_of_matrices(lambda: _eigh_split),
+    batch=batch_of_matrices(lambda: _split_eigh),
     lower=Call(),
+    series=decomposed(lambda: _split_eigh, lambda: _eigh_split),
     name="eigh_split",
     several=True,
 )
@@ -308,9 +344,9 @@ def eigh(a, UPLO="L"):
     on the factors.
 
     Where eigenvalues are equal, it also is for functions that do not depend on the choice of the basis, to any order and in
-    both modes; others warn (`RepeatedValuesWarning`). In compiled programs and the bodies of loops reverse mode is right there
-    for functions that are symmetric in the equal eigenvalues, and for one function `v f(w) v^H` with f(w) other than 0;
-    these warn where vectors take part. See also `funm`.
+    both modes; others warn (`RepeatedValuesWarning`). In the bodies of compiled loops (`scan`, `while_loop`, `fori_loop`)
+    reverse mode is right for functions that are symmetric in the equal eigenvalues, and for one function `v f(w) v^H` with
+    f(w) other than 0; these warn where vectors take part. See also `funm`.
 
     To that end the basis may be another one than NumPy's where a derivative is taken.
 
@@ -491,32 +527,60 @@ def _svd_pull(gs, kept, active, params):
     return [_svd_cotangent(kept, gs)]
 
 
+def _split_svd(a, *, full, order):
+    """`_svd_split`, written down as steps where a program is being recorded."""
+    if not written_down(a):
+        return _svd_split(a, full=full, order=order)
+    u, s, vh = _svd(a, full=full, free=False, vectors=True)
+    square = shape_of(a)[-1] == shape_of(a)[-2] and dtype_of(a).kind != "c"
+    return u, split_in_program(s, _slopes_of_svd(s, square=square), order), vh
+
+
+def _groups_of_svd(s, square):
+    groups = groups_of(s)
+    if s.size and not square:  # one of 0 is not alone then
+        none = s <= tolerance(s) * s[..., :1]
+        if none.any():
+            groups = np.where(none, s.shape[-1], -1 if groups is None else groups)
+    return groups
+
+
+@primitive(
+    derivative=[zero],
+    aval=lambda s, square: s,
+    batch=lambda args, batched, params: _slopes_of_svd(*args, **params),
+    lower=Call(),
+    name="slopes_of_svd",
+)
+def _slopes_of_svd(s, *, square):
+    """How equal singular values are split, and those of 0 made positive."""
+    groups = _groups_of_svd(s, square)
+    return np.zeros_like(s) if groups is None else slopes_of(s, groups, rising=False)
+
+
 def _svd_split_push(args, tangents, params):
-    out = _svd_split(*args, full=params["full"], order=params["order"] + 1)
-    return out, _svd_tangents(out, tangents[0])
+    out = _split_svd(*args, full=params["full"], order=params["order"] + 1)
+    return out, _svd_tangents(out, regular(tangents[0], out[1]))
 
 
 def _svd_split_record(args, active, params):
-    out = _svd_split(*args, full=params["full"], order=params["order"] + 1)
+    out = _split_svd(*args, full=params["full"], order=params["order"] + 1)
     return out, list(out)
 
 
 @primitive(
     derivative=[Joint(_svd_split_push, _svd_split_record, _svd_pull, keeps_results=True)],
     aval=_svd_avals,
-    batch=batch_of_matrices(lambda: _svd_split),
+    batch=batch_of_matrices(lambda: _split_svd),
     lower=Call(),
+    series=decomposed(lambda: _split_svd, lambda: _svd_split),
     name="svd_split",
     several=True,
 )
 def _svd_split(a, *, full, order):
     """As `_svd`, for so many derivatives; equal singular values are split, and those of 0 are made positive."""
     u, s, vh = np.linalg.svd(a, full)
-    groups = groups_of(s)
-    if s.size:
-        none = s <= tolerance(s) * s[..., :1]
-        if none.any() and (a.shape[-1] != a.shape[-2] or a.dtype.kind == "c"):  # one of 0 is not alone then
-            groups = np.where(none, s.shape[-1], -1 if groups is None else groups)
+    groups = _groups_of_svd(s, a.shape[-1] == a.shape[-2] and a.dtype.kind != "c")
     return u, (s if groups is None else split(s, groups, order, rising=False)), vh
 
 

@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from ...core.derivative import Linear, zero
+from ...core.derivative import Linear, Pair, zero
 from ...core.dispatch import state
 from ...core.lowering import Call
 from ...core.primitive import primitive
@@ -33,16 +33,21 @@ def is_split(x):
 
 
 def can_split():
-    """Whether the values that an operation finds are those it is computed with: not while a program is written down."""
-    return state.expansion is not None and state.recorder is None and not state.abstract
+    """Whether operations find values at all, by which to decide: they do not in the bodies of loops."""
+    return state.expansion is not None and not state.abstract
+
+
+def written_down(x):
+    """Whether `x` is a value of a program that is being recorded, with nothing in between."""
+    return isinstance(x, Value) and x.owner is state.recorder
 
 
 def warn_of_equal(name):
-    """What a recorded program says, which cannot split, where it will be asked for derivatives and finds equal values."""
+    """What the body of a loop says, which cannot split, where it will be asked for derivatives and finds equal values."""
     message = explain(
-        f"{name} in a compiled program or in the body of a loop: eigenvalues or singular values are equal",
+        f"{name} in the body of a loop: eigenvalues or singular values are equal",
         "derivatives in reverse mode are right for functions symmetric in them, or for one function v f(w) v^H, not for others",
-        help="use cr.linalg.funm for functions of a matrix, or run this part uncompiled, in a Python loop",
+        help="use cr.linalg.funm for functions of a matrix, or a Python loop in place of scan, while_loop, fori_loop",
     )
     warnings.warn(message, RepeatedValuesWarning, stacklevel=3)
 
@@ -74,14 +79,39 @@ def clusters_of(values):
     return np.where(equal.sum(-1) > 1, equal.argmax(-1), -1)
 
 
-def split(values, groups, order, rising=True):
-    """`values` as series, for so many derivatives: those of one group get different positive slopes, in order."""
+def slopes_of(values, groups, rising=True):
+    """Different positive numbers, in order, for the members of each group; 0 for others."""
     same = (groups[..., :, None] == groups[..., None, :]) & (groups[..., :, None] >= 0)
     before = np.tri(values.shape[-1], dtype=bool)
     place, count = (same & (before if rising else before.T)).sum(-1), same.sum(-1)
     size = np.abs(values).max(-1, keepdims=True)
-    slopes = place / np.maximum(count, 1) * np.where(size > 0, size, 1)
-    return state.expansion.series({0: values, 1: slopes.astype(values.dtype)}, order + MORE)
+    return (place / np.maximum(count, 1) * np.where(size > 0, size, 1)).astype(values.dtype)
+
+
+def split(values, groups, order, rising=True):
+    """`values` as series, for so many derivatives: those of one group get different slopes."""
+    return state.expansion.series({0: values, 1: slopes_of(values, groups, rising)}, order + MORE)
+
+
+def decomposed(call, row):
+    """How a decomposition runs on a series in e: anew if it has equal values. `call` and `row` give what runs it and its row.
+
+    For its argument A(e) is as good as any A + e E, as long as what is asked for does not depend on a basis.
+    """
+
+    def series(trace, args, params):
+        out = call()(*map(trace.constant_term, args), **params)
+        if any(is_split(x) for x in out):
+            return out
+        return trace.composed(row().row, args, params, [0])
+
+    return series
+
+
+def split_in_program(values, slopes, order):
+    """As `split`, of values of a program that is being recorded, whose slopes a row has found; none are all 0, which the
+    program then relies on."""
+    return state.expansion.series({0: values, 1: slopes}, order + MORE) if bool((slopes != 0).any()) else values
 
 
 # --- rows that say something about the series only ------------------------------------------------------------------------
@@ -102,7 +132,7 @@ def _batch(row):
     aval=lambda x, like: x,
     batch=_batch(lambda: _over_e),
     lower=Call(),
-    series=lambda trace, args: trace.lowered(args[0]),
+    series=lambda trace, args, params: trace.lowered(args[0]),
     name="over_splitting",
 )
 def _over_e(x, like):
@@ -111,15 +141,15 @@ def _over_e(x, like):
 
 
 @primitive(
-    derivative=[zero],
-    aval=lambda x: x,
-    batch=lambda args, batched, params: _at_zero(*args),
+    derivative=[Pair(lambda t, like: _over_e(t, like), lambda g, like: _over_e(g, like)), zero],
+    aval=lambda x, like: x,
+    batch=_batch(lambda: _rest_over_e),
     lower=Call(),
-    series=lambda trace, args: trace.constant_term(args[0]),
-    name="before_splitting",
+    series=lambda trace, args, params: trace.lowered(trace.without_constant(args[0])),
+    name="rest_over_splitting",
 )
-def _at_zero(x):
-    """What stands at e^0, as a constant."""
+def _rest_over_e(x, like):
+    """(x - c) / e, where c is what stands at e^0 of x, as a constant."""
     return x
 
 
@@ -128,7 +158,7 @@ def _at_zero(x):
     aval=lambda x, like: x,
     batch=_batch(lambda: _settled),
     lower=Call(),
-    series=lambda trace, args: trace.settle(args[0], trace.constant_term(args[1])),
+    series=lambda trace, args, params: trace.settle(args[0], trace.constant_term(args[1])),
     name="settled",
 )
 def _settled(x, like):
@@ -142,8 +172,7 @@ def _settled(x, like):
 
 def reciprocal(x, none, like):
     """1 / x, which is of the order of 1 / e where `none` says that x is 0 at e^0."""
-    rest = x - where(none, _at_zero(x), 0)
-    scaled = where(none, _over_e(rest, like), rest)
+    scaled = where(none, _rest_over_e(x, like), x)
     inverse = 1 / where(scaled == 0, 1, scaled)
     inverse = where(scaled == 0, 0, inverse)
     return where(none, _over_e(inverse, like), inverse)
@@ -155,6 +184,11 @@ def settled(x, *wholes):
     for w in wholes:
         size = size + absolute(w).max() if not isinstance(w, float) else size
     return _settled(x, size)
+
+
+def regular(t, values):
+    """A tangent of a matrix whose `values` are split: of what does not depend on a basis, it has no powers of 1 / e."""
+    return settled(t) if isinstance(t, Value) and is_split(values) else t
 
 
 def tolerance(values):
