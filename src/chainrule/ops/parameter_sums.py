@@ -231,8 +231,8 @@ def _gegenbauer(n, c, x):
     """By its recurrence (DLMF 18.9.1), also near c = 0, where SciPy's values are inaccurate."""
     if n.dtype.kind != "i":
         return scipy_special("eval_gegenbauer")(n, c, x)
-    before, here = np.zeros(np.broadcast_shapes(n.shape, np.shape(c), np.shape(x))), 1.0
-    out = before + (n == 0)
+    before = np.zeros(np.broadcast_shapes(n.shape, np.shape(c), np.shape(x)))
+    here, out = before + 1.0, before + (n == 0)
     for k in range(int(n.max(initial=0))):
         before, here = here, (2 * (k + c) * x * here - (k + 2 * c - 1) * before) / (k + 1)
         out = np.where(n == k + 1, here, out)

@@ -69,7 +69,8 @@ class Expansion(Trace):
     def _linear(self, row, args, params, i):
         """The sum of what the op gives for each coefficient of argument `i`, which it is linear in."""
         terms, known = self.terms(args[i])
-        total, last, several = {}, known, False
+        total: dict = {}
+        last, several = known, False
         lowest = min(0, *terms)
         for k, coefficient in terms.items():
             out = row.call(*args[:i], coefficient, *args[i + 1 :], **params)
