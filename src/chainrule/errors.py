@@ -75,6 +75,10 @@ class ZeroGradientWarning(UserWarning):
     """A gradient is zero everywhere because the input goes only through operations that have no derivative."""
 
 
+class RepeatedValuesWarning(RuntimeWarning):
+    """Where eigenvalues or singular values are equal, a derivative was asked for that is not known to be right."""
+
+
 def missing_extra(package: str, extra: str, purpose: str) -> MissingExtraError:
     """The error to raise when `package` of the optional dependency group `extra` cannot be imported."""
     return MissingExtraError(

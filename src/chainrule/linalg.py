@@ -10,6 +10,19 @@ from .ops.linalg.banded import (
     solve_banded as solve_banded,
     solveh_banded as solveh_banded,
 )
+from .ops.linalg.compositions import (
+    diagsvd as diagsvd,
+    eig_banded as eig_banded,
+    eigh_tridiagonal as eigh_tridiagonal,
+    eigvals_banded as eigvals_banded,
+    eigvalsh_tridiagonal as eigvalsh_tridiagonal,
+    ishermitian as ishermitian,
+    issymmetric as issymmetric,
+    pinvh as pinvh,
+    rq as rq,
+    rsf2csf as rsf2csf,
+)
+from .ops.linalg.eigenvectors import eig as eig, eigvals as eigvals
 from .ops.linalg.equations import (
     solve_continuous_are as solve_continuous_are,
     solve_continuous_lyapunov as solve_continuous_lyapunov,
@@ -27,6 +40,7 @@ from .ops.linalg.matrix_functions import (
     expm as expm,
     expm_frechet as expm_frechet,
     fractional_matrix_power as fractional_matrix_power,
+    funm as funm,
     logm as logm,
     signm as signm,
     sinhm as sinhm,
@@ -52,9 +66,7 @@ from .ops.linalg.products import (
 )
 from .ops.linalg.schur import hessenberg as hessenberg, schur as schur
 from .ops.linalg.spectral import (
-    eig as eig,
     eigh as eigh,
-    eigvals as eigvals,
     eigvalsh as eigvalsh,
     svd as svd,
     svdvals as svdvals,

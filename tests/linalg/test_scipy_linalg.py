@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.linalg as sl
 from hypothesis import given, settings, strategies as st
-from linalg_tools import adjoint, inner, like, normal, positive
+from linalg_tools import adjoint, check_first, check_second, inner, like, normal, positive
 from numpy.linalg import LinAlgError
 
 import chainrule as cr
@@ -493,6 +493,127 @@ def test_second_order_at_repeated_eigenvalues(name, rng):
     check_derivatives(rng, f, 2 * np.eye(3))
     check_derivatives(rng, f, 2 * np.eye(3) + np.diag([1.0, 1.0], 1))
     check_derivatives(rng, f, positive(rng, 3, 3, dtype=C128) * 0 + 3 * np.eye(3, dtype=C128))
+
+
+@pytest.mark.parametrize("dtype", [F64, C128])
+def test_compositions_agree_with_scipy(dtype, rng):
+    bands = normal(rng, 3, 5, dtype=dtype)
+    bands[-1] = bands[-1].real
+    for lower in (False, True):
+        b = bands[::-1] if lower else bands
+        close(cl.eigvals_banded(b, lower=lower), sl.eigvals_banded(b, lower=lower), 1e-12)
+        close(cl.eigvals_banded(b, lower, select="i", select_range=(1, 2)), sl.eigvals_banded(b, lower)[1:3], 1e-12)
+        close(abs(cl.eig_banded(b, lower=lower)[1]), abs(sl.eig_banded(b, lower=lower)[1]), 1e-10)
+        check_first(rng, lambda z, lower=lower: cl.eigvals_banded(z, lower) ** 2, b)
+    for shape in ((3, 5), (5, 3), (4, 4)):
+        a = normal(rng, *shape, dtype=dtype)
+        for mode in ("full", "economic"):
+            for found, expected in zip(cl.rq(a, mode=mode), sl.rq(a, mode=mode), strict=True):
+                assert found.shape == expected.shape
+            r, q = cl.rq(a, mode=mode)
+            close(r @ q, a, 1e-12)
+            k = min(shape)  # what is determined
+            close(abs(r[:, -k:]), abs(sl.rq(a, mode=mode)[0][:, -k:]), 1e-10)
+        assert cl.rq(a, mode="r").shape == sl.rq(a, mode="r").shape
+    check_first(rng, lambda z: cl.rq(z, mode="economic")[0] ** 2, normal(rng, 3, 5))
+    a = positive(rng, 4, 4, dtype=dtype)
+    close(cl.pinvh(a), sl.pinvh(a), 1e-12)
+    close(cl.pinvh(np.triu(a), lower=False), sl.pinvh(a), 1e-12)
+    assert cl.pinvh(a, return_rank=True)[1] == 4
+    assert cl.ishermitian(a) == sl.ishermitian(a) and cl.issymmetric(a) == sl.issymmetric(a)
+    assert cl.ishermitian(a + 1e-12, atol=1e-9) and not cl.issymmetric(np.triu(a))
+
+
+@pytest.mark.parametrize("dtype", [F64, C128])
+@pytest.mark.parametrize(
+    "kind", ["gen", "sym", "her", "pos", "lower triangular", "upper triangular", "diagonal", "tridiagonal"]
+)
+def test_solve_takes_scipys_arguments(kind, dtype, rng):
+    a, b = positive(rng, 4, 4, dtype=dtype), normal(rng, 4, 2, dtype=dtype)
+    a = np.diag(np.diag(a)) if kind == "diagonal" else np.triu(np.tril(a, 1), -1) if kind == "tridiagonal" else a
+    a = np.tril(a) if kind == "lower triangular" else np.triu(a) if kind == "upper triangular" else a
+    a = (a + a.T) / 2 if kind == "sym" else a
+    for lower in (False, True):
+        options = {"assume_a": kind, "lower": lower, "check_finite": False, "overwrite_a": False}
+        close(cl.solve(a, b, **options), sl.solve(a, b, **options), 1e-10)
+        check_first(rng, lambda z, options=options: cl.solve(z, b, **options), a)
+    if kind not in ("sym", "her", "pos"):
+        close(cl.solve(a, b, assume_a=kind, transposed=True), np.linalg.solve(a.T, b), 1e-10)
+
+
+def test_scipys_arguments_are_accepted(rng):
+    a, b = positive(rng, 3, 3), normal(rng, 3)
+    close(cl.cho_solve(cl.cho_factor(a, False, True, False), b, overwrite_b=True, check_finite=False), sl.solve(a, b), 1e-12)
+    close(
+        cl.solve_triangular(np.tril(a), b, lower=True, check_finite=False),
+        sl.solve_triangular(np.tril(a), b, lower=True),
+        1e-12,
+    )
+    close(cl.inv(a, overwrite_a=True), sl.inv(a), 1e-12)
+    close(cl.det(a, check_finite=False), sl.det(a), 1e-12)
+    with pytest.raises(ValueError, match="structure"):
+        cl.solve(a, b, assume_a="nonsense")
+
+
+def test_tridiagonal_and_complex_schur(rng):
+    d, e = normal(rng, 5), normal(rng, 4)
+    close(cl.eigvalsh_tridiagonal(d, e), sl.eigvalsh_tridiagonal(d, e), 1e-12)
+    close(abs(cl.eigh_tridiagonal(d, e)[1]), abs(sl.eigh_tridiagonal(d, e)[1]), 1e-10)
+    check_first(rng, lambda x: cl.eigvalsh_tridiagonal(x, e) ** 2, d)
+    check_second(rng, lambda x: cl.eigvalsh_tridiagonal(d, x) ** 2, e)
+    every = cl.eigvalsh_tridiagonal(d, e)
+    close(cl.eigvalsh_tridiagonal(d, e, select="v", select_range=(-1, 1)), every[(every > -1) & (every <= 1)], 1e-12)
+    with pytest.raises(cr.errors.UnsupportedError, match="select='i'"):
+        cr.grad(lambda x: cl.eigvalsh_tridiagonal(x, e, select="v", select_range=(-1, 1)).sum())(d)
+    a = normal(rng, 4, 4)
+    t, z = cl.rsf2csf(*sl.schur(a))
+    close(z @ t @ z.conj().T, a, 1e-12)
+    close(np.poly(np.diag(t)), np.poly(np.diag(sl.rsf2csf(*sl.schur(a))[0])), 1e-10)
+    assert np.abs(np.tril(t, -1)).max() < 1e-12
+    close(cl.diagsvd(d[:2], 3, 2), sl.diagsvd(d[:2], 3, 2), 1e-15)
+
+
+JORDAN = np.array([[1.0, 1, 0], [0, 1, 1], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    "a",
+    [
+        JORDAN,
+        np.eye(3),
+        np.diag([1, 1 + 1e-9, 2, 2.0001]) + np.triu(np.ones((4, 4)), 1),
+        np.array([[0.0, 1], [-1, 0]]),
+        1e-6 * np.array([[1.0, 2], [3, 4]]),
+        np.stack([JORDAN, np.diag([1.0, 2, 2])]),
+        np.eye(2, dtype=C128) * (1 + 1j),
+        np.zeros((0, 0)),
+    ],
+    ids=lambda a: f"{a.dtype}{list(a.shape)}",
+)
+def test_functions_of_matrices(a, rng):
+    """Of matrices with repeated, close, complex or too few eigenvalues, against the functions that have a name."""
+    for f, named in ((np.exp, cl.expm), (np.cos, cl.cosm), (lambda x: np.sinh(x) / 2, lambda a: cl.sinhm(a) / 2)):
+        close(cl.funm(a, f), named(a), 1e-12)
+        assert cl.funm(a, f).dtype == a.dtype
+    if a.size:
+        check_first(rng, lambda z: cl.funm(z, lambda x: np.sin(x) * cr.exp(0.3 * x)), a)
+        check_second(rng, lambda z: cl.funm(z, lambda x: np.sin(x) * cr.exp(0.3 * x)), a)
+
+
+def test_functions_of_matrices_in_programs(rng):
+    a, t = np.stack([JORDAN, np.eye(3)]), normal(rng, 3, 3)
+    gradient = cr.grad(lambda z: (cl.funm(z, np.exp) * t).sum())
+    close(cr.vmap(gradient)(a), gradient(a), 1e-12)
+    close(cr.compile(gradient)(a), cr.grad(lambda z: (cl.expm(z) * t).sum())(a), 1e-10)
+    close(nested(lambda z: cl.funm(z, cr.log), np.eye(3), 0.5 * t, 4), -6 * np.linalg.matrix_power(0.5 * t, 4), 1e-9)
+    assert cl.funm(np.array([[0.0, 1], [1, 0]]), cr.emath.log if hasattr(cr, "emath") else np.log).dtype == C128
+    value, error = cl.funm(JORDAN, np.exp, disp=False)
+    assert error < 1e-10
+    close(value, sl.expm(JORDAN), 1e-12)
+    with pytest.raises(TypeError, match="expected a function"):
+        cl.funm(JORDAN, 3.0)
+    with pytest.raises(cr.errors.LostDerivativeError, match="matrix alone"):
+        cr.grad(lambda c: cl.funm(JORDAN, lambda x: x * c).sum())(2.0)
 
 
 def nested(f, x, t, order):

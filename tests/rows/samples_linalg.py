@@ -117,10 +117,19 @@ SAMPLES = {
     "cholesky": [Sample(x, upper=u) for x in [*symmetric(), positive(3, 3, dtype=C128)] for u in (False, True)],
     "qr": [Sample(x, complete=c) for x in TALL for c in (False, True)]
     + [Sample(full_rank(3, 2, dtype=d), complete=False) for d in (F32, C128)],
-    "eigh": [Sample(x, upper=u, free=u) for x in symmetric() for u in (False, True)],
+    "eigh": [Sample(x, upper=u, free=u, vectors=True) for x in symmetric() for u in (False, True)],
+    "eigh_split": [Sample(x, upper=u, order=0) for x in symmetric() for u in (False, True)],
     "eigh_along": [Sample(x, normal(*x.shape[-2:], dtype=x.dtype), upper=False) for x in symmetric()],
-    "svd": [Sample(x, full=f, free=f) for x in rectangular((F64, F32)) for f in (False, True)],
+    "svd": [Sample(x, full=f, free=f, vectors=True) for x in rectangular((F64, F32)) for f in (False, True)],
+    "svd_split": [Sample(x, full=f, order=0) for x in rectangular((F64, F32)) for f in (False, True)],
     "svd_along": [Sample(x, normal(*x.shape[-2:], dtype=x.dtype), full=False) for x in rectangular((F64, F32))],
-    "eig": [Sample(x) for x in (*SQUARE[:5], near_identity(2, 2, dtype=F32, scale=0.1))],
+    "eig_split": [Sample(x, order=0) for x in (*SQUARE[:5], near_identity(2, 2, dtype=F32, scale=0.1))],
+    "over_splitting": [Sample(normal(2, 3), normal(2, 3)), Sample(normal(3, dtype=F32), normal(3, dtype=F32))],
+    "rest_over_splitting": [Sample(normal(2, 3), normal(2, 3)), Sample(normal(3, dtype=F32), normal(3, dtype=F32))],
+    "slopes_of_eigh": [Sample(np.array([1.0, 1, 2])), Sample(np.arange(6, dtype=F32).reshape(2, 3))],
+    "slopes_of_svd": [Sample(np.array([2.0, 1, 1]), square=False), Sample(np.array([2.0, 1, 0], F32), square=True)],
+    "slopes_of_eig": [Sample(np.array([1.0, 2, 1], C128)), Sample(np.arange(6, dtype=C128).reshape(2, 3))],
+    "settled": [Sample(normal(2, 3), np.asarray(1.0)), Sample(normal(3, dtype=F32), np.asarray(1.0))],
+    "eig": [Sample(x, free=False) for x in (*SQUARE[:5], near_identity(2, 2, dtype=F32, scale=0.1))],
 }
 HOLOMORPHIC = {"solve", "inv", "det"}

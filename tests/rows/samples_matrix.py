@@ -56,7 +56,7 @@ def function_samples():
         one("fractional_matrix_power", cut, normal(2, 2), p=0.4, dtype=C128, turn=turn),
     ]
     return {
-        "matrix_function": plain,
+        "matrix_function": [*plain, Sample(near(2), WHOLE, f=np.sin, p=None, dtype=F64)],
         "frechet": moved,
         "sqrtm": [
             Sample(near(2), WHOLE, dtype=F64),
@@ -67,6 +67,7 @@ def function_samples():
             Sample(cut, turn, dtype=C128),
             Sample(np.zeros((0, 0)), WHOLE, dtype=F64),
         ],
+        "leaves_reals": [Sample(near(2), f=np.exp), Sample(near(2, 2), f=np.exp), Sample(np.zeros((0, 0)), f=np.exp)],
         "branch_turn": [Sample(near(2)), Sample(near(2, 2)), Sample(cut), Sample(near(2, dtype=F32)), Sample(np.zeros((0, 0)))],
     }
 

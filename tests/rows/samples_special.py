@@ -189,6 +189,20 @@ SAMPLES = {
         *several(POSITIVE, POSITIVE, POSITIVE, SMALL, name="hyp2f1", orders=(0, 1, 0, 0)),
         *orders_of("hyp2f1", POSITIVE, POSITIVE, POSITIVE, SMALL, orders=(0, 0, 1, 0)),
     ],
+    "tricomi_slope": several(POSITIVE, POSITIVE, POSITIVE, orders=(1, 0, 0)),
+    "weber_slope": with_order(NEAR_0, order=1),
+    "struve_source": with_order(POSITIVE, order=1),
+    "struve_slope": [*with_order(POSITIVE, name="struve", order=1), *with_order(POSITIVE, name="modstruve", order=1)],
+    "wright_slope": several(POSITIVE, POSITIVE, POSITIVE, orders=(0, 1, 0)),
+    "mathieu_slope": [Sample(np.array([1, 2]), 0.5, odd=False, order=1), Sample(3, 0.7, odd=True, order=1)],
+    "polynomial_of_two": [
+        Sample(np.array([0, 2, 3]), 0.7, spread((2, 3), *UNIT), name="eval_gegenbauer", orders=(1, 0)),
+        Sample(3, 0.7, spread((3,), *POSITIVE), name="eval_genlaguerre", orders=(1, 1)),
+    ],
+    "polynomial_of_three": [
+        Sample(np.array([0, 2, 3]), 0.7, 0.4, spread((2, 3), *UNIT), name="eval_jacobi", orders=(1, 0, 0)),
+        Sample(3, 2.7, 0.9, spread((3,), *POSITIVE), name="eval_sh_jacobi", orders=(0, 1, 0)),
+    ],
     # hypergeometric functions
     "hyp0f1": several(POSITIVE, NEAR_0),
     "hyp1f1": several(POSITIVE, POSITIVE, NEAR_0),

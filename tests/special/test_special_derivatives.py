@@ -219,6 +219,79 @@ def test_hyp2f1_in_its_parameters(orders):
         agree(sp.hyp2f1, mp.hyp2f1, orders, args, 1e-8)
 
 
+OF_THREE = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (2, 0, 0), (1, 0, 1), (0, 2, 0)]
+
+
+@pytest.mark.parametrize("orders", OF_THREE, ids=str)
+def test_hyperu_in_its_parameters(orders):
+    for args in ((0.5, 1.5, 2.0), (3.0, 0.2, 10.0), (-2.3, 1.3, 4.0), (-0.5, 0.5, 0.3), (2.2, -1.5, 0.03), (12.5, 4.7, 40.0)):
+        if orders[2] == 0 or args[0] > 0:  # SciPy's own values are inaccurate for some negative ones
+            agree(sp.hyperu, mp.hyperu, orders, args, 1e-8)
+
+
+def wright(a, b, x):
+    return mp.fsum(x**k / mp.factorial(k) * mp.rgamma(a * k + b) for k in range(150))
+
+
+@pytest.mark.parametrize("orders", OF_THREE, ids=str)
+def test_wright_bessel_in_its_parameters(orders):
+    for args in ((0.3, 1.5, 2.0), (1.0, 0.4, 9.0), (2.5, 4.0, 0.2), (0.01, 1.0, 0.7)):
+        agree(sp.wright_bessel, wright, orders, args, 1e-8)
+    agree(sp.log_wright_bessel, lambda a, b, x: mp.log(wright(a, b, x)), orders, (0.7, 1.2, 3.0), 1e-8)
+
+
+@pytest.mark.parametrize("orders", [(1, 0), (2, 0), (1, 1), (0, 1), (0, 2)], ids=str)
+@pytest.mark.parametrize("name", ["struve", "modstruve"])
+def test_struve_in_its_order(name, orders):
+    theirs = {"struve": mp.struveh, "modstruve": mp.struvel}[name]
+    for args in ((0.3, 0.05), (1.0, 2.0), (2.5, 7.5), (-0.4, 5.0), (6.0, 3.0), (0.7, 12.0), (1.3, 30.0)):
+        agree(getattr(sp, name), theirs, orders, args, 1e-8)
+    assert cr.grad(getattr(sp, name))(0.5, 0.0) == 0
+
+
+@pytest.mark.parametrize("orders", [(1, 0), (2, 0), (1, 1), (0, 1), (0, 2)], ids=str)
+@pytest.mark.parametrize("part", [0, 1])
+def test_parabolic_cylinders_in_their_order(part, orders):
+    def theirs(v, x):
+        return mp.pcfd(v, x) if part == 0 else x / 2 * mp.pcfd(v, x) - mp.pcfd(v + 1, x)
+
+    for args in ((0.3, 0.5), (-1.5, 2.0), (2.0, -1.3), (1.0, 4.0), (5.5, 0.2), (-3.2, -2.0)):
+        agree(lambda v, x: sp.pbdv(v, x)[part], theirs, orders, args, 1e-8)
+
+
+def characteristic(m, q, odd):
+    """Characteristic value of Mathieu's equation from the matrix of its Fourier series."""
+    n, even_order = 30 + m, m % 2 == 0
+    start = (2 if odd else 0) if even_order else 1
+    t = mp.matrix(n, n)
+    for k in range(n):
+        t[k, k] = mp.mpf(start + 2 * k) ** 2
+        if k:
+            t[k, k - 1] = t[k - 1, k] = q * (mp.sqrt(2) if start == 0 and k == 1 else 1)
+    t[0, 0] += 0 if even_order else -q if odd else q
+    return sorted(mp.eigsy(t, eigvals_only=True))[(m - start) // 2]
+
+
+@pytest.mark.parametrize("m, q, odd", [(0, 0.5, False), (1, -1.5, False), (2, 3.0, False), (1, 0.5, True), (8, 10.0, True)])
+def test_mathieu_values_in_q(m, q, odd):
+    f = sp.mathieu_b if odd else sp.mathieu_a
+    h = mp.mpf(10) ** -12
+    below, here, above = (characteristic(m, q + k * h, odd) for k in (-1, 0, 1))
+    np.testing.assert_allclose(cr.grad(f, argnums=1)(m, q), float((above - below) / (2 * h)), rtol=1e-12)
+    second = cr.grad(cr.grad(f, argnums=1), argnums=1)(m, q)
+    np.testing.assert_allclose(second, float((above - 2 * here + below) / h**2), rtol=1e-9)
+
+
+@pytest.mark.parametrize("n", [2, 5, 12, 25])
+def test_polynomials_in_their_parameters(n):
+    for c, x in ((0.5, -0.7), (2.3, 0.2), (0.9, 0.9)):
+        for orders in ((1, 0), (1, 1), (2, 0)):
+            agree(lambda c, x: sp.eval_gegenbauer(n, c, x), lambda c, x: mp.gegenbauer(n, c, x), orders, (c, x), 1e-8)
+            agree(lambda c, x: sp.eval_genlaguerre(n, c, x), lambda c, x: mp.laguerre(n, c, x), orders, (c, x), 1e-8)
+        for orders in ((1, 0, 0), (0, 1, 0), (1, 0, 1), (1, 1, 0)):
+            agree(lambda a, b, x: sp.eval_jacobi(n, a, b, x), lambda a, b, x: mp.jacobi(n, a, b, x), orders, (c, 0.4, x), 1e-8)
+
+
 # --- incomplete functions of large parameters, whose integrals mpmath is shown the way to ---------------------------
 
 

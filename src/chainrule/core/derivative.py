@@ -116,11 +116,13 @@ class Joint:
     narrow(step, used)               the step with fewer arguments and results; used: a flag per result, at least one set
     end(active, params)              the step in it at which derivatives end, if no result has one; else None
 
-    `kept` is a flat list, of arrays as a rule. Rows with such a derivative give several results.
+    `kept` is a flat list, of arrays as a rule; `keeps_results` says that it is the results, which derivatives of the pullback
+    need not find anew. Rows with such a derivative give several results.
     """
 
-    def __init__(self, push, record, pull, narrow=None, end=lambda active, params: None):
+    def __init__(self, push, record, pull, narrow=None, end=lambda active, params: None, keeps_results=False):
         self.push, self.record, self.pull, self.narrow, self.end = push, record, pull, narrow, end
+        self.keeps_results = keeps_results
 
     def bind(self, row, i):
         return Bound(None, None, frozenset())

@@ -34,6 +34,7 @@ class _State(threading.local):
     """What the ops of this thread run under: tapes that must not record, and a recorder below all tapes."""
 
     root: Any = None  # the tape of level 0
+    expansion: Any = None  # the trace of series, below all tapes
     layer_dtype = np.dtype(np.float32)  # of the parameters of new layers, in all threads
 
     def __init__(self):

@@ -31,6 +31,8 @@ class Primitive:
     several     evaluate gives a tuple of results
     summed      summed(*args, **params): all arguments have a leading axis, and the results are added up along it; for ops
                 that do so sooner than one result after the other
+    series      how it runs on series in a small number, which need not be ordinary functions of it: "product" or "quotient" of
+                its arguments, or series(trace, args, params); None for what follows from derivatives
     joint_jvp   for ops of many arguments: all tangents (None for zero) at once, instead of one argument at a time
     """
 
@@ -49,6 +51,7 @@ class Primitive:
     numpy: Callable | None = None
     summed: Callable | None = None
     joint_jvp: Callable | None = None
+    series: Callable | str | None = None
     doc: str = ""
     call: Callable = field(init=False, repr=False)
     simple: bool = field(init=False, repr=False)  # few arguments, one result, all or none differentiable: has fast paths
@@ -94,7 +97,20 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
-def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, summed=None, joint_jvp=None, several=False, cost=None):
+def primitive(
+    *,
+    derivative,
+    aval,
+    batch,
+    lower,
+    numpy=None,
+    name=None,
+    summed=None,
+    joint_jvp=None,
+    several=False,
+    cost=None,
+    series=None,
+):
     """Define a row from its NumPy body: positional arguments are arrays, keyword-only ones are static parameters.
 
     The decorated name becomes the function to call; its row stands in its attribute `row`.
@@ -117,6 +133,7 @@ def primitive(*, derivative, aval, batch, lower, numpy=None, name=None, summed=N
             joint_jvp=joint_jvp,
             several=several,
             cost=cost,
+            series=series,
             doc=(fn.__doc__ or "").strip(),
         )
         return publish(row, fn)

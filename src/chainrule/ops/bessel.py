@@ -5,13 +5,16 @@ Derivatives in the argument are other orders of the same function; those in a re
 
 import math
 
+import numpy as np
+
 from ..core.value import dtype_of
 from ..errors import UnsupportedError, explain
-from .elementwise import absolute, exp, imag, maximum, power, real, sqrt
+from .elementwise import absolute, exp, imag, maximum, power, real, sqrt, where
 from .gamma import rgamma
+from .parameter_sums import struve_slope
 from .parameters import slope_of_two
 from .shaping import as_value
-from .special import Unknown, scipy_special, special, together
+from .special import scipy_special, special, together
 
 # --- of order 0 and 1, whose evaluation is fastest ------------------------------------------------------------------
 
@@ -491,12 +494,14 @@ def _struve_source(v, x):
     return power(0.5 * x, v) * rgamma(v + 1.5) * (1 / math.sqrt(math.pi))
 
 
-_REAL_ORDER = "no formula is known here for the derivative in the order"
+def _in_order(name):
+    """The slope in the order, at x = 0 that of the leading power."""
+    return lambda v, x: where(x == 0, where(v > -1, 0.0, np.nan), struve_slope(v, where(x == 0, 1, x), name=name, order=1))
 
 
-@special(Unknown(_REAL_ORDER), lambda v, x: 0.5 * (struve(v - 1, x) - struve(v + 1, x) + _struve_source(v, x)), whole=1)
+@special(_in_order("struve"), lambda v, x: 0.5 * (struve(v - 1, x) - struve(v + 1, x) + _struve_source(v, x)), whole=1)
 def struve(v, x):
-    """Struve function of order `v`; differentiable in `x`.
+    """Struve function of order `v`; differentiable in both, in `v` for `x` >= 0.
 
     >>> import chainrule as cr
     >>> cr.special.struve(0, [0.0, 1.0])
@@ -504,9 +509,9 @@ def struve(v, x):
     """
 
 
-@special(Unknown(_REAL_ORDER), lambda v, x: 0.5 * (modstruve(v - 1, x) + modstruve(v + 1, x) + _struve_source(v, x)), whole=1)
+@special(_in_order("modstruve"), lambda v, x: 0.5 * (modstruve(v - 1, x) + modstruve(v + 1, x) + _struve_source(v, x)), whole=1)
 def modstruve(v, x):
-    """Modified Struve function of order `v`; differentiable in `x`.
+    """Modified Struve function of order `v`; differentiable in both, in `v` for `x` >= 0.
 
     >>> import chainrule as cr
     >>> cr.special.modstruve(0, [0.0, 1.0])

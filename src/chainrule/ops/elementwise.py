@@ -37,7 +37,7 @@ def subtract(x, y):
     """
 
 
-@elementwise(np.multiply, lambda y: y, lambda x: x, fast=operator.mul)
+@elementwise(np.multiply, lambda y: y, lambda x: x, fast=operator.mul, series="product")
 def multiply(x, y):
     """Product of `x` and `y`.
 
@@ -47,7 +47,7 @@ def multiply(x, y):
     """
 
 
-@elementwise(np.divide, lambda y: 1.0 / y, lambda y, out: -(out / y), singular=True, fast=operator.truediv)
+@elementwise(np.divide, lambda y: 1.0 / y, lambda y, out: -(out / y), singular=True, fast=operator.truediv, series="quotient")
 def divide(x, y):
     """Quotient `x / y`.
 

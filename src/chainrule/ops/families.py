@@ -23,6 +23,8 @@ class Partial:
     sees to that in all rows.
     """
 
+    each = True  # a number per element: the slope of a series is the partial times that of the argument
+
     def __init__(self, rule, singular=False):
         self.rule, self.singular = rule, singular
 
@@ -91,11 +93,12 @@ def elementwise_batch(row, args, batched, params):
     return row.call(*(pad_front(x, ndim) if b else x for x, b in zip(args, batched, strict=True)), **params)
 
 
-def elementwise(numpy, *derivatives, scalar=None, singular=False, fast=None):
+def elementwise(numpy, *derivatives, scalar=None, singular=False, fast=None, series=None):
     """Row builder. `numpy` is the ufunc or function that computes it; the decorated def gives names and help.
 
     A derivative is a rule for the partial, None for zero, or a kind; `scalar` is the lowering, by default the
-    builder's method of the same name; `fast` is the Python operator, which is much faster on single numbers.
+    builder's method of the same name; `fast` is the Python operator, which is much faster on single numbers; `series` says
+    that it is a product or quotient.
     """
 
     def define(fn):
@@ -113,6 +116,7 @@ def elementwise(numpy, *derivatives, scalar=None, singular=False, fast=None):
             batch=lambda args, batched, params: elementwise_batch(row, args, batched, params),
             lower=Map(scalar or (lambda s, *xs, **params: getattr(s, own_name)(*xs, **params))),
             fast=fast,
+            series=series,
             numpy=numpy if isinstance(numpy, np.ufunc) else None,
             doc=(fn.__doc__ or "").strip(),
         )
@@ -173,6 +177,7 @@ class _MaskedByFirst:
     lambda p: p,
     _MaskedByFirst(),
     singular=True,
+    series="product",
     scalar=lambda s, g, p: s.where(s.equal(g, 0.0), 0.0, s.multiply(g, p)),
 )
 def masked_multiply(g, p):

@@ -1,8 +1,9 @@
-"""Hypergeometric functions, differentiable in the argument and, except for Tricomi's and Wright's, in their parameters."""
+"""Hypergeometric functions, differentiable in the argument and in their parameters."""
 
 from .elementwise import exp
+from .parameter_sums import tricomi_slope, wright_slope
 from .parameters import slope_of_four, slope_of_three, slope_of_two
-from .special import Unknown, special
+from .special import special
 
 
 @special(
@@ -47,12 +48,13 @@ def hyp2f1(a, b, c, z):
     """
 
 
-_PARAMETER = "no formula is known here for the derivative in a parameter of Tricomi's function"
-
-
-@special(Unknown(_PARAMETER), Unknown(_PARAMETER), lambda a, b, x: -a * hyperu(a + 1, b + 1, x))
+@special(
+    lambda a, b, x: tricomi_slope(a, b, x, orders=(1, 0, 0)),
+    lambda a, b, x: tricomi_slope(a, b, x, orders=(0, 1, 0)),
+    lambda a, b, x: -a * hyperu(a + 1, b + 1, x),
+)
 def hyperu(a, b, x):
-    """Confluent hypergeometric function U(`a`, `b`, `x`) of Tricomi; differentiable in `x`.
+    """Confluent hypergeometric function U(`a`, `b`, `x`) of Tricomi; differentiable in all three for `x` > 0.
 
     >>> import chainrule as cr
     >>> cr.special.hyperu(0.5, 1.5, 2.0)
@@ -60,12 +62,14 @@ def hyperu(a, b, x):
     """
 
 
-_OF_WRIGHT = "no formula is known here for the derivative in a parameter of Wright's function"
-
-
-@special(Unknown(_OF_WRIGHT), Unknown(_OF_WRIGHT), lambda a, b, x: wright_bessel(a, a + b, x), whole=1)
+@special(
+    lambda a, b, x: wright_slope(a, b, x, orders=(1, 0, 0)),
+    lambda a, b, x: wright_slope(a, b, x, orders=(0, 1, 0)),
+    lambda a, b, x: wright_bessel(a, a + b, x),
+    whole=1,
+)
 def wright_bessel(a, b, x):
-    """Wright's generalised Bessel function: the sum of `x**k / (k! gamma(a k + b))`; differentiable in `x`.
+    """Wright's generalised Bessel function: the sum of `x**k / (k! gamma(a k + b))`. Differentiable in all three.
 
     >>> import chainrule as cr
     >>> cr.special.wright_bessel(1.0, 1.5, 2.0)
@@ -74,13 +78,13 @@ def wright_bessel(a, b, x):
 
 
 @special(
-    Unknown(_OF_WRIGHT),
-    Unknown(_OF_WRIGHT),
+    lambda a, b, x, out: wright_slope(a, b, x, orders=(1, 0, 0)) * exp(-out),
+    lambda a, b, x, out: wright_slope(a, b, x, orders=(0, 1, 0)) * exp(-out),
     lambda a, b, x, out: exp(log_wright_bessel(a, a + b, x) - out),
     whole=1,
 )
 def log_wright_bessel(a, b, x):
-    """Logarithm of `wright_bessel`; differentiable in `x`.
+    """Logarithm of `wright_bessel`. Differentiable in all three, in `a` and `b` where `wright_bessel` does not overflow.
 
     >>> import chainrule as cr
     >>> cr.special.log_wright_bessel(1.0, 1.5, 2.0)

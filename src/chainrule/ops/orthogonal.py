@@ -5,12 +5,12 @@ import math
 from .comparison import equal
 from .elementwise import absolute, exp, maximum, power, where
 from .gamma import gamma, rgamma
+from .parameter_sums import polynomial_of_three, polynomial_of_two
 from .shaping import as_value
 from .special import Unknown, special
 from .trigonometric import cos
 
 _DEGREE = Unknown("no formula is known here for the derivative in a real degree; whole ones are constants")
-_PARAMETER = Unknown("no formula is known here for the derivative in this parameter")
 
 
 def _down(f, n, *args, factor=1):
@@ -99,7 +99,12 @@ def eval_sh_chebyu(n, x):
     """
 
 
-@special(_DEGREE, _PARAMETER, lambda n, alpha, x: _down(eval_gegenbauer, n, alpha + 1, x, factor=2 * alpha), whole=1)
+@special(
+    _DEGREE,
+    lambda n, alpha, x: polynomial_of_two(n, alpha, x, name="eval_gegenbauer", orders=(1, 0)),
+    lambda n, alpha, x: _down(eval_gegenbauer, n, alpha + 1, x, factor=2 * alpha),
+    whole=1,
+)
 def eval_gegenbauer(n, alpha, x):
     """Gegenbauer polynomial of degree `n` and parameter `alpha` at `x`.
 
@@ -111,8 +116,8 @@ def eval_gegenbauer(n, alpha, x):
 
 @special(
     _DEGREE,
-    _PARAMETER,
-    _PARAMETER,
+    lambda n, alpha, beta, x: polynomial_of_three(n, alpha, beta, x, name="eval_jacobi", orders=(1, 0, 0)),
+    lambda n, alpha, beta, x: polynomial_of_three(n, alpha, beta, x, name="eval_jacobi", orders=(0, 1, 0)),
     lambda n, alpha, beta, x: _down(eval_jacobi, n, alpha + 1, beta + 1, x, factor=0.5 * (n + alpha + beta + 1)),
     whole=1,
 )
@@ -125,7 +130,13 @@ def eval_jacobi(n, alpha, beta, x):
     """
 
 
-@special(_DEGREE, _PARAMETER, _PARAMETER, lambda n, p, q, x: _down(eval_sh_jacobi, n, p + 2, q + 1, x, factor=n), whole=1)
+@special(
+    _DEGREE,
+    lambda n, p, q, x: polynomial_of_three(n, p, q, x, name="eval_sh_jacobi", orders=(1, 0, 0)),
+    lambda n, p, q, x: polynomial_of_three(n, p, q, x, name="eval_sh_jacobi", orders=(0, 1, 0)),
+    lambda n, p, q, x: _down(eval_sh_jacobi, n, p + 2, q + 1, x, factor=n),
+    whole=1,
+)
 def eval_sh_jacobi(n, p, q, x):
     """Shifted Jacobi polynomial of degree `n` and parameters `p`, `q` at `x`, whose leading coefficient is 1.
 
@@ -145,7 +156,12 @@ def eval_laguerre(n, x):
     """
 
 
-@special(_DEGREE, _PARAMETER, lambda n, alpha, x: _down(eval_genlaguerre, n, alpha + 1, x, factor=-1), whole=1)
+@special(
+    _DEGREE,
+    lambda n, alpha, x: polynomial_of_two(n, alpha, x, name="eval_genlaguerre", orders=(1, 0)),
+    lambda n, alpha, x: _down(eval_genlaguerre, n, alpha + 1, x, factor=-1),
+    whole=1,
+)
 def eval_genlaguerre(n, alpha, x):
     """Generalised Laguerre polynomial of degree `n` and parameter `alpha` at `x`.
 

@@ -35,12 +35,15 @@ def _weights(order):
     return weights
 
 
-def derivative(f, x, order):
-    """The derivative of `f` of this order at each element of `x`; f takes and gives arrays."""
+def derivative(f, x, order, trend=True):
+    """The derivative of `f` of this order at each element of `x`; f takes and gives arrays.
+
+    `trend`: whether f may grow exponentially. Polynomials do not, and have zeros that would be taken for it.
+    """
     if order == 0:
         return f(x)
     values = [f(x + REACH * t) for t in _nodes()]
-    trend = np.log(np.abs(values[0] / values[-1])) / (_nodes()[0] - _nodes()[-1])
+    trend = np.log(np.abs(values[0] / values[-1])) / (_nodes()[0] - _nodes()[-1]) if trend else 0 * values[0]
     trend = np.where(np.isfinite(trend), trend, 0)
     flat = [v * np.exp(-trend * t) for v, t in zip(values, _nodes(), strict=True)]
     total = 0.0
@@ -50,16 +53,16 @@ def derivative(f, x, order):
     return total / REACH**order
 
 
-def _mixed(f, args, orders):
+def _mixed(f, args, orders, trend=True):
     """The derivative in several parameters, one after the other."""
     for i, order in enumerate(orders):
         if order:
             rest = (*orders[:i], 0, *orders[i + 1 :])
 
             def along(x, i=i, rest=rest):
-                return _mixed(f, (*args[:i], x, *args[i + 1 :]), rest)
+                return _mixed(f, (*args[:i], x, *args[i + 1 :]), rest, trend)
 
-            return derivative(along, args[i], order)
+            return derivative(along, args[i], order, trend)
     return f(*args)
 
 

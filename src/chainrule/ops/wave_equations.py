@@ -7,16 +7,18 @@ import functools
 import inspect
 import math
 
+from .parameter_sums import mathieu_slope, weber_slope
 from .special import Unknown, scipy_special, special, with_names
 from .trigonometric import cos, cosh
 
 _NO_FORMULA = "no formula is known here for the derivative in a parameter"
 
 
-def solution(curvature, rate=1.0):
+def solution(curvature, rate=1.0, parameter=None):
     """Function builder: SciPy's pair (y, y') of the decorated function's name, where y'' = curvature(*arguments) y.
 
-    The last argument is that of y, in units of which one is `rate` of the equation's.
+    The last argument is that of y, in units of which one is `rate` of the equation's. `parameter`: the partial of the part
+    in the only other one.
     """
 
     def define(fn):
@@ -31,7 +33,8 @@ def solution(curvature, rate=1.0):
             """The value or the derivative."""
 
         one.__name__ = fn.__name__
-        kinds = [*[Unknown(_NO_FORMULA)] * (len(names) - 1), with_names(slope, [*names, "part"])]
+        others = [Unknown(_NO_FORMULA)] * (len(names) - 1) if parameter is None else [with_names(parameter, [*names, "part"])]
+        kinds = [*others, with_names(slope, [*names, "part"])]
         builder = special(*kinds, by=lambda *xs, part: function(*xs)[part], whole=1)
         row = builder(with_names(one, names, ["part"]))
 
@@ -48,9 +51,14 @@ def solution(curvature, rate=1.0):
 # --- parabolic cylinder functions, of Weber's equation --------------------------------------------------------------
 
 
-@solution(lambda v, x: 0.25 * x * x - v - 0.5)
+def _weber_in_order(v, x, part):
+    slope = weber_slope(v, x, order=1)
+    return slope if part == 0 else 0.5 * x * slope - weber_slope(v + 1, x, order=1)
+
+
+@solution(lambda v, x: 0.25 * x * x - v - 0.5, parameter=_weber_in_order)
 def pbdv(v, x):
-    """Parabolic cylinder function D_v(`x`) and its derivative; differentiable in `x`.
+    """Parabolic cylinder function D_v(`x`) and its derivative; differentiable in both.
 
     >>> import chainrule as cr
     >>> cr.special.pbdv(1.0, 2.0)[0].round(6)
@@ -83,7 +91,7 @@ def pbwa(a, x):
 DEGREE = math.pi / 180
 
 
-@special(None, Unknown(_NO_FORMULA), whole=1)
+@special(None, lambda m, q: mathieu_slope(m, q, odd=False, order=1), whole=1)
 def mathieu_a(m, q):
     """Characteristic value of the even Mathieu function of order `m`.
 
@@ -93,7 +101,7 @@ def mathieu_a(m, q):
     """
 
 
-@special(None, Unknown(_NO_FORMULA), whole=1)
+@special(None, lambda m, q: mathieu_slope(m, q, odd=True, order=1), whole=1)
 def mathieu_b(m, q):
     """Characteristic value of the odd Mathieu function of order `m`.
 

@@ -9,6 +9,7 @@ from ..tensor import Tensor
 from ..trees import flatten, leaves_like, tree_map, unflatten
 from .backward import own, walk_back
 from .custom import Rules
+from .expansion import finished
 from .reverse import ROOT, Tape
 
 
@@ -71,7 +72,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     handed = {id(seed) for _, seed in seeds}
 
     def sink(node, g, ours):
-        found[node] = g if owner is not None else own(g, ours, handed)
+        found[node] = g if owner is not None else own(finished(g), ours, handed)
 
     retain = create_graph if retain_graph is None else retain_graph
     walk_back(seeds, sink, retain=retain, owner=owner, wanted={x.note for x in inputs})

@@ -137,7 +137,9 @@ class JointNode:
             raise freed(self)
         args, kept = self.kept
         active = tuple(p is not None for p in self.parents)
-        if owner is not None:  # on the tape once more, so that derivatives flow through what is kept
+        if owner is not None and self.row.joint.keeps_results:
+            kept = [owner._wrap(x, Output(self, i, len(kept))) for i, x in enumerate(kept)]
+        elif owner is not None:  # on the tape once more, so that derivatives flow through what is kept
             live = [x if p is None else Tensor(x, owner, p) for x, p in zip(args, self.parents, strict=True)]
             kept = self.row.joint.record(live, active, self.params)[1]
         parts = self.row.joint.pull(gs, kept, active, self.params)

@@ -12,6 +12,7 @@ from ..errors import ArgumentError, LostDerivativeError, ShapeError, explain
 from ..ops.shaping import broadcast_to, expand, moveaxis
 from ..tensor import Tensor
 from ..trees import flatten, paths, unflatten
+from .expansion import finished
 from .forward import no_backward
 from .scope import Scope
 
@@ -179,6 +180,7 @@ def vmap(f, in_axes=0, out_axes=0, randomness="different"):
             own_args, own_kwargs = unflatten(structure, wrapped)
             out_leaves, out_structure = flatten(f(*own_args, **own_kwargs))
             values = [_unwrap(scope.strip(o), trace, size) for o in out_leaves]
+        values = [finished(v) for v in values]
         return unflatten(out_structure, [_place(v, a) for v, a in zip(values, _spread(out_structure, out_axes), strict=True)])
 
     return mapped

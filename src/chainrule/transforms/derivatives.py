@@ -14,6 +14,7 @@ from ..tensor import Tensor
 from ..trees import flatten, leaves_like, paths, tree_map, unflatten
 from .backward import Leaf, own, walk_back
 from .batch import vmap
+from .expansion import finished
 from .forward import push_forward
 from .lost import warn
 from .reverse import Tape
@@ -108,9 +109,11 @@ class _Pulled:
             out_leaves, self.out_structure = flatten(out)
             out_leaves = [_check_output(scope.strip(o), f, asked) for o in out_leaves]
             self.mine = mine = [isinstance(o, Value) and o.owner is self.tape for o in out_leaves]
-            self.values = [o.value if m else o for o, m in zip(out_leaves, mine, strict=True)]
+            values = [o.value if m else o for o, m in zip(out_leaves, mine, strict=True)]
             self.nodes = [o.note if m else None for o, m in zip(out_leaves, mine, strict=True)]
             self.aux = _release_aux(aux, self.tape, scope) if has_aux else None
+        self.values = [finished(v) for v in values]
+        self.aux = tree_map(finished, self.aux) if has_aux else None
 
     @property
     def value(self):
@@ -127,7 +130,7 @@ class _Pulled:
             found[leaf] = g[()] if isinstance(g, np.ndarray) and g.ndim == 0 else g  # scalars, as NumPy gives them
 
         walk_back(list(zip(self.nodes, cotangents, strict=True)), sink, retain=True)
-        return [found[leaf] if leaf in found else _zeros(x) for leaf, x in zip(self.leaves, self.inputs, strict=True)]
+        return [finished(found[leaf]) if leaf in found else _zeros(x) for leaf, x in zip(self.leaves, self.inputs, strict=True)]
 
     def warn_of_losses(self, names, asked):
         """Warn of inputs that nothing came back to, because of operations without a derivative."""
@@ -234,7 +237,8 @@ def jvp(f, primals, tangents, has_aux=False):
         return [_check_output(o, f, "jvp") for o in out_leaves]
 
     values, ts = push_forward(flat, leaves, moved)
-    ts = [_zeros(v) if t is None else t for v, t in zip(values, ts, strict=True)]
+    ts = [_zeros(v) if t is None else finished(t) for v, t in zip(values, ts, strict=True)]
+    values = [finished(v) for v in values]
     result = unflatten(kept["structure"], values), unflatten(kept["structure"], ts)
     return (*result, kept["aux"]) if has_aux else result
 

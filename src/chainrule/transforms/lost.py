@@ -99,6 +99,16 @@ def _event(name, note):
     return None
 
 
+def place_of_user():
+    """(file, line) of the innermost function of the user's program that led here."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if (_kinds.get(frame.f_code.co_filename) or _kind(frame.f_code.co_filename)) == "user":
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return "?", 0
+
+
 def _kind(file):
     kind = "user" if not file.startswith((_OURS, _NUMPY)) or file.startswith(_DEMOS) else "library"
     return _kinds.setdefault(file, "rule" if file in _DERIVING else kind)

@@ -256,6 +256,8 @@ class Recorder(Trace):
             nodes.extend(p for p in node.parents if p is not None)
 
     def _real(self, x):
+        if isinstance(x, Value) and x.owner is state.expansion:
+            return state.expansion.mapped(self._real, x)
         return x.value if isinstance(x, Value) and x.owner is self else x
 
     def _label(self, t):
@@ -445,8 +447,12 @@ def _line_of(traceback):
 
 
 def _plain(x, recorder):
+    if isinstance(x, Value) and x.owner is state.expansion:
+        return _plain(x.value, recorder)
     if isinstance(x, Value) and x.owner is recorder:
         return x.value
+    if isinstance(x, Value) and isinstance(x.value, Value) and x.value.owner is state.expansion:
+        x.value = recorder._real(x.value)
     if isinstance(x, Value) and isinstance(x.value, Value) and x.value.owner is recorder:
         x.value = x.value.value
     return x

@@ -295,10 +295,10 @@ class Tape(Trace):
         return bool(self._value(x))
 
     def describe(self, x):
-        if isinstance(x.value, Value):
-            inner = repr(x.value)
-            return f"Tensor({inner}, level={self.level})"
-        text = np.array2string(np.asarray(x.value), separator=", ", prefix="tensor(")
+        value = state.expansion.constant_term(x.value)
+        if isinstance(value, Value):
+            return f"Tensor({value!r}, level={self.level})"
+        text = np.array2string(np.asarray(value), separator=", ", prefix="tensor(")
         default = x.dtype in (np.float64, np.int64, np.bool_, np.complex128)
         extra = "" if default else f", dtype={x.dtype.name}"
         if self.level != 0:
@@ -436,6 +436,8 @@ def accumulate(leaf, g, tape, ours, handed):
     """Add `g` to the `.grad` of a leaf."""
     if tape is ROOT and state.recorder is not None:
         state.recorder.grad_read(leaf)
+    if isinstance(g, Tensor) and g.owner is state.expansion and tape is ROOT:
+        g, ours = state.expansion.settle(g), False
     if isinstance(g, Tensor) and g.owner is tape:
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:

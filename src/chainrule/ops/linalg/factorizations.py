@@ -104,10 +104,11 @@ def cholesky(a, /, *, upper=False):
     return adjoint(out) if upper else out
 
 
-def cho_factor(a, lower=False):
+def cho_factor(a, lower=False, overwrite_a=False, check_finite=True):
     """Factor of a Hermitian positive definite matrix for `cho_solve`, and whether it is the lower one.
 
-    Only that triangle of `a` is read. SciPy leaves the other one as it is; here it is 0.
+    Only that triangle of `a` is read. SciPy leaves the other one as it is; here it is 0. The other arguments are accepted for
+    SciPy's sake.
 
     >>> import chainrule as cr
     >>> cr.linalg.cho_factor([[4.0, 2.0], [2.0, 2.0]], lower=True)

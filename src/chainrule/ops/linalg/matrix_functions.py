@@ -23,6 +23,7 @@ from ..joining import concatenate
 from ..shaping import broadcast_to, cast, sum_to
 from .equations import _sylvester
 from .matrices import adjoint, batch_of_matrices, hermitian, known, linalg_dtype, real_dtype, square_matrix
+from .schur_parlett import function_of_matrix
 from .stacks import check_finite, over_stack, scipy_linalg
 from .systems import matrix_power, solve
 
@@ -138,6 +139,8 @@ def _function(f, p):
     """The function of SciPy's name f, with parameter p, of stacks of matrices."""
     if f == "expm":
         return _expm
+    if callable(f):
+        return lambda a: over_stack(lambda x: function_of_matrix(x, f), a, out=(a.shape[-2:], np.complex128))
     function, more = _sign if f == "signm" else scipy_linalg(f), () if p is None else (p,)
 
     def stacked(a):
@@ -217,7 +220,7 @@ def _frechet(a, e, turn, *, f, p, dtype):
     """
     dtype, size = np.result_type(dtype, a, e), _relative_size(e, a)
     doubled = _block(a, e / size)
-    if turn.any():
+    if turn.any() and not callable(f):
         doubled = doubled * np.exp(-1j * turn).astype(_complex_of(doubled.dtype))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the conditioning of a doubled matrix that nobody has seen
@@ -444,6 +447,77 @@ def fractional_matrix_power(A, t):
         return matrix_power(A, int(t))
     turn, dtype = _decided(A)
     return _matrix_function(A, turn, f="fractional_matrix_power", p=t, dtype=dtype)
+
+
+@primitive(
+    derivative=[zero],
+    aval=lambda a, f: _turn_aval(a),
+    batch=lambda args, batched, params: _leaves_reals(*args, **params),
+    lower=Call(),
+    name="leaves_reals",
+)
+def _leaves_reals(a, *, f):
+    """1 for a real matrix whose function is not real, else 0."""
+    check_finite(a)
+    if a.dtype.kind == "c" or not a.size:
+        return np.zeros((*a.shape[:-2], 1, 1), real_dtype(a.dtype))
+    out = _function(f, None)(a)
+    most = 1e-8 if a.dtype == np.float64 else 1e-3
+    size = np.abs(out).max((-2, -1), keepdims=True)
+    return (np.abs(out.imag).max((-2, -1), keepdims=True) > most * size).astype(a.dtype)
+
+
+def funm(A, func, disp=True):
+    """The function `func` of square matrices: for a diagonalizable one, `v @ diag(func(w)) @ inv(v)`.
+
+    Parameters
+    ----------
+    A : array of shape (..., n, n)
+    func : function of one complex array, applied to each element, analytic where the eigenvalues lie; written with NumPy's
+        functions, chainrule's, or those of `chainrule.special`
+    disp : as in SciPy; if False, an estimate of the relative error is given too
+
+    Returns
+    -------
+    array of the shape of `A`; complex for a real `A` if the result is, such as the logarithm of a negative eigenvalue. Inside
+    of vmap and loops, where the dtype must be known before the values are, it is real, and NaN for such a matrix: make it
+    complex first.
+
+    Raises
+    ------
+    LinAlgError
+        `A` is not square.
+    LostDerivativeError
+        `func` depends on something that carries a derivative: it can be differentiated in `A` alone.
+
+    Notes
+    -----
+    Eigenvalues may be equal or close, and the matrix may have too few eigenvectors: derivatives are right to any order.
+    Computed from the Schur form; groups of eigenvalues by the Taylor series of `func`, for which it is run on series (Davies
+    and Higham, SIAM J. Matrix Anal. Appl. 25, 2003). The derivative is read off the function of a matrix of twice the size.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.linalg.funm(np.array([[1.0, 1.0], [0.0, 1.0]]), lambda x: x * np.exp(x)).round(6)
+    array([[2.718282, 5.436564],
+           [0.      , 2.718282]])
+    >>> cr.grad(lambda a: cr.linalg.funm(a, np.sin)[0, 1])(np.zeros((2, 2)))
+    array([[0., 1.],
+           [0., 0.]])
+    """
+    A = square_matrix("funm", A)
+    if not callable(func):
+        raise TypeError(f"funm: expected a function, found {type(func).__name__}")
+    turn, dtype = NO_TURN, dtype_of(A)
+    if dtype.kind != "c":
+        turn = _leaves_reals(A, f=func)
+        dtype = _complex_of(dtype) if known((turn != 0).any()) else dtype
+    out = _matrix_function(A, turn, f=func, p=None, dtype=dtype)
+    if disp:
+        return out
+    wide = 1000 * float(np.finfo(dtype_of(out)).eps)
+    return out, np.float64(wide)
 
 
 def signm(A):

@@ -13,7 +13,8 @@ from ..elementwise import absolute, power, where
 from ..reduction import _norm, any as any_, count_nonzero, max as max_, min as min_, sum as sum_
 from ..shaping import _sum, as_value, cast, expand, moveaxis, normalize_axis, reshape
 from .matrices import matrices, square_matrix
-from .spectral import _tolerance, svdvals
+from .spectral import svdvals
+from .splitting import tolerance
 from .systems import _inv
 
 
@@ -63,14 +64,14 @@ def _shared(s, extreme):
     """The largest or smallest singular value. Those that equal it but for rounding share its derivative equally: which of them
     comes first says nothing about the matrix."""
     best = extreme(s, -1, keepdims=True)
-    hit = cast(absolute(s - best) <= _tolerance(s) * best, dtype_of(s))
+    hit = cast(absolute(s - best) <= tolerance(s) * best, dtype_of(s))
     return sum_(s * hit, -1) / sum_(hit, -1)
 
 
 def _nuclear(s):
     """Sum of singular values. Those that are 0 but for rounding have derivative 0, as |x| has at 0."""
     largest = max_(s, -1, keepdims=True)
-    return sum_(where(s <= _tolerance(s) * largest, 0, s), -1)
+    return sum_(where(s <= tolerance(s) * largest, 0, s), -1)
 
 
 def _of_matrices(x, ord):

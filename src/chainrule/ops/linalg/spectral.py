@@ -1,20 +1,20 @@
-"""Eigenvalues and singular values, and the vectors that belong to them.
+"""Eigenvalues of Hermitian matrices and singular values, and the vectors that belong to them.
 
 Where such values are equal, any basis of the space that belongs to them would do. What is differentiated here are functions
-that do not depend on the choice. Three things make their derivatives right:
+that do not depend on the choice. A vector turns towards another one at the rate 1 / (difference of their values).
 
-- A vector turns towards another one at the rate 1 / (difference of their values). Within a space of equal values that rate
-  is 0: the function does not notice.
 - Forward mode knows the direction in which the matrix moves, and so how the space will split: it takes the basis along which it
-  does (perturbation theory of degenerate states). The rates within the space are then truly 0, and all smooth functions of
-  values and vectors have right tangents.
-- Reverse mode cannot know. It takes some basis in general position. Of a function such as v f(w) v^H the cotangents of w and v
-  show the same matrix, once only its diagonal, once all of it. `_within` completes the first by the second. This is exact as
-  long as one such function, or any number that are symmetric in w or depend on the spaces alone, are differentiated at once.
+  does (perturbation theory of degenerate states). The rates within the space are then 0, and all smooth functions of values
+  and vectors have right tangents.
+- Reverse mode cannot know, nor is the first order enough for second derivatives. There equal values are split by a formal
+  number (splitting.py), and everything is right, to any order.
+- Bodies of loops are written down before there are values, and cannot split. Reverse mode takes a basis in general position
+  there. Of a function such as v f(w) v^H the cotangents of w and v show the same matrix, once only its diagonal, once whole.
+  `_within` completes the first by the second. This is exact as long as one such function, or any number that are symmetric in
+  w or depend on the spaces alone, are differentiated at once.
 """
 
 import functools
-import math
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from ...core.derivative import Joint, Pair, zero
 from ...core.lowering import Call
 from ...core.primitive import primitive
 from ...core.value import Value, dtype_of, ndim_of, shape_of
-from ..elementwise import absolute, imag, real, where
+from ..elementwise import absolute, imag, real, sign, where
 from ..indexing import take_along_axis
 from ..joining import concatenate
 from ..reduction import _max
@@ -32,8 +32,6 @@ from ..sorting import argsort
 from .matrices import (
     adjoint,
     batch_of_matrices,
-    conj,
-    known,
     masked,
     matrices,
     product,
@@ -43,18 +41,26 @@ from .matrices import (
     split_gradient,
     square_matrix,
 )
-from .systems import _inv
+from .splitting import (
+    can_split,
+    decomposed,
+    groups_of,
+    is_split,
+    reciprocal,
+    regular,
+    settled,
+    slopes_of,
+    split,
+    split_in_program,
+    tolerance,
+    warn_of_equal,
+    written_down,
+)
 
-EigResult, EighResult = type(np.linalg.eig(np.eye(1))), type(np.linalg.eigh(np.eye(1)))
+EighResult = type(np.linalg.eigh(np.eye(1)))
 SVDResult = type(np.linalg.svd(np.eye(1)))
 
 # --- what is equal ----------------------------------------------------------------------------------------------------
-
-
-def _tolerance(values):
-    """Values that differ by less are equal: LAPACK's rounding errors are about this large."""
-    n = shape_of(values)[-1]
-    return 10 * math.sqrt(n) * float(np.finfo(dtype_of(values)).eps)
 
 
 def _differences(values):
@@ -62,7 +68,7 @@ def _differences(values):
     n = ndim_of(values)
     apart = expand(values, (n - 1,)) - expand(values, (n,))
     largest = expand(_max(absolute(values), axes=(n - 1,)), (n - 1, n))
-    return apart, absolute(apart) <= _tolerance(values) * largest
+    return apart, absolute(apart) <= tolerance(values) * largest
 
 
 def _reciprocal(x, skip):
@@ -76,7 +82,8 @@ def _rates(values):
         none = np.zeros((*shape_of(values), 0), real_dtype(dtype_of(values)))
         return none, none != 0
     apart, equal = _differences(values)
-    return _reciprocal(apart, equal), equal & ~np.eye(shape_of(values)[-1], dtype=bool)
+    rates = reciprocal(apart, equal, apart) if is_split(values) else _reciprocal(apart, equal)
+    return rates, equal & ~np.eye(shape_of(values)[-1], dtype=bool)
 
 
 def _diagonal(x):
@@ -133,7 +140,7 @@ def _splitting(values, inner):
     if n < 2:
         return None
     gaps = np.abs(np.diff(values, axis=-1))
-    apart = gaps > _tolerance(values) * np.abs(values).max(-1, keepdims=True)
+    apart = gaps > tolerance(values) * np.abs(values).max(-1, keepdims=True)
     if apart.all():
         return None
     block = np.concatenate([np.zeros_like(apart[..., :1], int), np.cumsum(apart, axis=-1)], axis=-1)
@@ -164,15 +171,17 @@ def _eigh_tangents(out, t, upper):
 def _eigh_cotangent(out, g, upper):
     (w, v), (gw, gv) = out, g
     rates, equal = _rates(w)
-    inner = 0
+    inner, wholes = 0, []
     if gw is not None:
         inner = inner + cast(_with_diagonal(gw), dtype_of(v))
     if gv is not None:
         whole = product(adjoint(v), gv)
+        wholes = [whole]
         inner = inner + rates * skew(whole)
-        if gw is not None:
+        if gw is not None and not is_split(w):
             inner = inner + _within(gw, (whole + adjoint(whole)) * 0.5, equal)
-    return split_gradient(product(v, inner, adjoint(v)), upper)
+    total = product(v, inner, adjoint(v))
+    return split_gradient(settled(total, *wholes) if is_split(w) else total, upper)
 
 
 def _batch_along(row, core):
@@ -211,14 +220,23 @@ def _eigh_along(a, t, *, upper):
     return w, v
 
 
+def _is_nested(*xs):
+    """Whether derivatives of the derivative may be taken."""
+    return any(isinstance(x, Value) and x.owner.carries_derivative(x) for x in xs)
+
+
 def _eigh_push(args, tangents, params):
     (a,), (t,) = args, tangents
+    if can_split() and _is_nested(a, t):
+        return _eigh_split_push(args, tangents, {"upper": params["upper"], "order": 0})
     out = _eigh_along(a, t, upper=params["upper"])
     return out, _eigh_tangents(out, t, params["upper"])
 
 
 def _eigh_record(args, active, params):
-    out = _eigh(*args, upper=params["upper"], free=True)
+    if can_split():
+        return _eigh_split_record(args, active, {"upper": params["upper"], "order": 0})
+    out = _eigh(*args, upper=params["upper"], free=True, vectors=params["vectors"])
     return out, list(out)
 
 
@@ -227,21 +245,71 @@ def _eigh_pull(gs, kept, active, params):
 
 
 @primitive(
-    derivative=[Joint(_eigh_push, _eigh_record, _eigh_pull)],
+    derivative=[Joint(_eigh_push, _eigh_record, _eigh_pull, keeps_results=True)],
     aval=_eigh_avals,
     batch=batch_of_matrices(lambda: _eigh),
     lower=Call(),
     name="eigh",
     several=True,
 )
-def _eigh(a, *, upper, free):
+def _eigh(a, *, upper, free, vectors):
     """Eigenvalues in ascending order and eigenvectors of the Hermitian matrix of which a holds one triangle.
 
-    Where eigenvalues are equal, the basis is NumPy's, or if it is free one in general position.
+    Where eigenvalues are equal, the basis is NumPy's, or if it is free one in general position. `vectors`: if they are used.
     """
     if free:
-        return _eigh_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), upper=upper)
+        out = _eigh_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), upper=upper)
+        if vectors and groups_of(out[0]) is not None:
+            warn_of_equal("eigh")
+        return out
     return tuple(np.linalg.eigh(a, "U" if upper else "L"))
+
+
+def _split_eigh(a, *, upper, order):
+    """`_eigh_split`, written down as steps where a program is being recorded."""
+    if not written_down(a):
+        return _eigh_split(a, upper=upper, order=order)
+    w, v = _eigh(a, upper=upper, free=False, vectors=True)
+    return split_in_program(w, _slopes_of_eigh(w), order), v
+
+
+@primitive(
+    derivative=[zero],
+    aval=lambda w: w,
+    batch=lambda args, batched, params: _slopes_of_eigh(*args),
+    lower=Call(),
+    name="slopes_of_eigh",
+)
+def _slopes_of_eigh(w):
+    """How equal eigenvalues are split."""
+    groups = groups_of(w)
+    return np.zeros_like(w) if groups is None else slopes_of(w, groups)
+
+
+def _eigh_split_push(args, tangents, params):
+    out = _split_eigh(*args, upper=params["upper"], order=params["order"] + 1)
+    return out, _eigh_tangents(out, regular(tangents[0], out[0]), params["upper"])
+
+
+def _eigh_split_record(args, active, params):
+    out = _split_eigh(*args, upper=params["upper"], order=params["order"] + 1)
+    return out, list(out)
+
+
+@primitive(
+    derivative=[Joint(_eigh_split_push, _eigh_split_record, _eigh_pull, keeps_results=True)],
+    aval=_eigh_avals,
+    batch=batch_of_matrices(lambda: _split_eigh),
+    lower=Call(),
+    series=decomposed(lambda: _split_eigh, lambda: _eigh_split),
+    name="eigh_split",
+    several=True,
+)
+def _eigh_split(a, *, upper, order):
+    """As `_eigh`, for so many derivatives; equal eigenvalues are split."""
+    w, v = np.linalg.eigh(a, "U" if upper else "L")
+    groups = groups_of(w)
+    return (w if groups is None else split(w, groups, order)), v
 
 
 def _is_upper(uplo):
@@ -275,16 +343,12 @@ def eigh(a, UPLO="L"):
     they turn as little as they can (v^H dv has a zero diagonal), as in PyTorch; it is right for functions that do not depend
     on the factors.
 
-    Where eigenvalues are equal, it also is for functions that do not depend on the choice of the basis:
+    Where eigenvalues are equal, it also is for functions that do not depend on the choice of the basis, to any order and in
+    both modes; others warn (`RepeatedValuesWarning`). In the bodies of compiled loops (`scan`, `while_loop`, `fori_loop`)
+    reverse mode is right for functions that are symmetric in the equal eigenvalues, and for one function `v f(w) v^H` with
+    f(w) other than 0; these warn where vectors take part. See also `funm`.
 
-    - in forward mode, for all of them;
-    - in reverse mode, for functions that are symmetric in the equal eigenvalues, for functions of the spaces that belong to
-      them, and for one function of the form `v f(w) v^H` with f(w) other than 0;
-    - second derivatives, for functions that are symmetric in the equal eigenvalues. Reverse over reverse mode misses a part
-      of them if the slope in the eigenvalues is 0 or vectors take part; `hessian` and `hvp`, which are forward over reverse,
-      do not.
-
-    To that end the basis is another one than NumPy's where a derivative is taken.
+    To that end the basis may be another one than NumPy's where a derivative is taken.
 
     The derivative is that of what is computed: in the triangle that is read (see `cholesky`).
 
@@ -298,7 +362,7 @@ def eigh(a, UPLO="L"):
     array([[2., 0.],
            [0., 2.]])
     """
-    return EighResult(*_eigh(square_matrix("eigh", a), upper=_is_upper(UPLO), free=False))
+    return EighResult(*_eigh(square_matrix("eigh", a), upper=_is_upper(UPLO), free=False, vectors=True))
 
 
 def eigvalsh(a, UPLO="L"):
@@ -309,7 +373,7 @@ def eigvalsh(a, UPLO="L"):
     array([1., 2.])
     """
     a, upper = square_matrix("eigvalsh", a), _is_upper(UPLO)
-    return np.linalg.eigvalsh(a, UPLO) if isinstance(a, np.ndarray) else _eigh(a, upper=upper, free=False)[0]
+    return np.linalg.eigvalsh(a, UPLO) if isinstance(a, np.ndarray) else _eigh(a, upper=upper, free=False, vectors=False)[0]
 
 
 # --- singular values --------------------------------------------------------------------------------------------------
@@ -328,9 +392,11 @@ def _svd_rates(s):
     rates, equal = _rates(s)
     n = ndim_of(s)
     largest = expand(_max(s, axes=(n - 1,)), (n - 1,)) if shape_of(s)[-1] else s
-    none = s <= _tolerance(s) * largest
+    none = s <= tolerance(s) * largest
     total = expand(s, (n - 1,)) + expand(s, (n,))
     both_none = expand(none, (n - 1,)) & expand(none, (n,))
+    if is_split(s):
+        return rates, reciprocal(total, both_none, total), reciprocal(s, none, s), equal
     return rates, _reciprocal(total, both_none), _reciprocal(s, none), equal & ~both_none
 
 
@@ -369,16 +435,18 @@ def _svd_cotangent(out, g):
     over = expand(inverse, (ndim_of(s) - 1,))
     inner = 0 if gs is None else cast(_with_diagonal(gs), dtype_of(u))
     if gu is None and gvh is None:
-        return product(first, inner, adjoint(second))
+        total = product(first, inner, adjoint(second))
+        return settled(total) if is_split(s) else total
     gu = _without_rest(0 * u if gu is None else gu, u[..., k:], first)
     gv = _without_rest(adjoint(0 * vh if gvh is None else gvh), adjoint(vh[..., k:, :]), second)
     left, right = product(adjoint(first), gu), product(adjoint(second), gv)
     whole = left + right
     inner = inner + rates * skew(whole) + sums * skew(left - right)
-    if gs is not None:
+    if gs is not None and not is_split(s):
         inner = inner + _within(gs, (whole + adjoint(whole)) * 0.25, equal)
     outer = product(_leaving(first, gu) * over, adjoint(second)) + product(first, adjoint(_leaving(second, gv) * over))
-    return product(first, inner, adjoint(second)) + outer
+    total = product(first, inner, adjoint(second)) + outer
+    return settled(total, left, right) if is_split(s) else total
 
 
 def _without_rest(g, rest, q):
@@ -407,7 +475,7 @@ def _svd_along(a, t, *, full):
     """Singular value decomposition of a, where singular values are equal along that of t."""
     lead = np.broadcast_shapes(a.shape, t.shape)[:-2]
     u, s, vh = np.linalg.svd(a, full)
-    if s.size and (s[..., -1] <= _tolerance(s) * s[..., 0]).any():  # what is mapped to 0 has to be known completely
+    if s.size and (s[..., -1] <= tolerance(s) * s[..., 0]).any():  # what is mapped to 0 has to be known completely
         u, s, vh = np.linalg.svd(a, True)
     u, s, vh = (np.array(np.broadcast_to(x, (*lead, *x.shape[a.ndim - 2 :]))) for x in (u, s, vh))
     k = s.shape[-1]
@@ -430,7 +498,7 @@ def _hermitian_part(x):
 
 def _split_kernel(u, s, vh, t):
     """Turn, in place, the vectors of singular value 0 so that the direction t is diagonal and not negative between them."""
-    rank = (s > _tolerance(s) * s[..., :1]).sum(-1)
+    rank = (s > tolerance(s) * s[..., :1]).sum(-1)
     t = np.broadcast_to(t, (*rank.shape, *t.shape[-2:]))
     for i in np.ndindex(rank.shape):
         r = rank[i]
@@ -442,30 +510,98 @@ def _split_kernel(u, s, vh, t):
 
 def _svd_push(args, tangents, params):
     (a,), (t,) = args, tangents
+    if can_split() and _is_nested(a, t):
+        return _svd_split_push(args, tangents, {"full": params["full"], "order": 0})
     out = _svd_along(a, t, full=params["full"])
     return out, _svd_tangents(out, t)
 
 
 def _svd_record(args, active, params):
-    out = _svd(*args, full=params["full"], free=True)
+    if can_split():
+        return _svd_split_record(args, active, {"full": params["full"], "order": 0})
+    out = _svd(*args, full=params["full"], free=True, vectors=params["vectors"])
+    return out, list(out)
+
+
+def _svd_pull(gs, kept, active, params):
+    return [_svd_cotangent(kept, gs)]
+
+
+def _split_svd(a, *, full, order):
+    """`_svd_split`, written down as steps where a program is being recorded."""
+    if not written_down(a):
+        return _svd_split(a, full=full, order=order)
+    u, s, vh = _svd(a, full=full, free=False, vectors=True)
+    square = shape_of(a)[-1] == shape_of(a)[-2] and dtype_of(a).kind != "c"
+    return u, split_in_program(s, _slopes_of_svd(s, square=square), order), vh
+
+
+def _groups_of_svd(s, square):
+    groups = groups_of(s)
+    if s.size and not square:  # one of 0 is not alone then
+        none = s <= tolerance(s) * s[..., :1]
+        if none.any():
+            groups = np.where(none, s.shape[-1], -1 if groups is None else groups)
+    return groups
+
+
+@primitive(
+    derivative=[zero],
+    aval=lambda s, square: s,
+    batch=lambda args, batched, params: _slopes_of_svd(*args, **params),
+    lower=Call(),
+    name="slopes_of_svd",
+)
+def _slopes_of_svd(s, *, square):
+    """How equal singular values are split, and those of 0 made positive."""
+    groups = _groups_of_svd(s, square)
+    return np.zeros_like(s) if groups is None else slopes_of(s, groups, rising=False)
+
+
+def _svd_split_push(args, tangents, params):
+    out = _split_svd(*args, full=params["full"], order=params["order"] + 1)
+    return out, _svd_tangents(out, regular(tangents[0], out[1]))
+
+
+def _svd_split_record(args, active, params):
+    out = _split_svd(*args, full=params["full"], order=params["order"] + 1)
     return out, list(out)
 
 
 @primitive(
-    derivative=[Joint(_svd_push, _svd_record, lambda gs, kept, active, params: [_svd_cotangent(kept, gs)])],
+    derivative=[Joint(_svd_split_push, _svd_split_record, _svd_pull, keeps_results=True)],
+    aval=_svd_avals,
+    batch=batch_of_matrices(lambda: _split_svd),
+    lower=Call(),
+    series=decomposed(lambda: _split_svd, lambda: _svd_split),
+    name="svd_split",
+    several=True,
+)
+def _svd_split(a, *, full, order):
+    """As `_svd`, for so many derivatives; equal singular values are split, and those of 0 are made positive."""
+    u, s, vh = np.linalg.svd(a, full)
+    groups = _groups_of_svd(s, a.shape[-1] == a.shape[-2] and a.dtype.kind != "c")
+    return u, (s if groups is None else split(s, groups, order, rising=False)), vh
+
+
+@primitive(
+    derivative=[Joint(_svd_push, _svd_record, _svd_pull, keeps_results=True)],
     aval=_svd_avals,
     batch=batch_of_matrices(lambda: _svd),
     lower=Call(),
     name="svd",
     several=True,
 )
-def _svd(a, *, full, free):
+def _svd(a, *, full, free, vectors):
     """Left singular vectors, singular values in descending order, adjoint of the right singular vectors.
 
     Where singular values are equal, the basis is NumPy's, or if it is free one in general position.
     """
     if free:
-        return _svd_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), full=full)
+        out = _svd_along.row.evaluate(a, _general(*a.shape[-2:], a.dtype.char), full=full)
+        if vectors and groups_of(out[1]) is not None:
+            warn_of_equal("svd")
+        return out
     return tuple(np.linalg.svd(a, full))
 
 
@@ -487,9 +623,8 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     -----
     A pair of singular vectors is determined up to a common factor of absolute value 1. The derivative is that in which pairs
     turn as little as they can, as in PyTorch; it is right for functions that do not depend on the factors, nor on the choice
-    of the vectors that complete a basis. For equal singular values the same holds as for equal eigenvalues, see `eigh`. At a
-    singular value of 0 the derivative of a vector, infinite there, is taken to be 0, that of the value goes on with the
-    vectors that were found.
+    of the vectors that complete a basis. For equal singular values, and those of 0, the same holds as for equal eigenvalues,
+    see `eigh`.
 
     Examples
     --------
@@ -502,8 +637,10 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     if hermitian:
         return _svd_of_hermitian(square_matrix("svd", a), compute_uv)
     if compute_uv:
-        return SVDResult(*_svd(a, full=bool(full_matrices), free=False))
-    return np.linalg.svd(a, compute_uv=False) if isinstance(a, np.ndarray) else _svd(a, full=False, free=False)[1]
+        return SVDResult(*_svd(a, full=bool(full_matrices), free=False, vectors=True))
+    return (
+        np.linalg.svd(a, compute_uv=False) if isinstance(a, np.ndarray) else _svd(a, full=False, free=False, vectors=False)[1]
+    )
 
 
 def _svd_of_hermitian(a, compute_uv):
@@ -529,110 +666,3 @@ def svdvals(x, /, hermitian=False):
     array([4., 3.])
     """
     return svd(x, compute_uv=False, hermitian=hermitian)
-
-
-# --- matrices in general ----------------------------------------------------------------------------------------------
-
-
-def _complex_dtype(dtype):
-    return np.dtype(dtype.char.upper())
-
-
-def _eig_rates(w):
-    apart = expand(w, (ndim_of(w) - 1,)) - expand(w, (ndim_of(w),))
-    if not shape_of(w)[-1]:
-        return apart
-    size = absolute(w)
-    n = ndim_of(w)
-    largest = expand(_max(size, axes=(n - 1,)), (n - 1, n))
-    return _reciprocal(apart, absolute(apart) <= _tolerance(w) * largest)
-
-
-def _eig_jvp(t, out):
-    w, v = out
-    inner = product(_inv(v, infinite=False), cast(t, dtype_of(v)), v)
-    turn = _eig_rates(w) * inner
-    dv = product(v, turn)
-    stretch = real(_sum(conj(v) * dv, axes=(ndim_of(v) - 2,)))
-    return [_diagonal(inner), dv - v * expand(stretch, (ndim_of(v) - 2,))]
-
-
-def _eig_vjp(g, out):
-    (w, v), (gw, gv) = out, g
-    inner = 0 if gw is None else _with_diagonal(gw)
-    if gv is not None:
-        stretch = cast(real(_sum(conj(v) * gv, axes=(ndim_of(v) - 2,))), dtype_of(v))
-        gv = gv - v * expand(stretch, (ndim_of(v) - 2,))
-        inner = inner + conj(_eig_rates(w)) * product(adjoint(v), gv)
-    return product(adjoint(_inv(v, infinite=False)), inner, adjoint(v))
-
-
-@primitive(
-    derivative=[Pair(_eig_jvp, _eig_vjp)],
-    aval=lambda a: (Aval(a.shape[:-1], _complex_dtype(a.dtype)), Aval(a.shape, _complex_dtype(a.dtype))),
-    batch=batch_of_matrices(lambda: _eig),
-    lower=Call(),
-    name="eig",
-    several=True,
-)
-def _eig(a):
-    """Eigenvalues and right eigenvectors, always complex."""
-    w, v = np.linalg.eig(a)
-    dtype = _complex_dtype(a.dtype)
-    return w.astype(dtype, copy=False), v.astype(dtype, copy=False)
-
-
-def _all_real(a, w):
-    return dtype_of(a).kind == "f" and bool(known((imag(w) == 0).all()))
-
-
-def eig(a):
-    """Eigenvalues and right eigenvectors of square matrices: `a @ v = v * w`.
-
-    Parameters
-    ----------
-    a : array of shape (..., n, n)
-
-    Returns
-    -------
-    EigResult, a named tuple of `eigenvalues` of shape (..., n), in no order, and `eigenvectors` of shape (..., n, n), the
-    columns, of length 1. They are complex, unless `a` is real and all eigenvalues are (in vmap, where that may differ
-    between entries: complex).
-
-    Raises
-    ------
-    LinAlgError
-        `a` is not square or has elements that are not finite.
-
-    Notes
-    -----
-    Eigenvectors are determined up to a factor of absolute value 1. The derivative is that in which v^H dv is 0 on the
-    diagonal of what turns them, as in PyTorch; it is right for functions that do not depend on the factors. Where
-    eigenvalues are equal, it is for functions that are symmetric in them. A matrix that has not enough eigenvectors (it is
-    defective) has no derivative: what is found is huge or not finite.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> cr.linalg.eig([[0.0, 1.0], [-1.0, 0.0]]).eigenvalues
-    array([0.+1.j, 0.-1.j])
-    """
-    a = square_matrix("eig", a)
-    if isinstance(a, np.ndarray):
-        return np.linalg.eig(a)
-    w, v = _eig(a)
-    return EigResult(real(w), real(v)) if _all_real(a, w) else EigResult(w, v)
-
-
-def eigvals(a):
-    """Eigenvalues of square matrices, in no order; real only if `a` and all of them are.
-
-    >>> import chainrule as cr
-    >>> cr.linalg.eigvals([[2.0, 0.0], [0.0, 1.0]])
-    array([2., 1.])
-    """
-    a = square_matrix("eigvals", a)
-    if isinstance(a, np.ndarray):
-        return np.linalg.eigvals(a)
-    w = _eig(a)[0]
-    return real(w) if _all_real(a, w) else w

@@ -24,12 +24,15 @@ from .matrices import (
     conj,
     count,
     linalg_dtype,
+    lower_part,
     masked,
     matrices,
     product,
     real_dtype,
+    reflected,
     square_matrix,
     transposed,
+    upper_part,
 )
 from .triangular import right_side, without_column
 
@@ -98,13 +101,18 @@ def _inv(a, *, infinite):
     return _inv_of(a, infinite)
 
 
-def solve(a, b):
+def solve(a, b, lower=False, overwrite_a=False, overwrite_b=False, check_finite=True, assume_a=None, transposed=False):
     """Solve `a @ x = b`.
 
     Parameters
     ----------
     a : array of shape (..., n, n)
     b : array of shape (n,) or (..., n, k); leading axes of both broadcast. Only with one axis is it a vector (as in NumPy 2).
+    assume_a : SciPy's: 'gen', or 'sym', 'her', 'pos' for symmetric, Hermitian and positive definite matrices, and 'lower
+        triangular', 'upper triangular', 'diagonal', 'tridiagonal': of these only that part of `a` is read
+    lower : with 'sym', 'her' and 'pos', whether it is the lower triangle that is read
+    transposed : solve `a.T @ x = b`
+    overwrite_a, overwrite_b, check_finite : accepted for SciPy's sake
 
     Returns
     -------
@@ -126,13 +134,38 @@ def solve(a, b):
     array([-1.  , -0.25])
     """
     a, b = square_matrix("solve", a), as_value(b)
+    if assume_a not in (None, "gen", "general"):
+        a = _assumed(a, assume_a, lower)
+    a = _turned(a) if transposed else a
     dtype = linalg_dtype(dtype_of(a), dtype_of(b))
     columns, vector = right_side("solve", a, cast(b, dtype))
     return without_column(_solve(cast(a, dtype), columns), vector)
 
 
-def inv(a):
-    """Inverse of square matrices, an array of shape (..., n, n).
+_turned = transposed  # of which `solve` has an argument of that name
+
+
+def _assumed(a, kind, lower):
+    """The matrix that is meant by the part of `a` that SciPy reads for this kind."""
+    n = shape_of(a)[-1]
+    if kind in ("her", "hermitian", "pos", "positive definite"):
+        return reflected(a, upper=not lower)
+    if kind in ("sym", "symmetric"):
+        part = lower_part(a) if lower else upper_part(a)
+        return part + transposed(masked(part, ~np.eye(n, dtype=bool)))
+    parts = {
+        "lower triangular": np.tri(n, dtype=bool),
+        "upper triangular": np.tri(n, dtype=bool).T,
+        "diagonal": np.eye(n, dtype=bool),
+        "tridiagonal": np.tri(n, k=1, dtype=bool) & np.tri(n, k=1, dtype=bool).T,
+    }
+    if kind not in parts:
+        raise ValueError(f"{kind} is not a recognized matrix structure")
+    return masked(a, parts[kind])
+
+
+def inv(a, overwrite_a=False, check_finite=True):
+    """Inverse of square matrices, an array of shape (..., n, n). The other arguments are accepted for SciPy's sake.
 
     Raises
     ------
@@ -299,8 +332,8 @@ def _slogdet(a):
     return tuple(np.linalg.slogdet(a))
 
 
-def det(a):
-    """Determinant of square matrices, an array of shape (..., n, n).
+def det(a, overwrite_a=False, check_finite=True):
+    """Determinant of square matrices, an array of shape (..., n, n). The other arguments are accepted for SciPy's sake.
 
     All derivatives are those of the polynomial that the determinant is, at singular matrices too.
 

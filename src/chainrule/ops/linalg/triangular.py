@@ -199,7 +199,7 @@ def triangular_solve(a, b, *, lower=False, trans=0, unit_diagonal=False):
     return without_column(x, vector)
 
 
-def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False):
+def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False, overwrite_b=False, check_finite=True):
     """`triangular_solve` with the arguments of scipy.linalg.
 
     >>> import chainrule as cr
@@ -209,13 +209,14 @@ def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False):
     return triangular_solve(a, b, lower=lower, trans=trans, unit_diagonal=unit_diagonal)
 
 
-def cho_solve(c_and_lower, b):
+def cho_solve(c_and_lower, b, overwrite_b=False, check_finite=True):
     """Solve `a @ x = b`, given the Cholesky factor of `a`.
 
     Parameters
     ----------
     c_and_lower : pair of the factor, an array of shape (..., n, n), and whether it is the lower one
     b : array of shape (n,) or (..., n, k)
+    overwrite_b, check_finite : accepted for SciPy's sake
 
     Returns
     -------
