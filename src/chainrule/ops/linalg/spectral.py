@@ -23,7 +23,7 @@ from ...core.derivative import Joint, Pair, zero
 from ...core.lowering import Call
 from ...core.primitive import primitive
 from ...core.value import Value, dtype_of, ndim_of, shape_of
-from ..elementwise import absolute, imag, real, sign, where
+from ..elementwise import absolute, real, where
 from ..indexing import take_along_axis
 from ..joining import concatenate
 from ..reduction import _max
