@@ -17,7 +17,7 @@ from .elementwise import add, conjugate, imag, real, sqrt, subtract
 from .joining import concatenate
 from .linalg.least_squares import lstsq
 from .linalg.matrices import known
-from .linalg.spectral import eigvals
+from .linalg.eigenvectors import eigvals
 from .linalg.systems import inv
 from .reduction import all as all_, cumprod, sum as sum_
 from .shaping import as_value, atleast_1d, broadcast_to, cast, expand_dims, flip, pad_zeros, reshape, transpose
