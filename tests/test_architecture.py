@@ -119,14 +119,14 @@ LAYERS = [
     ["symbolic.counterparts"],
     ["symbolic.formulas", "symbolic.programs"],
     ["symbolic"],
-    ["nn", "optim", "data"],  # packages of their own, none of which imports another
+    ["nn", "optim", "data", "distributions"],  # packages of their own, none of which imports another
     ["saving", "plot", "func", "utils"],
     ["train"],
     ["demos", "einops", "sklearn"],
     ["cli"],
 ]
 ROOT = Path(__file__).parents[1] / "src" / "chainrule"
-PACKAGES = ("nn", "optim", "data", "saving", "train", "demos", "utils")
+PACKAGES = ("nn", "optim", "data", "distributions", "saving", "train", "demos", "utils")
 
 
 def modules():

@@ -68,7 +68,7 @@ torch_methods.install()
 __version__ = "0.1.0"
 
 # Imported when they are first used: programs that only want derivatives should not wait for them.
-_LATER = ("data", "func", "nn", "optim", "plot", "saving", "symbolic", "train", "utils")
+_LATER = ("data", "distributions", "func", "nn", "optim", "plot", "saving", "symbolic", "train", "utils")
 _FUNCTIONS = {"compile": ".compiler.compile", "load": ".saving", "load_pytorch": ".saving", "save": ".saving"}
 
 
