@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..creation import asarray
-from ..ops import argmax, broadcast_to, exp, log, take_along_axis, where
+from ..ops import argmax, broadcast_to, exp, take_along_axis, where
 from ..ops.elementary import entr
 from ..ops.shaping import as_value, cast
 from ..ops.special import gammaln
@@ -14,7 +14,7 @@ from . import constraints
 from .counts import Binomial
 from .distribution import Distribution
 from .either import one_of
-from .utils import full, lazy_property, logits_to_probs, normalized, one_hot, probs_to_logits
+from .utils import full, lazy_property, log_of_probs, logits_to_probs, normalized, one_hot, probs_to_logits
 
 
 class Choice(Distribution):
@@ -62,7 +62,7 @@ class Choice(Distribution):
         return entr(self.probs).sum(-1)
 
     def _indices(self, sample_shape):
-        logits = log(self.probs.detach()) if "probs" in vars(self) else self.logits.detach()  # of probability 0, -inf
+        logits = log_of_probs(self.probs.detach()) if "probs" in vars(self) else self.logits.detach()
         return rng.categorical(logits, (*self._extended_shape(sample_shape)[: -len(self.event_shape) or None],))
 
 

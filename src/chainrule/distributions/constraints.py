@@ -3,14 +3,14 @@
 import numpy as np
 
 from ..linalg import eigvalsh
-from ..ops import absolute, concatenate, stack as _stack, tril
+from ..ops import absolute, concatenate, isfinite, stack as _stack, tril, where
 
 __all__ = [
     "Constraint", "MixtureSameFamilyConstraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property",
     "greater_than", "greater_than_eq", "half_open_interval", "independent", "integer_interval", "interval", "is_dependent",
     "less_than", "lower_cholesky", "lower_triangular", "multinomial", "nonnegative", "nonnegative_integer", "one_hot",
-    "positive", "positive_definite", "positive_integer", "positive_semidefinite", "real", "real_vector", "simplex", "square", "stack",
-    "symmetric", "unit_interval",
+    "positive", "positive_definite", "positive_integer", "positive_semidefinite", "real", "real_vector", "simplex", "square",
+    "stack", "symmetric", "unit_interval",
 ]  # fmt: skip
 
 
@@ -299,7 +299,8 @@ def _spectrum(check):
         good = _is_symmetric(value)
         if value.shape[-2] != value.shape[-1]:
             return good
-        return good & check(eigvalsh(value), value)
+        finite = isfinite(value).all((-2, -1), keepdims=True)  # where it is not, LAPACK would raise
+        return good & check(eigvalsh(where(finite, value, np.eye(value.shape[-1]))), value)
 
     return of
 

@@ -133,7 +133,7 @@ class Binomial(Either):
 
 
 class NegativeBinomial(Either):
-    """How many trials succeed, each with probability `probs`, before `total_count` of them fail; that need be no whole number."""
+    """How many trials succeed, each with probability `probs`, before `total_count` of them, not always a whole number, fail."""
 
     arg_constraints = {
         "total_count": constraints.greater_than_eq(0),

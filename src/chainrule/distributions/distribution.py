@@ -215,7 +215,7 @@ class ExponentialFamily(Distribution):
     """Densities exp(<t(x), natural parameters> - log_normalizer + carrier(x)).
 
     A subclass that has `_natural_params`, a tuple, the function `_log_normalizer` of them, and `_mean_carrier_measure`, the
-    mean of the carrier, gets `entropy` and the divergence from another of its kind: means of t(x) are the normalizer's gradient.
+    mean of the carrier, gets `entropy` and the divergence from others of its kind: means of t(x) are the normalizer's gradient.
     """
 
     @property

@@ -9,14 +9,15 @@ from ..creation import asarray
 from ..errors import UnsupportedError, explain
 from ..ops import absolute, broadcast_to, exp, log, log1p, where
 from ..ops.elementary import exprel
-from ..ops.gamma import betaln, psi
+from ..ops.gamma import betaln, multigammaln, psi
 from ..ops.linalg.triangular import triangular_solve
 from ..ops.special import gammaln
 from .categories import Categorical, OneHotCategorical
 from .composite import Independent
 from .counts import Bernoulli, Binomial, Geometric, Poisson
 from .distribution import Distribution, ExponentialFamily
-from .location_scale import Cauchy, Gumbel, HalfNormal, Laplace, Normal, Uniform
+from .location_scale import Cauchy, Gumbel, HalfCauchy, HalfNormal, Laplace, Normal, Uniform
+from .matrices import Wishart
 from .multivariate import LowRankMultivariateNormal, MultivariateNormal, half_log_det, squared_length
 from .positive import Exponential, Gamma, Pareto
 from .transformed import TransformedDistribution
@@ -147,6 +148,11 @@ def _half_normal(p, q):
     return 0.5 * (ratio - 1 - log(ratio))
 
 
+@_same(HalfCauchy)
+def _half_cauchy(p, q):
+    return log((p.scale + q.scale) ** 2) - log(4 * p.scale * q.scale)
+
+
 @_same(Laplace)
 def _laplace(p, q):
     ratio, gap = p.scale / q.scale, absolute(p.loc - q.loc)
@@ -215,6 +221,15 @@ def _normal_vectors(p, q):
     solved = triangular_solve(broadcast_to(other, shape), broadcast_to(own, shape), lower=True)
     trace, gap = (solved * solved).sum((-2, -1)), squared_length(other, p.loc - q.loc)
     return half_log_det(other) - half_log_det(own) + 0.5 * (trace + gap - p.event_shape[0])
+
+
+@_same(Wishart)
+def _wishart(p, q):
+    n, own, other = p.event_shape[0], p.scale_tril, q.scale_tril
+    shape = np.broadcast_shapes(own.shape, other.shape)
+    solved = triangular_solve(broadcast_to(other, shape), broadcast_to(own, shape), lower=True)
+    ratio = q.df * (half_log_det(other) - half_log_det(own)) + 0.5 * p.df * ((solved * solved).sum((-2, -1)) - n)
+    return ratio + multigammaln(q.df / 2, n) - multigammaln(p.df / 2, n) + 0.5 * (p.df - q.df) * psi(p._halves()).sum(-1)
 
 
 @_same(Independent)

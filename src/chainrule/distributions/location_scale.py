@@ -132,7 +132,9 @@ class Cauchy(LocationScale):
     def mean(self):
         return full(self.batch_shape, math.nan, self.loc)
 
-    variance = mean
+    @property
+    def variance(self):
+        return full(self.batch_shape, math.inf, self.loc)
 
 
 class Gumbel(LocationScale):
@@ -215,7 +217,7 @@ class StudentT(LocationScale):
 class Uniform(Distribution):
     """Equal density from `low` to `high`."""
 
-    arg_constraints = {"low": constraints.dependent(event_dim=0), "high": constraints.dependent(event_dim=0)}
+    arg_constraints = {"low": constraints.real, "high": constraints.real}
     has_rsample = True
 
     def __init__(self, low, high, validate_args=None):

@@ -5,7 +5,7 @@ import numpy as np
 from ..core.dispatch import state
 from ..core.value import Value
 from ..creation import asarray
-from ..ops import broadcast_arrays, clip, log, log1p
+from ..ops import broadcast_arrays, clip, log, log1p, where
 from ..ops.activation import sigmoid
 from ..ops.log_sums import log_softmax, softmax
 from ..ops.shaping import cast
@@ -68,6 +68,12 @@ def clamp_probs(probs):
     """Probabilities kept the dtype's resolution away from 0 and 1."""
     eps = float(np.finfo(probs.dtype).eps)
     return clip(probs, eps, 1 - eps)
+
+
+def log_of_probs(probs):
+    """Logarithms of probabilities, -inf for 0."""
+    never = probs == 0
+    return where(never, -np.inf, log(where(never, 1, probs)))
 
 
 def probs_to_logits(probs, is_binary=False):
