@@ -8,8 +8,9 @@ from ..creation import asarray
 from ..errors import UnsupportedError, explain
 from ..ops import clip, exp, floor, log, maximum, where
 from ..ops.activation import sigmoid, softplus
-from ..ops.distributions import bdtr, nbdtr, pdtr
+from ..ops.distributions import bdtr, pdtr
 from ..ops.elementary import log_expit, xlog1py
+from ..ops.incomplete import betainc
 from ..ops.shaping import broadcast_to, cast
 from ..ops.special import gammaln, xlogy
 from ..random import default_generator as rng
@@ -101,7 +102,7 @@ class Binomial(Either):
         return ways + k * logits - n * softplus(logits)
 
     def cdf(self, value):
-        return bdtr(self._at(value), self.total_count, self.probs)
+        return bdtr(self._at(value), cast(self.total_count, np.dtype(np.int64)), self.probs)
 
     def _trials(self):
         """The number of trials, if it is one."""
@@ -159,7 +160,9 @@ class NegativeBinomial(Either):
         return where(none, 0, r * log_expit(-self.logits) + k * log_expit(self.logits) + ways)
 
     def cdf(self, value):
-        return nbdtr(self._at(value), self.total_count, sigmoid(-self.logits))
+        never = self.total_count == 0  # nothing succeeds before the first of no failures
+        below = betainc(where(never, 1, self.total_count), floor(self._at(value)) + 1, sigmoid(-self.logits))
+        return where(never, 1, below)
 
     @property
     def mean(self):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..errors import ArgumentError, explain
-from ..ops import absolute, arctan, exp, expm1, log, log1p, sign, tan, where
+from ..ops import absolute, arctan, exp, expm1, log, log1p, tan, where
 from ..ops.bessel import i0e, i1e
 from ..ops.distributions import stdtr, stdtrit
 from ..ops.elementary import exprel, log1p_quotient
@@ -87,11 +87,12 @@ class Laplace(LocationScale):
 
     def cdf(self, value):
         z = self._standard(value)
-        return 0.5 - 0.5 * sign(z) * expm1(-absolute(z))
+        low = z < 0  # two branches rather than |z|, for the slope at 0
+        return where(low, 0.5 * exp(where(low, z, 0)), 1 - 0.5 * exp(-where(low, 0, z)))
 
     def icdf(self, value):
-        side = value - 0.5
-        return self.loc - self.scale * sign(side) * log1p(-2 * absolute(side))
+        low = value < 0.5
+        return self.loc + self.scale * where(low, log(2 * where(low, value, 0.5)), -log(2 * where(low, 0.5, 1 - value)))
 
     def entropy(self):
         return 1 + log(2 * self.scale)
@@ -187,7 +188,10 @@ class StudentT(LocationScale):
 
     def log_prob(self, value):
         z, df = self._standard(value), self.df
-        return -0.5 * (df + 1) * log1p(z * z / df) - log(self.scale) - 0.5 * log(df) - betaln(0.5 * df, 0.5)
+        return -0.5 * (df + 1) * log1p(z * z / df) - log(self.scale) - 0.5 * log(df) - self._log_beta()
+
+    def _log_beta(self):
+        return betaln(0.5 * self.df, full((), 0.5, self.df))
 
     def cdf(self, value):
         return stdtr(self.df, self._standard(value))
@@ -197,7 +201,7 @@ class StudentT(LocationScale):
 
     def entropy(self):
         df, half = self.df, 0.5 * (self.df + 1)
-        return log(self.scale) + half * (psi(half) - psi(0.5 * df)) + 0.5 * log(df) + betaln(0.5 * df, 0.5)
+        return log(self.scale) + half * (psi(half) - psi(0.5 * df)) + 0.5 * log(df) + self._log_beta()
 
     @property
     def mode(self):
