@@ -109,6 +109,7 @@ LAYERS = [
     ["sampling"],
     ["emath", "fft", "linalg", "signal", "special", "random", "gradcheck"],
     ["pytorch.arithmetic", "pytorch.arrays", "pytorch.counting", "pytorch.drawing", "pytorch.settings"],
+    ["pytorch.keywords"],
     ["pytorch"],
     ["numpy"],
     ["torch_methods"],

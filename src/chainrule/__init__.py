@@ -14,6 +14,7 @@ from . import (
     linalg as linalg,
     numeric as numeric,
     numpy as numpy,
+    pytorch as pytorch,
     random as random,
     signal as signal,
     special as special,
@@ -65,6 +66,7 @@ from .trees import tree_leaves as tree_leaves, tree_map as tree_map
 
 eager.install()
 torch_methods.install()
+pytorch.keywords.install(globals(), linalg)
 __version__ = "0.1.0"
 
 # Imported when they are first used: programs that only want derivatives should not wait for them.

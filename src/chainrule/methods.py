@@ -67,8 +67,9 @@ class Methods(ArrayMethods):
     index_copy, index_fill = segments.index_copy, segments.index_fill
     cummax, cummin, logcumsumexp = cumulative.cummax, cumulative.cummin, cumulative.logcumsumexp
 
-    def reshape(self, *shape, order="C"):
+    def reshape(self, *args, shape=None, order="C"):
         """The same elements in another shape, one length of which may be -1; a view where NumPy's would be one."""
+        shape = args if shape is None else (shape,)
         if order == "A":
             order = "F" if layout(self).flags.fnc else "C"
 
@@ -80,8 +81,9 @@ class Methods(ArrayMethods):
             return out
         return self._view(out, read, lambda x, part: shaping.reshape(part, x.shape, order=order))
 
-    def view(self, *shape):
+    def view(self, *shape, size=None):
         """PyTorch's name for `reshape`; without a shape, NumPy's name for a view of everything."""
+        shape = shape if size is None else size
         if len(shape) == 1 and isinstance(shape[0], (type, np.dtype)):
             raise UnsupportedError(
                 explain("view with a dtype: a derivative cannot follow the bits of numbers", help="use x.astype(dtype)")
@@ -114,8 +116,9 @@ class Methods(ArrayMethods):
             lambda x, part: _turned_back(part, axes, n),
         )
 
-    def permute(self, *axes):
+    def permute(self, *axes, dims=None):
         """PyTorch's name for `transpose` with all axes given."""
+        axes = axes if dims is None else dims
         return self.transpose(*axes) if len(axes) != 2 else self.transpose(axes)
 
     def flatten(self, start_dim=0, end_dim=-1, *, order="C"):

@@ -341,8 +341,8 @@ class Tensor(Assignable):
     def __ne__(self, other):
         return NotImplemented if _is_foreign(other) else comparison.not_equal(self, other)
 
-    def __pow__(self, other):
-        return elementwise.square(self) if type(other) is int and other == 2 else elementwise.power(self, other)
+    def __pow__(self, exponent):
+        return elementwise.square(self) if type(exponent) is int and exponent == 2 else elementwise.power(self, exponent)
 
     pow = __pow__
 

@@ -4,6 +4,7 @@ They are put on the class here, above all the functions that they call. NumPy's 
 """
 
 import builtins
+import functools
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,12 @@ IN_PLACE = """
     nan_to_num ne neg negative nextafter not_equal polygamma pow rad2deg reciprocal relu remainder renorm round rsqrt
     scatter scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square subtract tan tanh tril triu true_divide
     trunc xlogy
+"""
+# Methods of NumPy's meaning that take PyTorch's keywords, too.
+KEYWORDS = """
+    clip diagonal divide dot flatten gather index_select logit log_softmax masked_fill matmul max min nonzero norm
+    quantile roll rot90 scatter scatter_add scatter_reduce softmax split squeeze std subtract swapaxes tile
+    trace transpose tril triu unbind var
 """
 COMPARING = frozenset(["eq", "ne", "lt", "le", "gt", "ge", "greater", "greater_equal", "less", "less_equal", "not_equal"])
 
@@ -294,6 +301,7 @@ def install():
         setattr(Tensor, name, _found(name))
     for name, method in OTHERS.items():
         setattr(Tensor, name, method)
+    pytorch.keywords.accept_in(KEYWORDS.split(), functools.partial(getattr, Tensor), functools.partial(setattr, Tensor))
     for name in IN_PLACE.split():
         setattr(Tensor, f"{name}_", _in_place(name))
     for name, draw in RANDOM.items():

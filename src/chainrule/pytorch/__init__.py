@@ -10,7 +10,14 @@ from ..core.dispatch import state as _state
 from ..core.value import shape_of as _shape_of
 from ..tensor import Tensor as _Tensor
 from ..transforms.scope import enable_grad as _enable_grad, no_grad as _no_grad
-from . import arithmetic as arithmetic, arrays as arrays, counting as counting, drawing as drawing, settings as settings
+from . import (
+    arithmetic as arithmetic,
+    arrays as arrays,
+    counting as counting,
+    drawing as drawing,
+    keywords as keywords,
+    settings as settings,
+)
 from .arithmetic import *
 from .arrays import *
 from .counting import *
