@@ -16,10 +16,11 @@ from .ops import (
     elementwise,
     shaping,
 )
+from .shapes import Size
 from .ufunc_calls import call_ufunc
 
 
-class Size(int):
+class Count(int):
     """A number of elements that answers PyTorch's `x.size()` and `x.size(0)` too."""
 
     shape: tuple
@@ -50,14 +51,20 @@ class Tensor(Assignable):
     # --- what it is ---------------------------------------------------------------------------------------------------
 
     @property
+    def shape(self):
+        """The lengths of the axes: a tuple, with the methods of PyTorch's `Size`."""
+        return Size(self.owner.shape_of(self))
+
+    @property
     def ndim(self):
-        return len(self.shape)
+        return len(self.owner.shape_of(self))
 
     @property
     def size(self):
         """Number of elements; called, as in PyTorch, the shape or one of its lengths."""
-        size = Size(math.prod(self.shape))
-        size.shape = self.shape
+        shape = self.shape
+        size = Count(math.prod(shape))
+        size.shape = shape
         return size
 
     @property

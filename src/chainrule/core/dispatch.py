@@ -27,7 +27,8 @@ class Trace:
         return self.process(row, (x, y), {})
 
     def shape_of(self, x):
-        return x.value.shape
+        inner = x.value
+        return inner.owner.shape_of(inner) if isinstance(inner, Value) else inner.shape
 
 
 class _State(threading.local):

@@ -11,7 +11,7 @@ from ..creation import asarray
 from ..errors import ArgumentError, ShapeError, explain
 from ..ops import broadcast_to, exp, sqrt
 from ..ops.shaping import as_shape
-from ..pytorch.settings import Size
+from ..shapes import Size
 from ..tensor import Tensor
 from ..transforms.derivatives import vjp
 from ..transforms.scope import no_grad

@@ -215,21 +215,37 @@ class Function:
     def apply(cls, *args):
         """Run `forward` on the arguments; derivatives come from `backward`."""
 
-        tensors = [isinstance(a, Tensor) for a in args]
+        places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]  # what else there is, modules too, is handed on
         # Where it is only written down, it may be differentiated later, with respect to anything.
-        needed = tuple(t and (a.requires_grad or not isinstance(a.owner, Tape)) for t, a in zip(tensors, args, strict=True))
+        needed = tuple(i in places and (a.requires_grad or not isinstance(a.owner, Tape)) for i, a in enumerate(args))
 
         def fwd(*xs):
             ctx = cls._Context()
             ctx.needs_input_grad = needed
-            given = [as_tensor(x) if t else x for x, t in zip(xs, tensors, strict=True)]
-            return tree_map(without_tensor, cls.forward(ctx, *given)), ctx
+            given, own = list(args), {}
+            for i, x in zip(places, xs, strict=True):
+                given[i] = as_tensor(x)
+                if needed[i] and args[i].is_leaf and args[i].value is x:
+                    own[id(given[i])] = args[i]
+            out = tree_map(without_tensor, cls.forward(ctx, *given))
+            # A leaf that is saved is itself, so that `backward` can ask for derivatives with respect to it.
+            ctx.saved_tensors = tuple(own.get(id(s), s) for s in ctx.saved_tensors)
+            return out, ctx
 
         def bwd(ctx, g):
             grads = cls.backward(ctx, *map(as_tensor, g if isinstance(g, tuple) else (g,)))
-            return tuple(map(without_tensor, grads if isinstance(grads, tuple) else (grads,)))
+            grads = grads if isinstance(grads, tuple) else (grads,)
+            if len(grads) != len(args):
+                raise ArgumentError(
+                    explain(
+                        f"{cls.__name__}.backward must return one gradient per argument of forward",
+                        f"arguments: {len(args)}    gradients: {len(grads)}",
+                        help="return None for arguments without a derivative",
+                    )
+                )
+            return tuple(without_tensor(grads[i]) for i in places)
 
-        return Rules(cls.__name__, lambda *xs: fwd(*xs)[0], None, fwd, bwd).call(*args)
+        return Rules(cls.__name__, lambda *xs: fwd(*xs)[0], None, fwd, bwd).call(*(args[i] for i in places))
 
     @staticmethod
     def forward(ctx, *args):

@@ -1,0 +1,52 @@
+"""Shapes are tuples with the methods of `torch.Size`; arrays of parameters can be looked at inside of no_grad."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+
+def test_shapes_are_tuples_that_count():
+    x = cr.zeros(2, 3)
+    for shape in x.shape, x.size(), x.size.shape, cr.Size([2, 3]):
+        assert isinstance(shape, cr.Size) and shape == (2, 3) and hash(shape) == hash((2, 3)) and repr(shape) == "(2, 3)"
+        assert shape.numel() == 6 and shape[-1] == 3 and shape[1:] == (3,) and list(shape) == [2, 3]
+        for made in shape[:1], shape + (4,), (4,) + shape, shape * 2, 2 * shape, shape[::-1]:
+            assert isinstance(made, cr.Size)
+        assert (shape + (4,)).numel() == 24 and shape[:0].numel() == 1
+    assert type(pickle.loads(pickle.dumps(x.shape))) is tuple and copy.deepcopy(x.shape) == (2, 3)
+    with pytest.raises(TypeError):
+        x.shape + [1]
+
+
+def test_shapes_inside_of_transforms():
+    def f(x):
+        assert isinstance(x.shape, cr.Size)
+        return x.reshape(x.shape.numel()).sum() * x.shape[0]
+
+    x = np.ones((2, 3))
+    assert cr.grad(f)(x).shape == (2, 3) and cr.vmap(f)(np.ones((4, 2, 3))).tolist() == [12] * 4
+    assert cr.jvp(f, (x,), (x,))[1] == 12 and cr.compile(f)(x) == 12
+    assert cr.compile(lambda x: (x * 2, x.shape))(x)[1] == (2, 3)
+    assert cr.tree_leaves({"shape": cr.tensor(x).shape}) == [2, 3]
+
+
+def test_arrays_of_parameters_inside_of_no_grad():
+    p = cr.nn.Parameter(np.ones(2))
+    for look in np.asarray, np.array, lambda p: p.numpy():
+        with pytest.raises(cr.errors.LostDerivativeError):
+            look(p)
+        with cr.no_grad():
+            assert type(look(p)) is np.ndarray and look(p).tolist() == [1, 1]
+            with cr.enable_grad(), pytest.raises(cr.errors.LostDerivativeError):
+                look(p)
+
+    def held(x):
+        with cr.no_grad():
+            scale = np.asarray(x)
+        return (x * scale).sum()
+
+    assert cr.grad(held)(np.array([2.0, 3.0])).tolist() == [2, 3]
