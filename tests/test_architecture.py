@@ -8,6 +8,7 @@ import pytest
 # From the bottom up; modules of one line may not import each other.
 LAYERS = [
     ["errors", "names", "dtypes", "numpy_gaps", "shapes"],
+    ["devices"],
     ["trees"],
     ["core.value", "core.changes"],
     ["core.accelerate", "core.aval", "core.dispatch", "core.lowering", "core.derivative"],
@@ -108,7 +109,7 @@ LAYERS = [
     ["sampling.continuous", "sampling.order"],
     ["sampling"],
     ["emath", "fft", "linalg", "signal", "special", "random", "gradcheck"],
-    ["pytorch.arithmetic", "pytorch.arrays", "pytorch.counting", "pytorch.drawing", "pytorch.settings"],
+    ["pytorch.arithmetic", "pytorch.arrays", "pytorch.counting", "pytorch.drawing", "pytorch.environment", "pytorch.settings"],
     ["pytorch.keywords"],
     ["pytorch"],
     ["numpy"],
@@ -121,7 +122,7 @@ LAYERS = [
     ["symbolic.formulas", "symbolic.programs"],
     ["symbolic"],
     ["nn", "optim", "data", "distributions"],  # packages of their own, none of which imports another
-    ["saving", "plot", "func", "utils"],
+    ["saving", "plot", "func", "utils", "amp"],
     ["train"],
     ["demos", "einops", "sklearn"],
     ["cli"],

@@ -70,8 +70,15 @@ pytorch.keywords.install(globals(), linalg)
 __version__ = "0.1.0"
 
 # Imported when they are first used: programs that only want derivatives should not wait for them.
-_LATER = ("data", "distributions", "func", "nn", "optim", "plot", "saving", "symbolic", "train", "utils")
-_FUNCTIONS = {"compile": ".compiler.compile", "load": ".saving", "load_pytorch": ".saving", "save": ".saving"}
+_LATER = ("amp", "data", "distributions", "func", "nn", "optim", "plot", "saving", "symbolic", "train", "utils")
+_FUNCTIONS = {
+    "GradScaler": ".amp",
+    "autocast": ".amp",
+    "compile": ".compiler.compile",
+    "load": ".saving",
+    "load_pytorch": ".saving",
+    "save": ".saving",
+}
 
 
 def __getattr__(name):
@@ -79,6 +86,10 @@ def __getattr__(name):
         return importlib.import_module(f".{name}", __name__)
     if name in _FUNCTIONS:
         return getattr(importlib.import_module(_FUNCTIONS[name], __name__), name)
+    if name in pytorch.FUNCTIONAL:
+        return getattr(importlib.import_module(".nn.functional", __name__), name)
+    if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
+        return getattr(Tensor, name)  # PyTorch's functions that change their first argument are its methods
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

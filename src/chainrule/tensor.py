@@ -8,6 +8,7 @@ import numpy as np
 
 from .assignment import Assignable
 from .core.dispatch import state
+from .devices import CPU
 from .errors import ArgumentError, LostDerivativeError, explain
 from .numpy_calls import NUMPY_FUNCTIONS, TRANSLATIONS, translation
 from .ops import (
@@ -83,7 +84,7 @@ class Tensor(Assignable):
 
     @property
     def device(self):
-        return "cpu"
+        return CPU
 
     def is_floating_point(self):
         return self.dtype.kind == "f"

@@ -16,7 +16,7 @@ TWO = np.array([0, 2])
 CALLS = [
     ("squeeze", (Z,), {"dim": 0}), ("squeeze", (), {"input": Z, "dim": 0}), (".squeeze", (Z,), {"dim": 0}),
     ("unsqueeze", (), {"input": X, "dim": 0}), ("unbind", (X,), {"dim": 1}), (".unbind", (X,), {"dim": 1}),
-    ("split", (X, 1), {"dim": 1}), ("split", (X, [1, 3]), {"dim": 1}), (".split", (X, 3), {"dim": 1}),
+    ("split", (X, 1), {"dim": 1}), ("split", (X, [1, 3]), {"dim": 1}), (".split", (X, 3), {"dim": 1}), (".split", (X,), {"split_size": [1, 2]}),
     ("split", (X,), {"split_size_or_sections": 2}), ("split", (X,), {"split_size_or_sections": [1, 2], "dim": 0}),
     ("chunk", (), {"input": X, "chunks": 2, "dim": 1}), ("permute", (X,), {"dims": (1, 0)}),
     (".permute", (X,), {"dims": (1, 0)}),

@@ -445,3 +445,41 @@ def test_function_with_a_wrong_number_of_gradients():
 
     with pytest.raises(cr.errors.ArgumentError, match="one gradient per argument of forward"):
         Wrong.apply(cr.tensor(1.0, requires_grad=True), 3).backward()
+
+
+def test_what_forward_of_a_function_does_is_not_recorded():
+    w = cr.nn.Parameter(np.array([2.0]))
+
+    class Scale(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            assert not cr.is_grad_enabled()
+            with cr.enable_grad():
+                y = x.detach().requires_grad_()
+                (ctx.slope,) = cr.autograd.grad((w * y * y).sum(), [y])
+            return w * x  # a parameter that is no argument
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.slope
+
+    x = cr.tensor([3.0], requires_grad=True)
+    y = Scale.apply(x)
+    y.backward()
+    assert x.grad.tolist() == [12] and w.grad is None
+    assert cr.grad(cr.grad(lambda x: (x * adjoint_cube().apply(x)).sum()))(cr.tensor(2.0)) == 48
+
+
+def adjoint_cube():
+    class Cube(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx, g):
+            return 3 * ctx.saved_tensors[0] ** 2 * g
+
+    return Cube

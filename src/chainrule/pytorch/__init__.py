@@ -6,7 +6,6 @@ import math
 import numpy as _np
 
 from .. import linalg as _linalg, numpy_views as _views, ops as _ops, special as _special
-from ..core.dispatch import state as _state
 from ..core.value import shape_of as _shape_of
 from ..tensor import Tensor as _Tensor
 from ..transforms.scope import enable_grad as _enable_grad, no_grad as _no_grad
@@ -15,6 +14,7 @@ from . import (
     arrays as arrays,
     counting as counting,
     drawing as drawing,
+    environment as environment,
     keywords as keywords,
     settings as settings,
 )
@@ -22,16 +22,28 @@ from .arithmetic import *
 from .arrays import *
 from .counting import *
 from .drawing import *
+from .environment import *
 from .settings import *
 
 __all__ = [
-    *arithmetic.__all__, *arrays.__all__, *counting.__all__, *drawing.__all__, *settings.__all__, "adjoint", "bmm",
-    "cat", "cdouble", "cfloat", "cholesky", "cholesky_inverse", "cholesky_solve", "clamp", "conj_physical", "cuda",
-    "det", "device", "double", "eig", "eq", "float", "floor_divide", "ge", "ger", "gt", "half", "igamma", "igammac",
+    *arithmetic.__all__, *arrays.__all__, *counting.__all__, *drawing.__all__, *environment.__all__, *settings.__all__,
+    "adjoint", "bmm", "cat", "cdouble", "cfloat", "cholesky", "cholesky_inverse", "cholesky_solve", "clamp", "conj_physical",
+    "cuda", "det", "double", "eig", "eq", "float", "floor_divide", "ge", "ger", "gt", "half", "igamma", "igammac",
     "inference_mode", "int", "inverse", "is_tensor", "kthvalue", "le", "lgamma", "long", "lt", "matrix_exp",
     "matrix_power", "mm", "msort", "mul", "mv", "mvlgamma", "narrow_copy", "ne", "neg", "numel", "permute", "pinverse",
     "qr", "set_grad_enabled", "short", "slogdet", "svd", "swapdims", "trapz", "unbind", "unsafe_chunk",
 ]  # fmt: skip
+
+# Functions of `nn.functional` that PyTorch has under its own name too.
+_FUNCTIONAL = """
+    adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm bilinear
+    binary_cross_entropy_with_logits celu channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d
+    conv_transpose3d cosine_embedding_loss cosine_similarity ctc_loss dropout embedding embedding_bag
+    feature_alpha_dropout group_norm hardshrink hinge_embedding_loss instance_norm kl_div layer_norm
+    margin_ranking_loss max_pool1d max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle
+    poisson_nll_loss prelu rms_norm rrelu selu threshold triplet_margin_loss
+"""
+FUNCTIONAL = frozenset(_FUNCTIONAL.split())
 
 half, float, double = _np.float16, _np.float32, _np.float64
 short, int, long = _np.int16, _np.int32, _np.int64
@@ -124,17 +136,6 @@ def numel(x) -> builtins.int:
     6
     """
     return math.prod(_shape_of(x))
-
-
-def device(name="cpu"):
-    """The CPU, which is the only device; any other name raises.
-
-    >>> import chainrule as cr
-    >>> cr.device("cpu")
-    'cpu'
-    """
-    _state.root.constant(_np.zeros(())).to(device=name)
-    return name
 
 
 class cuda:

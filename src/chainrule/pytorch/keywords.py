@@ -116,6 +116,8 @@ def split(f):
 
     @functools.wraps(f)
     def wrapper(*args, **kwargs):
+        if "split_size" in kwargs:  # the method's name of it
+            kwargs["split_size_or_sections"] = kwargs.pop("split_size")
         if not kwargs.keys() & {"dim", "split_size_or_sections", "input"}:
             return f(*args, **kwargs)
         x, *rest = _first(args, kwargs)
