@@ -8,6 +8,7 @@ import importlib
 
 from . import (
     autograd as autograd,
+    cuda as cuda,
     eager as eager,
     errors as errors,
     fft as fft,
@@ -70,7 +71,7 @@ pytorch.keywords.install(globals(), linalg)
 __version__ = "0.1.0"
 
 # Imported when they are first used: programs that only want derivatives should not wait for them.
-_LATER = ("amp", "data", "distributions", "func", "nn", "optim", "plot", "saving", "symbolic", "train", "utils")
+_LATER = ("amp", "data", "distributions", "func", "jit", "nn", "optim", "plot", "saving", "symbolic", "train", "utils")
 _FUNCTIONS = {
     "GradScaler": ".amp",
     "autocast": ".amp",

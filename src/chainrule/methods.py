@@ -106,10 +106,15 @@ class Methods(ArrayMethods):
         return out.clone() if out is self else out
 
     def transpose(self, *axes):
-        """NumPy's: axes in a new order, reversed by default. Two axes of more are exchanged, as in PyTorch."""
+        """NumPy's: axes in a new order, reversed by default. Two axes of more are exchanged, as in PyTorch.
+
+        Of a matrix, (-2, -1) are exchanged too, though to NumPy that is the order that they have; (0, 1) leaves it as it is.
+        """
         n = self.ndim
-        if len(axes) == 2 < n:
+        if len(axes) == 2 and (n > 2 or (axes[0] < 0 and axes[1] < 0)):
             return self.swapaxes(*axes)
+        if len(axes) > 1:
+            axes = (axes,)
         return self._view(
             shaping.transpose(self, *axes),
             lambda x: shaping.transpose(x, *axes),
@@ -156,10 +161,10 @@ class Methods(ArrayMethods):
 
     view_as = reshape_as
 
-    def contiguous(self):
+    def contiguous(self, memory_format=None):
         return self
 
-    def clone(self):
+    def clone(self, *, memory_format=None):
         """A copy through which derivatives flow."""
         zero = -np.zeros((), self.dtype)[()] if self.dtype.kind in "fc" else np.zeros((), self.dtype)[()]  # -0.0 + -0.0 is -0.0
         return elementwise.add(self, zero) if self.dtype.kind != "b" else comparison.bitwise_or(self, zero)

@@ -224,7 +224,7 @@ class Tensor(Assignable):
     @property
     def data(self):
         """The values as a constant. Assigning to it, or to a part of it, replaces them and leaves the bookkeeping."""
-        return self._view(self.detach(), lambda x: x.detach(), None)
+        return self._view(self.detach(), lambda x: x.detach() if isinstance(x, Tensor) else x, None)
 
     @data.setter
     def data(self, value):

@@ -263,6 +263,7 @@ OTHERS = {
     "lstsq": lambda self, b, **options: linalg.lstsq(self, b, **options),
     "ndimension": lambda self: self.ndim,
     "nelement": lambda self: self.numel(),
+    "new": new_filled(0),
     "new_empty": new_filled(0),
     "new_full": new_full,
     "new_ones": new_filled(1),

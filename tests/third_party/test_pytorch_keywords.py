@@ -16,7 +16,8 @@ TWO = np.array([0, 2])
 CALLS = [
     ("squeeze", (Z,), {"dim": 0}), ("squeeze", (), {"input": Z, "dim": 0}), (".squeeze", (Z,), {"dim": 0}),
     ("unsqueeze", (), {"input": X, "dim": 0}), ("unbind", (X,), {"dim": 1}), (".unbind", (X,), {"dim": 1}),
-    ("split", (X, 1), {"dim": 1}), ("split", (X, [1, 3]), {"dim": 1}), (".split", (X, 3), {"dim": 1}), (".split", (X,), {"split_size": [1, 2]}),
+    ("split", (X, 1), {"dim": 1}), ("split", (X, [1, 3]), {"dim": 1}), (".split", (X, 3), {"dim": 1}),
+    (".split", (X,), {"split_size": [1, 2]}),
     ("split", (X,), {"split_size_or_sections": 2}), ("split", (X,), {"split_size_or_sections": [1, 2], "dim": 0}),
     ("chunk", (), {"input": X, "chunks": 2, "dim": 1}), ("permute", (X,), {"dims": (1, 0)}),
     (".permute", (X,), {"dims": (1, 0)}),
@@ -34,7 +35,9 @@ CALLS = [
     ("inner", (), {"input": V, "other": V}), ("vdot", (), {"input": V, "other": V}), ("kron", (), {"input": X, "other": M}),
     ("addmm", (), {"input": X, "mat1": X, "mat2": M}), ("addmv", (), {"input": U, "mat": X, "vec": V, "alpha": 2}),
     ("addr", (), {"input": X, "vec1": U, "vec2": V}), ("addcmul", (), {"input": X, "tensor1": X, "tensor2": Y, "value": 2}),
-    ("addcdiv", (X,), {"tensor1": X, "tensor2": Y}), ("where", (B,), {"input": X, "other": Y}),
+    ("addcdiv", (X,), {"tensor1": X, "tensor2": Y}), ("where", (B,), {"input": X, "other": Y}), ("where", (B,), {}),
+    ("transpose", (X, 0, 1), {}), ("transpose", (X, -2, -1), {}), (".transpose", (X, -2, -1), {}), (".transpose", (X, -1, -2), {}),
+
     ("where", (), {"condition": B, "input": X, "other": Y}), ("clamp", (), {"input": X, "min": 0.5, "max": 1.0}),
     ("clamp_min", (), {"input": X, "min": 0.5}), ("add", (X, Y), {"alpha": 2}), ("add", (), {"input": X, "other": Y}),
     ("add", (), {"input": X, "other": Y, "alpha": 3}), ("subtract", (X,), {"other": Y}),

@@ -50,3 +50,13 @@ def test_arrays_of_parameters_inside_of_no_grad():
         return (x * scale).sum()
 
     assert cr.grad(held)(np.array([2.0, 3.0])).tolist() == [2, 3]
+
+
+def test_views_of_the_data_of_a_parameter():
+    p = cr.nn.Parameter(np.arange(4.0).reshape(2, 2))
+    for flat in p.data.view(-1), p.data.reshape(4), p.data.view(1, -1)[0], p.data.flatten(), p.data.T.reshape(-1)[[0, 2, 1, 3]]:
+        assert flat.tolist() == [0, 1, 2, 3] and not flat.requires_grad
+    assert (p.data.view(-1) @ p.data.view(-1)).item() == 14
+    p.data.view(-1)[1] = 5.0
+    p.data.mul_(2)
+    assert p.requires_grad and p.data.view(-1).tolist()[1] in (2.0, 10.0)

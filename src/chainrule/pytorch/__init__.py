@@ -28,10 +28,10 @@ from .settings import *
 __all__ = [
     *arithmetic.__all__, *arrays.__all__, *counting.__all__, *drawing.__all__, *environment.__all__, *settings.__all__,
     "adjoint", "bmm", "cat", "cdouble", "cfloat", "cholesky", "cholesky_inverse", "cholesky_solve", "clamp", "conj_physical",
-    "cuda", "det", "double", "eig", "eq", "float", "floor_divide", "ge", "ger", "gt", "half", "igamma", "igammac",
+    "det", "double", "eig", "eq", "float", "floor_divide", "ge", "ger", "gt", "half", "igamma", "igammac",
     "inference_mode", "int", "inverse", "is_tensor", "kthvalue", "le", "lgamma", "long", "lt", "matrix_exp",
     "matrix_power", "mm", "msort", "mul", "mv", "mvlgamma", "narrow_copy", "ne", "neg", "numel", "permute", "pinverse",
-    "qr", "set_grad_enabled", "short", "slogdet", "svd", "swapdims", "trapz", "unbind", "unsafe_chunk",
+    "qr", "set_grad_enabled", "short", "slogdet", "svd", "swapdims", "trapz", "triangular_solve", "unbind", "unsafe_chunk",
 ]  # fmt: skip
 
 # Functions of `nn.functional` that PyTorch has under its own name too.
@@ -118,6 +118,17 @@ def cholesky_inverse(factor, upper=False):
     return cholesky_solve(_np.eye(_shape_of(factor)[-1]), factor, upper)
 
 
+def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
+    """The solution x of `A @ x = b` for a triangular A, and A.
+
+    >>> import chainrule as cr
+    >>> cr.triangular_solve(np.array([[4.0]]), np.array([[2.0]]))[0]
+    array([[2.]])
+    """
+    x = _linalg.triangular_solve(A, b, lower=not upper, trans=int(transpose), unit_diagonal=unitriangular)
+    return x, A
+
+
 def is_tensor(x) -> builtins.bool:
     """Whether `x` is a Tensor.
 
@@ -136,18 +147,6 @@ def numel(x) -> builtins.int:
     6
     """
     return math.prod(_shape_of(x))
-
-
-class cuda:
-    """What scripts ask of PyTorch's module of this name: there is no GPU here."""
-
-    @staticmethod
-    def is_available() -> builtins.bool:
-        return False
-
-    @staticmethod
-    def device_count() -> builtins.int:
-        return 0
 
 
 def set_grad_enabled(mode):

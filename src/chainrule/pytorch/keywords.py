@@ -27,7 +27,7 @@ TABLE = """
     is_floating_point is_nonzero isreal isposinf isneginf view_as_real view_as_complex sinc sgn rsqrt frac fix frexp: x
     positive deg2rad rad2deg round erfcx adjoint logdet bincount masked_fill masked_select masked_scatter: x
     repeat_interleave take_along_dim renorm diag_embed diagonal_scatter select_scatter slice_scatter index_put: x
-    split_with_sizes combinations multinomial randint_like zeros_like ones_like full_like empty_like svd aminmax: x
+    split_with_sizes combinations multinomial randint_like svd aminmax: x
     hstack vstack dstack column_stack row_stack: tensors=tup
     hsplit vsplit dsplit: x sections=parts indices=parts
     movedim moveaxis: x
@@ -52,7 +52,6 @@ TABLE = """
     sub rsub div true_divide: x
     clamp clip: x
     clamp_min clamp_max: x
-    where: input=x other=y
     index_select index_copy index_reduce: x index=indices source=values
     scatter_add scatter_reduce: x index=indices src=values
     chunk flip: x
@@ -71,7 +70,6 @@ TABLE = """
     mvlgamma: a
     polygamma: x
     manual_seed: seed
-    rand_like randn_like: x
 """
 
 
@@ -169,6 +167,17 @@ def norm(f):
             out = f(shaping.reshape(x, (-1,)), p)
             return shaping.reshape(out, (1,) * len(shape_of(x))) if kwargs.get("keepdim") else out
         return f(x, p, *rest, **kwargs)
+
+    return wrapper
+
+
+def where(f):
+    """A condition alone gives the places where it holds."""
+    renamed = renaming(f, {"input": "x", "other": "y"})
+
+    @functools.wraps(f)
+    def wrapper(*args, **kwargs):
+        return renamed(*args, **kwargs) if kwargs or len(args) != 1 else indexing.nonzero(*args)
 
     return wrapper
 
@@ -358,19 +367,47 @@ def placed(f, renames):
     return wrapper
 
 
+def qr(f):
+    """`some=False` gives complete factors."""
+
+    @functools.wraps(f)
+    def wrapper(*args, some=None, **kwargs):
+        return f(*args, **kwargs) if some is None else f(*args, mode="reduced" if some else "complete", **kwargs)
+
+    return wrapper
+
+
+def like(f):
+    return placed(f, {"input": "x"})
+
+
+def written(f):
+    """`out` is the Tensor that the result is written into."""
+
+    @functools.wraps(f)
+    def wrapper(*args, out=None, **kwargs):
+        result = f(*args, **kwargs)
+        return result if out is None else out.copy_(result)
+
+    return wrapper
+
+
 OTHERS = {
     "split": split,
     "std": spread, "var": spread, "std_mean": spread, "var_mean": spread,
     "softmax": in_dtype, "log_softmax": in_dtype,
     "transpose": transpose, "swapaxes": swapaxes,
     "scatter": scatter, "gather": lambda f: placed(f, {"input": "x", "index": "indices"}),
-    "norm": norm, "arange": arange, "unique": unique,
+    "norm": norm, "arange": arange, "unique": unique, "where": where,
     "max": lambda f: extremum(f, elementwise.maximum), "min": lambda f: extremum(f, elementwise.minimum),
     "add": add, "subtract": add, "divide": divide,
     "index_add": index_add, "logit": logit, "nonzero": nonzero, "searchsorted": searchsorted,
     "tril_indices": triangle_indices, "triu_indices": triangle_indices,
     "zeros": lambda f: placed(f, {"size": "shape"}), "ones": lambda f: placed(f, {"size": "shape"}),
     "empty": lambda f: placed(f, {"size": "shape"}),
+    "zeros_like": like, "ones_like": like, "empty_like": like, "full_like": like, "rand_like": like, "randn_like": like,
+    "eye": written, "mul": written, "sub": written, "div": written, "matmul": written, "mm": written, "bmm": written,
+    "pow": written, "sqrt": written, "rsqrt": written, "qr": qr,
 }  # fmt: skip
 
 
@@ -388,9 +425,9 @@ LINALG = {
 
 def accepting(function, name):
     """The function of this name, called with PyTorch's keywords too."""
-    if name in OTHERS:
-        return OTHERS[name](function)
-    return renaming(function, RENAMED[name]) if RENAMED.get(name) else function
+    if RENAMED.get(name):
+        function = renaming(function, RENAMED[name])
+    return OTHERS[name](function) if name in OTHERS else function
 
 
 def accept_in(names, get, put):
@@ -403,6 +440,6 @@ def accept_in(names, get, put):
 
 def install(namespace, linalg):
     """Let the functions of the package, and those of linear algebra, take PyTorch's keywords."""
-    accept_in((*RENAMED, *OTHERS), namespace.get, namespace.__setitem__)
+    accept_in({**RENAMED, **OTHERS}, namespace.get, namespace.__setitem__)
     for name, way in LINALG.items():
         setattr(linalg, name, way(getattr(linalg, name)))
