@@ -177,7 +177,11 @@ def in_dtype(dtype):
 
 def type_(self, dtype=None):
     """The name of the dtype; with one, the values in it."""
-    return f"chainrule.{self.dtype}" if dtype is None else shaping.cast(self, np.dtype(dtype))
+    if dtype is None:
+        return f"chainrule.{self.dtype}"
+    if dtype is Tensor:
+        dtype = pytorch.get_default_dtype()
+    return shaping.cast(self, np.dtype(getattr(dtype, "kind", dtype) if callable(dtype) else dtype))
 
 
 def _new(self, array, dtype, device, requires_grad):

@@ -36,7 +36,8 @@ CALLS = [
     ("addmm", (), {"input": X, "mat1": X, "mat2": M}), ("addmv", (), {"input": U, "mat": X, "vec": V, "alpha": 2}),
     ("addr", (), {"input": X, "vec1": U, "vec2": V}), ("addcmul", (), {"input": X, "tensor1": X, "tensor2": Y, "value": 2}),
     ("addcdiv", (X,), {"tensor1": X, "tensor2": Y}), ("where", (B,), {"input": X, "other": Y}), ("where", (B,), {}),
-    ("transpose", (X, 0, 1), {}), ("transpose", (X, -2, -1), {}), (".transpose", (X, -2, -1), {}), (".transpose", (X, -1, -2), {}),
+    ("transpose", (X, 0, 1), {}), ("transpose", (X, -2, -1), {}), (".transpose", (X, -2, -1), {}),
+    (".transpose", (X, -1, -2), {}),
 
     ("where", (), {"condition": B, "input": X, "other": Y}), ("clamp", (), {"input": X, "min": 0.5, "max": 1.0}),
     ("clamp_min", (), {"input": X, "min": 0.5}), ("add", (X, Y), {"alpha": 2}), ("add", (), {"input": X, "other": Y}),

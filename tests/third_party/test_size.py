@@ -60,3 +60,15 @@ def test_views_of_the_data_of_a_parameter():
     p.data.view(-1)[1] = 5.0
     p.data.mul_(2)
     assert p.requires_grad and p.data.view(-1).tolist()[1] in (2.0, 10.0)
+
+
+def test_diagonals_are_written_with_keywords_of_pytorch():
+    x = cr.tensor(np.ones((2, 3, 3)), requires_grad=True)
+    y = x * 2
+    y.diagonal(dim1=-2, dim2=-1).add_(np.array([1.0, 2.0, 3.0]))
+    y.diagonal(dim1=-2, dim2=-1)[..., :2].mul_(10)
+    assert y[1].tolist() == [[30, 2, 2], [2, 40, 2], [2, 2, 5]]
+    y.sum().backward()
+    assert x.grad[0].tolist() == [[20, 2, 2], [2, 20, 2], [2, 2, 2]]
+    with pytest.raises(ValueError, match="read-only"):
+        y.diagonal(0, -2, -1).add_(1)

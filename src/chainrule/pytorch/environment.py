@@ -41,6 +41,7 @@ def _typed(kind):
             return tensor(np.zeros(args, kind))
         return tensor(args[0], dtype=kind)
 
+    make.kind = kind  # type: ignore[attr-defined]
     return make
 
 

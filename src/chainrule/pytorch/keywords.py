@@ -19,7 +19,6 @@ from . import arithmetic
 TABLE = """
     tril triu diag: x diagonal=k
     diagflat: v offset=k
-    diagonal: x dim1=axis1 dim2=axis2
     squeeze unstack unbind: x dim=axis
     permute permute_dims: x dims=axes
     swapdims: x dim0=axis1 dim1=axis2
@@ -178,6 +177,17 @@ def where(f):
     @functools.wraps(f)
     def wrapper(*args, **kwargs):
         return renamed(*args, **kwargs) if kwargs or len(args) != 1 else indexing.nonzero(*args)
+
+    return wrapper
+
+
+def diagonal(f):
+    """With `dim1` or `dim2`, a view that can be written, as PyTorch's are."""
+    writable = renaming(views.writable_diagonal, {"input": "x", "dim1": "axis1", "dim2": "axis2"})
+
+    @functools.wraps(f)
+    def wrapper(*args, **kwargs):
+        return (writable if kwargs.keys() & {"dim1", "dim2", "input"} else f)(*args, **kwargs)
 
     return wrapper
 
@@ -398,7 +408,7 @@ OTHERS = {
     "softmax": in_dtype, "log_softmax": in_dtype,
     "transpose": transpose, "swapaxes": swapaxes,
     "scatter": scatter, "gather": lambda f: placed(f, {"input": "x", "index": "indices"}),
-    "norm": norm, "arange": arange, "unique": unique, "where": where,
+    "norm": norm, "arange": arange, "unique": unique, "where": where, "diagonal": diagonal,
     "max": lambda f: extremum(f, elementwise.maximum), "min": lambda f: extremum(f, elementwise.minimum),
     "add": add, "subtract": add, "divide": divide,
     "index_add": index_add, "logit": logit, "nonzero": nonzero, "searchsorted": searchsorted,
