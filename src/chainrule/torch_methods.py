@@ -44,7 +44,7 @@ IN_PLACE = """
 """
 # Methods of NumPy's meaning that take PyTorch's keywords, too.
 KEYWORDS = """
-    clip diagonal divide dot flatten gather index_select logit log_softmax masked_fill matmul max min nonzero norm
+    clip diagonal divide dot flatten gather index_select logit log_softmax masked_fill matmul max min nonzero
     quantile roll rot90 scatter scatter_add scatter_reduce softmax split squeeze std subtract swapaxes tile
     trace transpose tril triu unbind var
 """
@@ -153,6 +153,16 @@ def argsort(self, axis=-1, descending=False, stable=True, *, dim=None, kind=None
         named: Any = descending if isinstance(descending, str) else kind
         return np.argsort(self, axis, named, order)
     return sorting.argsort(self, axis if dim is None else dim, descending=descending)
+
+
+def norm(self, p="fro", dim=None, keepdim=False, dtype=None, *, ord=None, axis=None, keepdims=False):
+    """The p-norm of all elements as one vector, or along axes. With NumPy's `ord` or `axis`, as `linalg.norm`."""
+    if ord is not None or axis is not None:
+        return linalg.norm(self, ord, axis, keepdims or keepdim)
+    x = self if dtype is None else shaping.cast(self, np.dtype(dtype))
+    if p == "nuc":
+        return linalg.norm(x, p, dim, keepdim)
+    return linalg.vector_norm(x, axis=dim, keepdims=keepdim, ord=2 if p in ("fro", None) else p)
 
 
 def cov(self, *, correction=1, fweights=None, aweights=None):
@@ -267,6 +277,7 @@ OTHERS = {
     "lstsq": lambda self, b, **options: linalg.lstsq(self, b, **options),
     "ndimension": lambda self: self.ndim,
     "nelement": lambda self: self.numel(),
+    "norm": norm,
     "new": new_filled(0),
     "new_empty": new_filled(0),
     "new_full": new_full,

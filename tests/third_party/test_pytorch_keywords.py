@@ -52,6 +52,10 @@ CALLS = [
     ("std_mean", (X,), {"dim": 0, "unbiased": False}), ("norm", (X,), {"p": 2, "dim": 1}), ("norm", (X,), {"p": 2}),
     ("norm", (), {"input": X, "p": 1, "dim": 1, "keepdim": True}), (".norm", (X,), {"p": 2, "dim": 1}),
     (".norm", (X,), {"p": 1}),
+    (".norm", (X, 2), {}), (".norm", (X,), {}), (".norm", (X, 1, 0), {}), (".norm", (X, "nuc"), {}),
+    (".norm", (X, float("inf")), {}),
+    (".norm", (C, 2), {"dim": (0, 2), "keepdim": True}), (".norm", (X, "fro"), {"dim": (0, 1)}), (".norm", (X, 3), {"dim": 1}),
+
     ("norm", (X,), {"p": "fro"}), ("softmax", (), {"input": X, "dim": 1, "dtype": "float64"}),
     (".softmax", (X,), {"dim": 1, "dtype": "float32"}), ("log_softmax", (), {"input": X, "dim": 1}),
     ("cumsum", (), {"input": X, "dim": 1}), ("sort", (), {"input": X, "dim": 1, "descending": True}),

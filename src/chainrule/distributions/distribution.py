@@ -55,7 +55,7 @@ class Distribution:
 
     def __repr__(self):
         own = [n for n in self.arg_constraints if n in vars(self)]
-        shown = ", ".join(f"{n}: {getattr(self, n).shape if getattr(self, n).ndim else getattr(self, n)}" for n in own)
+        shown = ", ".join(f"{n}: {v.shape if (v := getattr(self, n)).ndim else numbers(v)}" for n in own)
         return f"{type(self).__name__}({shown})"
 
     # --- shapes -------------------------------------------------------------------------------------------------------
