@@ -435,9 +435,14 @@ LINALG = {
 
 def accepting(function, name):
     """The function of this name, called with PyTorch's keywords too."""
-    if RENAMED.get(name):
-        function = renaming(function, RENAMED[name])
-    return OTHERS[name](function) if name in OTHERS else function
+    found = renaming(function, RENAMED[name]) if RENAMED.get(name) else function
+    return _marked(OTHERS[name](found) if name in OTHERS else found, function)
+
+
+def _marked(wrapper, function):
+    if wrapper is not function:
+        wrapper.__dict__["without_keywords"] = function
+    return wrapper
 
 
 def accept_in(names, get, put):
@@ -452,4 +457,5 @@ def install(namespace, linalg):
     """Let the functions of the package, and those of linear algebra, take PyTorch's keywords."""
     accept_in({**RENAMED, **OTHERS}, namespace.get, namespace.__setitem__)
     for name, way in LINALG.items():
-        setattr(linalg, name, way(getattr(linalg, name)))
+        function = getattr(linalg, name)
+        setattr(linalg, name, _marked(way(function), function))
