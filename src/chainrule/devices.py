@@ -14,7 +14,8 @@ class device(str):
     """
 
     __slots__ = ()
-    type, index = "cpu", None
+    type = "cpu"
+    index = None  # type: ignore[assignment]
 
     def __new__(cls, type="cpu", index=None):
         if not str(type).lower().startswith("cpu"):

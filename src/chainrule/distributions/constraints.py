@@ -1,5 +1,7 @@
 """Where parameters and samples may lie, under PyTorch's names. `check` says so for each element, vector or matrix."""
 
+from typing import Any
+
 import numpy as np
 
 from ..linalg import eigvalsh
@@ -22,9 +24,9 @@ class Constraint:
     tensor([ True, False])
     """
 
-    is_discrete = False
-    event_dim = 0
-    rule = "in the support"  # how errors call it
+    is_discrete: Any = False
+    event_dim: Any = 0
+    rule: Any = "in the support"  # how errors call it
 
     def check(self, value):
         raise NotImplementedError
@@ -69,7 +71,7 @@ class dependent_property(property, Dependent):
         super().__init__(fn)
         self._is_discrete, self._event_dim = is_discrete, event_dim
 
-    def __call__(self, fn):
+    def __call__(self, fn):  # type: ignore[override]
         return dependent_property(fn, is_discrete=self._is_discrete, event_dim=self._event_dim)
 
 
@@ -131,7 +133,7 @@ class _Where(Constraint):
     """Numbers for which a condition holds."""
 
     def __init__(self, rule, check, is_discrete=False):
-        self.rule, self.check, self.is_discrete = rule, check, is_discrete
+        self.rule, self.check, self.is_discrete = rule, check, is_discrete  # type: ignore[method-assign]
 
 
 class Real(_Where):
@@ -240,7 +242,7 @@ class _Matrix(Constraint):
     event_dim = 2
 
     def __init__(self, rule, check):
-        self.rule, self.check = rule, check
+        self.rule, self.check = rule, check  # type: ignore[method-assign]
 
 
 class LowerTriangular(_Matrix):

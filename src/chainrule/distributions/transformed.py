@@ -1,6 +1,7 @@
 """Distributions of what a transform makes of another's values."""
 
 import math
+from typing import Any
 
 from ..ops import exp, expm1
 from ..ops.shaping import as_value
@@ -43,7 +44,7 @@ class TransformedDistribution(Distribution):
         wide = whole.inverse_shape(out)  # parameters of the transforms may broadcast the base
         base_distribution = base_distribution.expand(wide[: len(wide) - len(base_distribution.event_shape)])
         more = n - len(base_distribution.event_shape)
-        self.base_dist = Independent(base_distribution, more) if more > 0 else base_distribution
+        self.base_dist: Any = Independent(base_distribution, more) if more > 0 else base_distribution
         events = max(len(self.base_dist.event_shape) + whole.codomain.event_dim - n, whole.codomain.event_dim)
         super().__init__(out[: len(out) - events], out[len(out) - events :], validate_args)
 

@@ -3,6 +3,7 @@
 import math
 import operator
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
@@ -40,9 +41,9 @@ class Transform:
     tensor(2.)
     """
 
-    bijective = False
-    domain: constraints.Constraint
-    codomain: constraints.Constraint
+    bijective: Any = False
+    domain: Any
+    codomain: Any
 
     def __init__(self, cache_size=0):
         if cache_size not in (0, 1):

@@ -37,7 +37,7 @@ class Beta(Distribution):
         return self.concentration1, self.concentration0
 
     def rsample(self, sample_shape=()):
-        drawn = rng.beta(*self._both, self._extended_shape(sample_shape))
+        drawn = rng.beta(self.concentration1, self.concentration0, self._extended_shape(sample_shape))
         fine = np.finfo(drawn.dtype)
         return drawn.clip(float(fine.tiny), 1 - float(fine.epsneg))  # of small concentrations, some would be at an end
 

@@ -306,7 +306,7 @@ def einsum(subscripts, *operands, optimize=True):
     if not isinstance(subscripts, str):
         subscripts, operands = _as_text(subscripts, *operands)
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)) and "," in subscripts:
-        operands = operands[0]  # as PyTorch may be given them
+        operands = tuple(operands[0])  # as PyTorch may be given them
     xs = [as_value(x) for x in operands]
     labels, out = _parse_einsum(subscripts, [shape_of(x) for x in xs])
     sizes: dict[int, int] = {}

@@ -76,8 +76,8 @@ def _table():
     found = {}
     for line in TABLE.strip().splitlines():
         names, renames = line.split(":")
-        pairs = [word.split("=") if "=" in word else ("input", word) for word in renames.split()]
-        found.update({name: dict(pairs) for name in names.split()})
+        pairs = [word.partition("=") if "=" in word else ("input", "=", word) for word in renames.split()]
+        found.update({name: {theirs: ours for theirs, _, ours in pairs} for name in names.split()})
     return found
 
 
