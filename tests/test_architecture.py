@@ -7,7 +7,8 @@ import pytest
 
 # From the bottom up; modules of one line may not import each other.
 LAYERS = [
-    ["errors", "names", "dtypes", "numpy_gaps"],
+    ["errors", "names", "dtypes", "numpy_gaps", "shapes"],
+    ["devices"],
     ["trees"],
     ["core.value", "core.changes"],
     ["core.accelerate", "core.aval", "core.dispatch", "core.lowering", "core.derivative"],
@@ -112,25 +113,30 @@ LAYERS = [
     ["sampling.continuous", "sampling.order"],
     ["sampling"],
     ["emath", "fft", "linalg", "signal", "special", "random", "gradcheck"],
-    ["pytorch.arithmetic", "pytorch.arrays", "pytorch.counting", "pytorch.drawing", "pytorch.settings"],
+    ["pytorch.arithmetic", "pytorch.arrays", "pytorch.counting", "pytorch.drawing", "pytorch.environment", "pytorch.settings"],
+    ["pytorch.keywords"],
     ["pytorch"],
     ["array_functions"],
-    ["numpy", "torch_methods"],
-    ["autograd.functional"],
+    ["numpy"],
+    ["torch_methods"],
+    ["amp"],
+    ["cuda.amp"],
+    ["cuda"],
+    ["autograd.function", "autograd.functional"],
     ["autograd"],
     [""],
     ["symbolic.arrays"],
     ["symbolic.counterparts"],
     ["symbolic.formulas", "symbolic.programs"],
     ["symbolic"],
-    ["nn", "optim", "data"],  # packages of their own, none of which imports another
-    ["saving", "plot", "flatten_util", "func", "utils"],
+    ["nn", "optim", "data", "distributions"],  # packages of their own, none of which imports another
+    ["saving", "plot", "flatten_util", "func", "jit", "utils"],
     ["train"],
     ["demos", "einops", "sklearn"],
     ["cli"],
 ]
 ROOT = Path(__file__).parents[1] / "src" / "chainrule"
-PACKAGES = ("nn", "optim", "data", "saving", "train", "demos", "utils")
+PACKAGES = ("nn", "optim", "data", "distributions", "saving", "train", "demos", "utils")
 
 
 def modules():

@@ -8,12 +8,14 @@ import importlib
 
 from . import (
     autograd as autograd,
+    cuda as cuda,
     eager as eager,
     errors as errors,
     fft as fft,
     linalg as linalg,
     numeric as numeric,
     numpy as numpy,
+    pytorch as pytorch,
     random as random,
     signal as signal,
     special as special,
@@ -65,11 +67,33 @@ from .trees import tree_leaves as tree_leaves, tree_map as tree_map
 
 eager.install()
 torch_methods.install()
+pytorch.keywords.install(globals(), linalg)
 __version__ = "0.1.0"
 
 # Imported when they are first used: programs that only want derivatives should not wait for them.
-_LATER = ("data", "flatten_util", "func", "nn", "optim", "plot", "saving", "symbolic", "train", "utils")
-_FUNCTIONS = {"compile": ".compiler.compile", "load": ".saving", "load_pytorch": ".saving", "save": ".saving"}
+_LATER = (
+    "amp",
+    "data",
+    "distributions",
+    "flatten_util",
+    "func",
+    "jit",
+    "nn",
+    "optim",
+    "plot",
+    "saving",
+    "symbolic",
+    "train",
+    "utils",
+)
+_FUNCTIONS = {
+    "GradScaler": ".amp",
+    "autocast": ".amp",
+    "compile": ".compiler.compile",
+    "load": ".saving",
+    "load_pytorch": ".saving",
+    "save": ".saving",
+}
 
 
 def __getattr__(name):
@@ -77,6 +101,10 @@ def __getattr__(name):
         return importlib.import_module(f".{name}", __name__)
     if name in _FUNCTIONS:
         return getattr(importlib.import_module(_FUNCTIONS[name], __name__), name)
+    if name in pytorch.FUNCTIONAL:
+        return getattr(importlib.import_module(".nn.functional", __name__), name)
+    if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
+        return getattr(Tensor, name)  # PyTorch's functions that change their first argument are its methods
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -113,6 +113,7 @@ from .ops.linalg.triangular import (
 )
 
 diagonal, matrix_transpose = _views.matrix_diagonal, _views.matrix_transpose
+matrix_exp = expm  # PyTorch's name
 
 __all__ = [
     name for name, thing in list(globals().items()) if callable(thing) and name != "LinAlgError"

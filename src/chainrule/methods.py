@@ -68,11 +68,12 @@ class Methods(ArrayMethods):
     index_copy, index_fill = segments.index_copy, segments.index_fill
     cummax, cummin, logcumsumexp = cumulative.cummax, cumulative.cummin, cumulative.logcumsumexp
 
-    def reshape(self, *shape, order="C", copy=None):
+    def reshape(self, *args, shape=None, order="C", copy=None):
         """The same elements in another shape, one length of which may be -1; a view where NumPy's would be one.
 
         `copy=True` never gives a view, `copy=False` raises a ValueError where there is none.
         """
+        shape = args if shape is None else (shape,)
         if order == "A":
             order = "F" if layout(self).flags.fnc else "C"
 
@@ -88,12 +89,13 @@ class Methods(ArrayMethods):
             return out
         return self._view(out, read, lambda x, part: shaping.reshape(part, x.shape, order=order))
 
-    def view(self, *shape, dtype=None):
+    def view(self, *shape, size=None, dtype=None):
         """PyTorch's name for `reshape`; without a shape, NumPy's name for a view of everything.
 
         With a dtype, the numbers as others that lie in the same memory: complex numbers as pairs of real numbers, which
         stand next to each other along the last axis, and pairs of real numbers as complex ones.
         """
+        shape = shape if size is None else size
         if len(shape) == 1 and isinstance(shape[0], (type, np.dtype, str)):
             (dtype,) = shape
         if dtype is not None:
@@ -134,18 +136,24 @@ class Methods(ArrayMethods):
         return out.clone() if out is self else out
 
     def transpose(self, *axes):
-        """NumPy's: axes in a new order, reversed by default. Two axes of more are exchanged, as in PyTorch."""
+        """NumPy's: axes in a new order, reversed by default. Two axes of more are exchanged, as in PyTorch.
+
+        Of a matrix, (-2, -1) are exchanged too, though to NumPy that is the order that they have; (0, 1) leaves it as it is.
+        """
         n = self.ndim
-        if len(axes) == 2 < n:
+        if len(axes) == 2 and (n > 2 or (axes[0] < 0 and axes[1] < 0)):
             return self.swapaxes(*axes)
+        if len(axes) > 1:
+            axes = (axes,)
         return self._view(
             shaping.transpose(self, *axes),
             lambda x: shaping.transpose(x, *axes),
             lambda x, part: _turned_back(part, axes, n),
         )
 
-    def permute(self, *axes):
+    def permute(self, *axes, dims=None):
         """PyTorch's name for `transpose` with all axes given."""
+        axes = axes if dims is None else dims
         return self.transpose(*axes) if len(axes) != 2 else self.transpose(axes)
 
     def flatten(self, start_dim=0, end_dim=-1, *, order="C"):
@@ -183,10 +191,10 @@ class Methods(ArrayMethods):
 
     view_as = reshape_as
 
-    def contiguous(self):
+    def contiguous(self, memory_format=None):
         return self
 
-    def clone(self):
+    def clone(self, *, memory_format=None):
         """A copy through which derivatives flow."""
         zero = -np.zeros((), self.dtype)[()] if self.dtype.kind in "fc" else np.zeros((), self.dtype)[()]  # -0.0 + -0.0 is -0.0
         return elementwise.add(self, zero) if self.dtype.kind != "b" else comparison.bitwise_or(self, zero)

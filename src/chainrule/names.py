@@ -3,13 +3,18 @@
 import functools
 import inspect
 
-ALIASES = {"dim": ("axis", "axes"), "dims": ("axis", "axes"), "keepdim": ("keepdims",)}
+ALIASES = {"dim": ("axis", "axes"), "dims": ("axis", "axes"), "keepdim": ("keepdims",), "index": ("indices",)}
+FIRST = ("x", "a", "arrays")  # what PyTorch calls `input`, or `tensors`
 
 
 def torch_names(f):
-    """Let `f` be called with `dim` or `dims` for `axis` or `axes`, and `keepdim` for `keepdims`, as PyTorch users do."""
+    """Let `f` be called with `dim` or `dims` for `axis` or `axes`, `keepdim` for `keepdims`, `input` for its first argument and
+    so on, as PyTorch users do."""
     parameters = inspect.signature(f).parameters
     aliases = {theirs: name for theirs, ours in ALIASES.items() for name in ours if name in parameters}
+    first = next(iter(parameters))
+    if first in FIRST:
+        aliases["tensors" if first == "arrays" else "input"] = first
 
     @functools.wraps(f)
     def wrapper(*args, **kwargs):

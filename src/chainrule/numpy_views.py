@@ -90,6 +90,7 @@ split, array_split, hsplit, vsplit, dsplit, unstack = (
 )
 chunk = viewing(joining.chunk)  # PyTorch's
 diagonal = viewing(arranging.diagonal, not_at_all, np.diagonal)
+writable_diagonal = viewing(arranging.diagonal, theirs=np.diagonal)  # PyTorch's
 matrix_diagonal = viewing(products.diagonal, not_at_all, np.linalg.diagonal)
 broadcast_to = viewing(shaping.broadcast_to, not_at_all, np.broadcast_to)
 sliding_window_view = viewing(editing.sliding_window_view, not_at_all, np.lib.stride_tricks.sliding_window_view)

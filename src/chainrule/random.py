@@ -8,7 +8,7 @@ functions of their parameters, and derivatives of any order flow to these.
 import numpy as np
 
 from .core.value import shape_of
-from .ops.shaping import as_shape
+from .ops.shaping import as_shape, cast, on_cpu
 from .sampling.continuous import Continuous
 from .sampling.order import Order
 from .sampling.stream import result_dtype
@@ -67,45 +67,47 @@ def manual_seed(seed):
 seed = manual_seed
 
 
-def _shape(shape):
-    return as_shape(shape[0] if len(shape) == 1 else shape)
+def _shape(shape, size=None):
+    return as_shape(size if size is not None else shape[0] if len(shape) == 1 else shape)
 
 
 def _made(t, requires_grad):
     return t.requires_grad_() if requires_grad else t
 
 
-def rand(*shape, dtype=np.float64, requires_grad=False, generator=None, device=None):
+def rand(*shape, size=None, dtype=np.float64, requires_grad=False, generator=None, device=None):
     """Uniform numbers from [0, 1), as a Tensor.
 
     >>> import chainrule as cr
     >>> cr.rand(2, 3).shape
     (2, 3)
     """
-    return _made((generator or default_generator).random(_shape(shape), dtype), requires_grad)
+    on_cpu(device)
+    return _made((generator or default_generator).random(_shape(shape, size), dtype), requires_grad)
 
 
-def randn(*shape, dtype=np.float64, requires_grad=False, generator=None, device=None):
+def randn(*shape, size=None, dtype=np.float64, requires_grad=False, generator=None, device=None):
     """Standard normal numbers, as a Tensor.
 
     >>> import chainrule as cr
     >>> cr.randn(2, 3).shape
     (2, 3)
     """
-    return _made((generator or default_generator).standard_normal(_shape(shape), dtype), requires_grad)
+    on_cpu(device)
+    return _made((generator or default_generator).standard_normal(_shape(shape, size), dtype), requires_grad)
 
 
-def rand_like(x, dtype=None, requires_grad=False):
+def rand_like(x, dtype=None, requires_grad=False, generator=None, device=None):
     """Uniform numbers in the shape and dtype of `x`."""
-    return rand(shape_of(x), dtype=dtype or x.dtype, requires_grad=requires_grad)
+    return rand(shape_of(x), dtype=dtype or x.dtype, requires_grad=requires_grad, generator=generator, device=device)
 
 
-def randn_like(x, dtype=None, requires_grad=False):
+def randn_like(x, dtype=None, requires_grad=False, generator=None, device=None):
     """Standard normal numbers in the shape and dtype of `x`."""
-    return randn(shape_of(x), dtype=dtype or x.dtype, requires_grad=requires_grad)
+    return randn(shape_of(x), dtype=dtype or x.dtype, requires_grad=requires_grad, generator=generator, device=device)
 
 
-def randint(low, high=None, size=None, generator=None, dtype=np.int64):
+def randint(low, high=None, size=None, generator=None, dtype=np.int64, device=None):
     """Whole numbers from [low, high), or [0, low).
 
     >>> import chainrule as cr
@@ -114,12 +116,15 @@ def randint(low, high=None, size=None, generator=None, dtype=np.int64):
     """
     if size is None and isinstance(high, (tuple, list)):
         low, high, size = 0, low, high
+    on_cpu(device)
     return (generator or default_generator).integers(low, high, size, dtype)
 
 
-def randperm(n, generator=None):
+def randperm(n, generator=None, dtype=None, device=None):
     """The numbers 0 to n-1 in random order."""
-    return (generator or default_generator).permutation(n)
+    on_cpu(device)
+    drawn = (generator or default_generator).permutation(n)
+    return drawn if dtype is None else cast(drawn, np.dtype(dtype))
 
 
 def normal(mean=0.0, std=1.0, size=None, generator=None):

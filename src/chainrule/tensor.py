@@ -8,14 +8,16 @@ import numpy as np
 
 from .assignment import Assignable
 from .core.dispatch import state
+from .devices import CPU
 from .errors import ArgumentError, LostDerivativeError, explain
 from .numpy_calls import NUMPY_FUNCTIONS, TRANSLATIONS, translation
 from .operators import USUAL, guarded, operator, reflected, usual
 from .ops import comparison, contraction, elementwise, shaping
+from .shapes import Size
 from .ufunc_calls import call_ufunc
 
 
-class Size(int):
+class Count(int):
     """A number of elements that answers PyTorch's `x.size()` and `x.size(0)` too."""
 
     shape: tuple
@@ -46,14 +48,20 @@ class Tensor(Assignable):
     # --- what it is ---------------------------------------------------------------------------------------------------
 
     @property
+    def shape(self):
+        """The lengths of the axes: a tuple, with the methods of PyTorch's `Size`."""
+        return Size(self.owner.shape_of(self))
+
+    @property
     def ndim(self):
-        return len(self.shape)
+        return len(self.owner.shape_of(self))
 
     @property
     def size(self):
         """Number of elements; called, as in PyTorch, the shape or one of its lengths."""
-        size = Size(math.prod(self.shape))
-        size.shape = self.shape
+        shape = self.shape
+        size = Count(math.prod(shape))
+        size.shape = shape
         return size
 
     @property
@@ -72,7 +80,7 @@ class Tensor(Assignable):
 
     @property
     def device(self):
-        return "cpu"
+        return CPU
 
     def is_floating_point(self):
         return self.dtype.kind == "f"
@@ -212,7 +220,7 @@ class Tensor(Assignable):
     @property
     def data(self):
         """The values as a constant. Assigning to it, or to a part of it, replaces them and leaves the bookkeeping."""
-        return self._view(self.detach(), lambda x: x.detach(), None)
+        return self._view(self.detach(), lambda x: x.detach() if isinstance(x, Tensor) else x, None)
 
     @data.setter
     def data(self, value):
@@ -342,8 +350,8 @@ class Tensor(Assignable):
     __neg__, __abs__, __invert__ = elementwise.negative, elementwise.absolute, comparison.invert
     __floor__, __ceil__, __trunc__ = comparison.floor, comparison.ceil, elementwise.trunc
 
-    def __pow__(self, other):
-        return elementwise.square(self) if type(other) is int and other == 2 else self._power(other)
+    def __pow__(self, exponent):
+        return elementwise.square(self) if type(exponent) is int and exponent == 2 else self._power(exponent)
 
     pow = __pow__
 

@@ -4,6 +4,7 @@ They are put on the class here, above all the functions that they call. NumPy's 
 """
 
 import builtins
+import functools
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,12 @@ IN_PLACE = """
     nan_to_num ne neg negative nextafter not_equal polygamma pow rad2deg reciprocal relu remainder renorm round rsqrt
     scatter scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square subtract tan tanh tril triu true_divide
     trunc xlogy
+"""
+# Methods of NumPy's meaning that take PyTorch's keywords, too.
+KEYWORDS = """
+    clip diagonal divide dot flatten gather index_select logit log_softmax masked_fill matmul max min nonzero
+    quantile roll rot90 scatter scatter_add scatter_reduce softmax split squeeze std subtract swapaxes tile
+    trace transpose tril triu unbind var
 """
 COMPARING = frozenset(["eq", "ne", "lt", "le", "gt", "ge", "greater", "greater_equal", "less", "less_equal", "not_equal"])
 
@@ -148,6 +155,16 @@ def argsort(self, axis=-1, descending=False, stable=True, *, dim=None, kind=None
     return sorting.argsort(self, axis if dim is None else dim, descending=descending)
 
 
+def norm(self, p="fro", dim=None, keepdim=False, dtype=None, *, ord=None, axis=None, keepdims=False):
+    """The p-norm of all elements as one vector, or along axes. With NumPy's `ord` or `axis`, as `linalg.norm`."""
+    if ord is not None or axis is not None:
+        return linalg.norm(self, ord, axis, keepdims or keepdim)
+    x = self if dtype is None else shaping.cast(self, np.dtype(dtype))
+    if p == "nuc":
+        return linalg.norm(x, p, dim, keepdim)
+    return linalg.vector_norm(x, axis=dim, keepdims=keepdim, ord=2 if p in ("fro", None) else p)
+
+
 def cov(self, *, correction=1, fweights=None, aweights=None):
     """The covariance matrix of rows, as `cr.cov` with `ddof=correction`."""
     return statistics.cov(self, ddof=correction, fweights=fweights, aweights=aweights)
@@ -170,7 +187,11 @@ def in_dtype(dtype):
 
 def type_(self, dtype=None):
     """The name of the dtype; with one, the values in it."""
-    return f"chainrule.{self.dtype}" if dtype is None else shaping.cast(self, np.dtype(dtype))
+    if dtype is None:
+        return f"chainrule.{self.dtype}"
+    if dtype is Tensor:
+        dtype = pytorch.get_default_dtype()
+    return shaping.cast(self, np.dtype(getattr(dtype, "kind", dtype) if callable(dtype) else dtype))
 
 
 def _new(self, array, dtype, device, requires_grad):
@@ -256,6 +277,8 @@ OTHERS = {
     "lstsq": lambda self, b, **options: linalg.lstsq(self, b, **options),
     "ndimension": lambda self: self.ndim,
     "nelement": lambda self: self.numel(),
+    "norm": norm,
+    "new": new_filled(0),
     "new_empty": new_filled(0),
     "new_full": new_full,
     "new_ones": new_filled(1),
@@ -294,6 +317,7 @@ def install():
         setattr(Tensor, name, _found(name))
     for name, method in OTHERS.items():
         setattr(Tensor, name, method)
+    pytorch.keywords.accept_in(KEYWORDS.split(), functools.partial(getattr, Tensor), functools.partial(setattr, Tensor))
     for name in IN_PLACE.split():
         setattr(Tensor, f"{name}_", _in_place(name))
     for name, draw in RANDOM.items():

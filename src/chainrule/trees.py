@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .errors import TreeError, explain
+from .shapes import Size
 
 
 class Structure(NamedTuple):
@@ -94,6 +95,8 @@ def _kind_of(tree) -> tuple[Any, _Kind | None]:
     kind = _REGISTRY.get(cls)
     if kind is not None:
         return cls, kind
+    if cls is Size:
+        return tuple, _REGISTRY[tuple]
     if isinstance(tree, tuple) and hasattr(cls, "_fields"):
         return tuple, _NAMED_TUPLE
     for base in cls.__mro__[1:]:

@@ -372,6 +372,7 @@ PYTORCH = {
     **calls("logdet", S),
     **calls("cholesky_inverse", np.linalg.cholesky(S)),
     **calls("cholesky_solve", COLUMN, np.linalg.cholesky(S)),
+    **calls("triangular_solve", COLUMN, np.linalg.cholesky(S).T),
     **calls("addmm", M, S, TALL[:3]),
     **calls("addmv", X, M, V),
     **calls("addr", M, X, V),

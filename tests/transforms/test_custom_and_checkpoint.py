@@ -379,3 +379,125 @@ def test_gradcheck_sees_a_rule_that_is_wrong_in_the_cotangent():
     assert cr.gradcheck(twice, point, modes=("reverse",))
     with pytest.raises(cr.GradcheckError, match="derivative of the gradient"):
         cr.gradcheck(twice, point, order=2, modes=("reverse",))
+
+
+def adjoint_of_a_module():
+    """As adjoint methods do it: a module as an argument, derivatives in `backward` with respect to the parameters saved."""
+
+    class Adjoint(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, module, x, *parameters):
+            ctx.module, ctx.parameters = module, parameters
+            ctx.save_for_backward(x, *parameters)
+            with cr.no_grad():
+                return module(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            x, *parameters = ctx.saved_tensors
+            with cr.enable_grad():
+                x = x.detach().requires_grad_()
+                out = ctx.module(x)
+                grads = cr.autograd.grad(out, [x, *parameters], g)
+            return None, *grads
+
+    return Adjoint
+
+
+def test_function_of_a_module_and_its_saved_parameters():
+    module, x = cr.nn.Linear(2, 3).double(), cr.tensor([1.0, -2.0], requires_grad=True)
+    Adjoint = adjoint_of_a_module()
+    seen = []
+
+    class Watched(Adjoint):
+        @staticmethod
+        def backward(ctx, g):
+            seen.extend(
+                [ctx.module is module, *(a is b for a, b in zip(ctx.saved_tensors[1:], module.parameters(), strict=True))]
+            )
+            return Adjoint.backward(ctx, g)
+
+    (Watched.apply(module, x, *module.parameters()) ** 2).sum().backward()
+    found = [x.grad, *(p.grad for p in module.parameters())]
+    assert seen == [True] * 3
+    module.zero_grad()
+    x.grad = None
+    (module(x) ** 2).sum().backward()
+    for a, b in zip(found, [x.grad, *(p.grad for p in module.parameters())], strict=True):
+        np.testing.assert_allclose(a, b)
+
+
+def test_function_saves_what_was_there():
+    """A parameter that is changed between forward and backward: the value that was saved counts."""
+
+    class Square(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return 2 * ctx.saved_tensors[0] * g
+
+    p = cr.nn.Parameter(np.array([3.0]))
+    y = Square.apply(p)
+    with cr.no_grad():
+        p.mul_(10)
+    y.backward()
+    assert p.grad.tolist() == [6]
+    x = cr.tensor(3.0, requires_grad=True)
+    (g,) = cr.autograd.grad(Square.apply(x), [x], create_graph=True)
+    assert cr.autograd.grad(g, [x])[0] == 2 and cr.grad(cr.grad(lambda x: Square.apply(x)))(cr.tensor(3.0)) == 2
+
+
+def test_function_with_a_wrong_number_of_gradients():
+    class Wrong(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, n):
+            return x * n
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    with pytest.raises(cr.errors.ArgumentError, match="one gradient per argument of forward"):
+        Wrong.apply(cr.tensor(1.0, requires_grad=True), 3).backward()
+
+
+def test_what_forward_of_a_function_does_is_not_recorded():
+    w = cr.nn.Parameter(np.array([2.0]))
+
+    class Scale(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            assert not cr.is_grad_enabled()
+            with cr.enable_grad():
+                y = x.detach().requires_grad_()
+                (ctx.slope,) = cr.autograd.grad((w * y * y).sum(), [y])
+            return w * x  # a parameter that is no argument
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.slope
+
+    x = cr.tensor([3.0], requires_grad=True)
+    y = Scale.apply(x)
+    y.backward()
+    assert x.grad.tolist() == [12] and w.grad is None
+    assert cr.grad(cr.grad(lambda x: (x * adjoint_cube().apply(x)).sum()))(cr.tensor(2.0)) == 48
+
+
+def adjoint_cube():
+    class Cube(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx, g):
+            return 3 * ctx.saved_tensors[0] ** 2 * g
+
+    return Cube

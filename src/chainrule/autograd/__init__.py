@@ -5,7 +5,7 @@ from ..pytorch import inference_mode as inference_mode, set_grad_enabled as set_
 from ..tensor import Tensor
 from ..transforms.autograd import Function as Function, GradientTape as GradientTape, grad as grad
 from ..transforms.scope import enable_grad as enable_grad, no_grad as no_grad
-from . import functional as functional
+from . import function as function, functional as functional
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):

@@ -27,7 +27,8 @@ class Trace:
         return self.process(row, (x, y), {})
 
     def shape_of(self, x):
-        return x.value.shape
+        inner = x.value
+        return inner.owner.shape_of(inner) if isinstance(inner, Value) else inner.shape
 
 
 class _State(threading.local):
@@ -83,6 +84,12 @@ def dispatch(row, args, params):
     return top.process(row, args, params)
 
 
+def _given(row, args):
+    if any(a is None for a in args):
+        raise TypeError(f"{row.name}() needs {' and '.join(row.args)}, found {sum(a is not None for a in args)} of them")
+    return args
+
+
 def caller(row):
     """The function that users and rules call for this row, as direct as its arguments allow."""
     evaluate = row.evaluate
@@ -95,17 +102,24 @@ def caller(row):
             return x.owner.process1(row, x, params)
         return evaluate(x, **params)
 
-    def one(x):
+    def one(x=None, *, input=None):  # `input` and `other` are PyTorch's names
         if isinstance(x, Value):
             return x.owner.process1(row, x, None)
+        if x is None:
+            return one(*_given(row, (input,)))
         return evaluate(x)
 
-    def two(x, y):
+    def two(x=None, y=None, *, input=None, other=None):
         if isinstance(x, Value):
             owner = x.owner
-            if isinstance(y, Value) and y.owner is not owner and y.owner.level > owner.level:
-                owner = y.owner
+            if isinstance(y, Value):
+                if y.owner is not owner and y.owner.level > owner.level:
+                    owner = y.owner
+            elif y is None:
+                return two(x, *_given(row, (other,)))
             return owner.process2(row, x, y)
+        if x is None or y is None:
+            return two(*_given(row, (input if x is None else x, other if y is None else y)))
         if isinstance(y, Value):
             return y.owner.process2(row, x, y)
         return evaluate(x, y)

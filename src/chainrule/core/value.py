@@ -29,7 +29,9 @@ class Value:
 
 def shape_of(x) -> tuple:
     """Shape of anything array-like."""
-    return x.shape if isinstance(x, (np.ndarray, Value, np.generic)) else np.shape(x)
+    if isinstance(x, Value):
+        return x.owner.shape_of(x)
+    return x.shape if isinstance(x, (np.ndarray, np.generic)) else np.shape(x)
 
 
 def ndim_of(x) -> int:

@@ -1,6 +1,6 @@
 """Neural networks: modules, layers, activations and losses, with PyTorch's names."""
 
-from . import functional as functional, init as init, utils as utils
+from . import functional as functional, init as init, modules as modules, utils as utils
 from .activation import (
     CELU,
     ELU,

@@ -313,6 +313,8 @@ def einsum(subscripts, *operands, optimize=True, dtype=None, casting="safe"):
     """
     if not isinstance(subscripts, str):
         subscripts, operands = _as_text(subscripts, *operands)
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)) and "," in subscripts:
+        operands = tuple(operands[0])  # as PyTorch may be given them
     xs = [as_value(x) for x in operands]
     kind = np.result_type(*map(dtype_of, xs)) if dtype is None and xs else np.dtype(dtype)
     if dtype is not None:

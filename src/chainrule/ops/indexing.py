@@ -625,7 +625,8 @@ def torch_pair(position, keeps_axis=False):
         def wrapper(*args, **kwargs):
             if "dim" not in kwargs:
                 return numpy_like(*args, **kwargs)
-            (x,), dim, keepdim = args, kwargs.pop("dim"), kwargs.pop("keepdim", False)
+            (x,) = args or (kwargs.pop("input"),)
+            dim, keepdim = kwargs.pop("dim"), kwargs.pop("keepdim", False)
             indices = position(x, dim, **kwargs)
             values = take_along_axis(x, indices, dim)
             if keeps_axis or keepdim:

@@ -365,7 +365,7 @@ def flatten(x, start_dim=0, end_dim=-1):
 
 
 def transpose(x, *dims, axes=None):
-    """Reorder axes; without `axes`, reverse them. Two axes of an array that has more are exchanged, as in PyTorch.
+    """Reorder axes; without `axes`, reverse them. Two numbers are axes to exchange, as in PyTorch; NumPy's are a tuple.
 
     >>> import chainrule as cr
     >>> cr.transpose(cr.zeros((2, 3, 4)), (2, 0, 1)).shape
@@ -374,7 +374,7 @@ def transpose(x, *dims, axes=None):
     (4, 3, 2)
     """
     n = ndim_of(x)
-    if len(dims) == 2 < n:
+    if len(dims) == 2:
         return swapaxes(x, *dims)
     if dims:
         axes = dims[0] if len(dims) == 1 and (dims[0] is None or hasattr(dims[0], "__iter__")) else dims

@@ -128,7 +128,7 @@ def topk(x, k, axis=-1, largest=True, sorted=True):
 
     >>> import chainrule as cr
     >>> cr.topk([3.0, 1.0, 2.0], 2)
-    (array([3., 2.]), array([0, 2]))
+    Chosen(values=array([3., 2.]), indices=array([0, 2]))
     """
     x, axis = _line(x, axis)
     if not 0 <= k <= shape_of(x)[axis]:
@@ -140,7 +140,7 @@ def topk(x, k, axis=-1, largest=True, sorted=True):
             )
         )
     order = argsort(x, axis, descending=largest)[(slice(None),) * axis + (slice(0, k),)]
-    return take_along_axis(x, order, axis), order
+    return Chosen(take_along_axis(x, order, axis), order)
 
 
 @torch_names

@@ -27,6 +27,16 @@ class States(Noted):
         return self[parameter]
 
 
+class _Required:
+    """In the place of a default: a setting that every group must have (PyTorch's `required`)."""
+
+    def __repr__(self):
+        return "<required parameter>"
+
+
+required = _Required()
+
+
 class Optimizer:
     """Improves parameters by their gradients. An algorithm is `init_one` and `step_one`; the rest stands here.
 
@@ -152,6 +162,11 @@ class Optimizer:
                 )
             )
         group = {**self.defaults, **param_group}
+        lacking = [setting for setting, value in group.items() if value is required]
+        if lacking:
+            raise ArgumentError(
+                explain(f"{name}: every group needs {', '.join(lacking)}", help=f"{name}(params, {lacking[0]}=...)")
+            )
         self.check(group)
         params = group["params"]
         if isinstance(params, (set, frozenset)):

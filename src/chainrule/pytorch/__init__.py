@@ -6,25 +6,44 @@ import math
 import numpy as _np
 
 from .. import linalg as _linalg, numpy_views as _views, ops as _ops, special as _special
-from ..core.dispatch import state as _state
 from ..core.value import shape_of as _shape_of
 from ..tensor import Tensor as _Tensor
 from ..transforms.scope import enable_grad as _enable_grad, no_grad as _no_grad
-from . import arithmetic as arithmetic, arrays as arrays, counting as counting, drawing as drawing, settings as settings
+from . import (
+    arithmetic as arithmetic,
+    arrays as arrays,
+    counting as counting,
+    drawing as drawing,
+    environment as environment,
+    keywords as keywords,
+    settings as settings,
+)
 from .arithmetic import *
 from .arrays import *
 from .counting import *
 from .drawing import *
+from .environment import *
 from .settings import *
 
 __all__ = [
-    *arithmetic.__all__, *arrays.__all__, *counting.__all__, *drawing.__all__, *settings.__all__, "adjoint", "bmm",
-    "cat", "cdouble", "cfloat", "cholesky", "cholesky_inverse", "cholesky_solve", "clamp", "conj_physical", "cuda",
-    "det", "device", "double", "eig", "eq", "float", "floor_divide", "ge", "ger", "gt", "half", "igamma", "igammac",
+    *arithmetic.__all__, *arrays.__all__, *counting.__all__, *drawing.__all__, *environment.__all__, *settings.__all__,
+    "adjoint", "bmm", "cat", "cdouble", "cfloat", "cholesky", "cholesky_inverse", "cholesky_solve", "clamp", "conj_physical",
+    "det", "double", "eig", "eq", "float", "floor_divide", "ge", "ger", "gt", "half", "igamma", "igammac",
     "inference_mode", "int", "inverse", "is_tensor", "kthvalue", "le", "lgamma", "long", "lt", "matrix_exp",
     "matrix_power", "mm", "msort", "mul", "mv", "mvlgamma", "narrow_copy", "ne", "neg", "numel", "permute", "pinverse",
-    "qr", "set_grad_enabled", "short", "slogdet", "svd", "swapdims", "trapz", "unbind", "unsafe_chunk",
+    "qr", "set_grad_enabled", "short", "slogdet", "svd", "swapdims", "trapz", "triangular_solve", "unbind", "unsafe_chunk",
 ]  # fmt: skip
+
+# Functions of `nn.functional` that PyTorch has under its own name too.
+_FUNCTIONAL = """
+    adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm bilinear
+    binary_cross_entropy_with_logits celu channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d
+    conv_transpose3d cosine_embedding_loss cosine_similarity ctc_loss dropout embedding embedding_bag
+    feature_alpha_dropout group_norm hardshrink hinge_embedding_loss instance_norm kl_div layer_norm
+    margin_ranking_loss max_pool1d max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle
+    poisson_nll_loss prelu rms_norm rrelu selu threshold triplet_margin_loss
+"""
+FUNCTIONAL = frozenset(_FUNCTIONAL.split())
 
 half, float, double = _np.float16, _np.float32, _np.float64
 short, int, long = _np.int16, _np.int32, _np.int64
@@ -99,6 +118,17 @@ def cholesky_inverse(factor, upper=False):
     return cholesky_solve(_np.eye(_shape_of(factor)[-1]), factor, upper)
 
 
+def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
+    """The solution x of `A @ x = b` for a triangular A, and A.
+
+    >>> import chainrule as cr
+    >>> cr.triangular_solve(np.array([[4.0]]), np.array([[2.0]]))[0]
+    array([[2.]])
+    """
+    x = _linalg.triangular_solve(A, b, lower=not upper, trans=int(transpose), unit_diagonal=unitriangular)
+    return x, A
+
+
 def is_tensor(x) -> builtins.bool:
     """Whether `x` is a Tensor.
 
@@ -117,29 +147,6 @@ def numel(x) -> builtins.int:
     6
     """
     return math.prod(_shape_of(x))
-
-
-def device(name="cpu"):
-    """The CPU, which is the only device; any other name raises.
-
-    >>> import chainrule as cr
-    >>> cr.device("cpu")
-    'cpu'
-    """
-    _state.root.constant(_np.zeros(())).to(device=name)
-    return name
-
-
-class cuda:
-    """What scripts ask of PyTorch's module of this name: there is no GPU here."""
-
-    @staticmethod
-    def is_available() -> builtins.bool:
-        return False
-
-    @staticmethod
-    def device_count() -> builtins.int:
-        return 0
 
 
 def set_grad_enabled(mode):

@@ -9,12 +9,11 @@ from ..core.dispatch import state
 from ..core.value import dtype_of, shape_of
 from ..errors import ArgumentError, explain
 from ..ops.shaping import as_value
+from ..shapes import Size as Size
 
 __all__ = [
     "Size", "get_default_dtype", "is_complex", "is_floating_point", "is_nonzero", "set_default_dtype", "set_printoptions",
 ]  # fmt: skip
-
-Size = tuple  # what shapes are
 
 
 def is_floating_point(x) -> builtins.bool:

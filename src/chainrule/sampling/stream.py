@@ -10,7 +10,7 @@ from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ArgumentError, ShapeError, explain
 from ..ops.indexing import getitem, index_add
 from ..ops.random import inside, normals, random_bits, uniform_numbers
-from ..ops.shaping import as_shape, reshape
+from ..ops.shaping import as_shape, on_cpu, reshape
 from ..tensor import Tensor
 from ..transforms.batch import draws
 from ..transforms.checkpoint import REPLAYED
@@ -22,7 +22,10 @@ WORDS = 4  # that Philox makes per count
 class Stream:
     """Random words from a counter: each draw is a pure function of `state`, which it advances."""
 
-    def __init__(self, seed=None):
+    def __init__(self, seed=None, *, device=None):
+        if isinstance(seed, str):  # PyTorch's only argument
+            seed, device = None, seed
+        on_cpu(device)
         self.state = ROOT.constant(np.zeros(3, np.uint64))
         self.manual_seed(seed)
         REPLAYED.append(self)
@@ -33,6 +36,11 @@ class Stream:
         key = self.seed_sequence.generate_state(2, np.uint64)
         self.state.data = np.array([key[0], key[1], 0], np.uint64)
         return self
+
+    def initial_seed(self):
+        """The seed that the stream started from."""
+        entropy = self.seed_sequence.entropy
+        return entropy if isinstance(entropy, int) else int(np.asarray(entropy).flat[0])
 
     def get_state(self):
         """The state as a NumPy array, for `set_state` and for checkpoints."""

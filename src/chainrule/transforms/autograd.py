@@ -1,5 +1,7 @@
 """Derivatives of Tensors with respect to Tensors, as PyTorch's `autograd.grad` and TensorFlow's `GradientTape` ask for them."""
 
+import contextlib
+
 import numpy as np
 
 from ..core.dispatch import state
@@ -11,6 +13,7 @@ from .backward import own, walk_back
 from .custom import Rules
 from .expansion import finished
 from .reverse import ROOT, Tape
+from .scope import no_grad
 
 
 def as_tensor(x):
@@ -178,6 +181,13 @@ def _tapes():
     return state.gradient_tapes
 
 
+class _Unrecorded(no_grad):
+    """The tape that is always on does not record; others do."""
+
+    def _level(self):
+        return 1
+
+
 class Function:
     """PyTorch's way to give a function its own derivative: static methods `forward(ctx, *args)` and `backward(ctx, *gs)`.
 
@@ -200,11 +210,21 @@ class Function:
 
     class _Context:
         def __init__(self):
-            self.saved_tensors: tuple = ()
+            self.saved: tuple = ()
+            self.leaves: dict = {}  # id of what `forward` was given for a leaf -> (the leaf, its value then)
             self.needs_input_grad: tuple = ()
 
         def save_for_backward(self, *tensors):
-            self.saved_tensors = tensors
+            self.saved = tensors
+
+        @property
+        def saved_tensors(self):
+            """What was saved. A leaf is itself, so that `backward` can ask for derivatives with respect to it."""
+            return tuple(map(self._itself, self.saved))
+
+        def _itself(self, x):
+            leaf, value = self.leaves.get(id(x), (None, None))
+            return x if leaf is None or leaf.value is not value else leaf
 
         def mark_non_differentiable(self, *tensors):
             pass
@@ -216,21 +236,38 @@ class Function:
     def apply(cls, *args):
         """Run `forward` on the arguments; derivatives come from `backward`."""
 
-        tensors = [isinstance(a, Tensor) for a in args]
+        places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]  # what else there is, modules too, is handed on
         # Where it is only written down, it may be differentiated later, with respect to anything.
-        needed = tuple(t and (a.requires_grad or not isinstance(a.owner, Tape)) for t, a in zip(tensors, args, strict=True))
+        needed = tuple(i in places and (a.requires_grad or not isinstance(a.owner, Tape)) for i, a in enumerate(args))
+
+        # What `forward` does is not recorded, as in PyTorch; inside of transforms, those below still see it.
+        constant = _Unrecorded if all(args[i].owner is state.root for i in places) else contextlib.nullcontext
 
         def fwd(*xs):
             ctx = cls._Context()
             ctx.needs_input_grad = needed
-            given = [as_tensor(x) if t else x for x, t in zip(xs, tensors, strict=True)]
-            return tree_map(without_tensor, cls.forward(ctx, *given)), ctx
+            given = list(args)
+            for i, x in zip(places, xs, strict=True):
+                given[i] = as_tensor(x)
+                if needed[i] and args[i].owner is state.root and args[i].is_leaf and args[i].value is x:
+                    ctx.leaves[id(given[i])] = args[i], x
+            with constant():
+                return tree_map(without_tensor, cls.forward(ctx, *given)), ctx
 
         def bwd(ctx, g):
             grads = cls.backward(ctx, *map(as_tensor, g if isinstance(g, tuple) else (g,)))
-            return tuple(map(without_tensor, grads if isinstance(grads, tuple) else (grads,)))
+            grads = grads if isinstance(grads, tuple) else (grads,)
+            if len(grads) != len(args):
+                raise ArgumentError(
+                    explain(
+                        f"{cls.__name__}.backward must return one gradient per argument of forward",
+                        f"arguments: {len(args)}    gradients: {len(grads)}",
+                        help="return None for arguments without a derivative",
+                    )
+                )
+            return tuple(without_tensor(grads[i]) for i in places)
 
-        return Rules(cls.__name__, lambda *xs: fwd(*xs)[0], None, fwd, bwd).call(*args)
+        return Rules(cls.__name__, lambda *xs: fwd(*xs)[0], None, fwd, bwd).call(*(args[i] for i in places))
 
     @staticmethod
     def forward(ctx, *args):

@@ -30,7 +30,7 @@ class Batch(Trace):
         return Tensor(np.arange(self.size), self)
 
     def shape_of(self, x):
-        return x.value.shape[1:]
+        return shape_of(x.value)[1:]
 
     def process(self, row, args, params):
         batched = tuple(isinstance(a, Value) and a.owner is self for a in args)

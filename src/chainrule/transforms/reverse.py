@@ -273,7 +273,7 @@ class Tape(Trace):
 
     def to_array(self, x, asked):
         self._value(x)
-        if x.note is not None:
+        if x.note is not None and self.recording():  # inside of no_grad, nothing is lost
             raise LostDerivativeError(
                 explain(
                     f"{asked} of a Tensor that requires grad would lose its derivative",

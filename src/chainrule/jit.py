@@ -1,0 +1,29 @@
+"""PyTorch's decorators of scripts that it compiles: functions stay as they are. `chainrule.compile` is what compiles."""
+
+__all__ = ["export", "ignore", "is_scripting", "is_tracing", "script", "script_method", "unused"]
+
+
+def script(thing, **options):
+    """The function, module or class itself.
+
+    >>> import chainrule as cr
+    >>> cr.jit.script(abs)(-1)
+    1
+    """
+    return thing
+
+
+script_method = export = unused = script
+
+
+def ignore(drop=False, **options):
+    """Decorator without effect, with or without an argument."""
+    return drop if callable(drop) else script
+
+
+def is_scripting():
+    """False."""
+    return False
+
+
+is_tracing = is_scripting

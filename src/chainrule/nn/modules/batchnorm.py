@@ -1,0 +1,3 @@
+"""PyTorch's place of `_BatchNorm`, of which all layers of batch normalisation are instances."""
+
+from ..normalization import _BatchNorm as _BatchNorm

@@ -1,0 +1,3 @@
+"""PyTorch's place of `Module`."""
+
+from ..module import Module as Module

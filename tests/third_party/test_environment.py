@@ -1,0 +1,116 @@
+"""What scripts ask of PyTorch besides numbers."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+
+def test_devices():
+    cpu = cr.device("cpu")
+    assert cpu == "cpu" and cpu.type == "cpu" and cpu.index is None and isinstance(cr.zeros(2).device, cr.device)
+    assert cr.zeros(2, device=cpu).to(cpu).device.type == "cpu" and cr.get_default_device() == cr.device(type="cpu")
+    with cr.device("cpu"):
+        assert cr.zeros(2).sum() == 0
+    for wrong in lambda: cr.device("cuda"), lambda: cr.set_default_device("cuda:0"), lambda: cr.rand(2, device="cuda"):
+        with pytest.raises(cr.errors.UnsupportedError, match="computes on the CPU"):
+            wrong()
+    assert not cr.cuda.is_available() and cr.cuda.device_count() == 0 and not cr.backends.cudnn.is_available()
+    cr.backends.cudnn.benchmark = True
+    cr.use_deterministic_algorithms(True)
+    cr.set_float32_matmul_precision("high")
+    cr.set_num_threads(2)
+    assert cr.get_num_threads() >= 1 and cr.are_deterministic_algorithms_enabled()
+
+
+def test_kinds_of_tensors():
+    assert cr.FloatTensor([1, 2]).dtype == np.float32 and cr.LongTensor(2, 3).shape == (2, 3)
+    assert isinstance(cr.zeros(1).dtype, cr.dtype) and cr.BoolTensor([1, 0]).tolist() == [True, False]
+    x = cr.tensor([1.5, -1.0])
+    assert (x < 0).type(cr.Tensor).dtype == np.float32 and x.type(cr.LongTensor).tolist() == [1, -1]
+    assert x.type(cr.float64).dtype == np.float64 and x.type() == "chainrule.float64"
+    for like in cr.zeros_like, cr.ones_like, cr.empty_like, cr.rand_like:
+        assert like(x, memory_format=cr.preserve_format).shape == (2,)
+    assert x.clone(memory_format=cr.contiguous_format).contiguous(memory_format=cr.channels_last).tolist() == [1.5, -1]
+    assert x.new(3).tolist() == [0, 0, 0]
+
+
+def test_functions_that_change_their_argument():
+    x = cr.tensor([1.0, 4.0])
+    assert cr.sqrt_(x) is x and x.tolist() == [1, 2]
+    assert cr.relu_(x) is x and cr.clamp_(x, max=1.5).tolist() == [1, 1.5]
+    out = cr.zeros(2)
+    assert cr.mul(x, 2.0, out=out) is out and out.tolist() == [2, 3]
+    with pytest.raises(AttributeError):
+        cr.nothing_  # noqa: B018
+    with pytest.raises(AttributeError):
+        cr.__wrong__  # noqa: B018
+
+
+def test_functions_of_layers():
+    assert all(hasattr(cr, name) for name in cr.pytorch.FUNCTIONAL)
+    assert cr.layer_norm(cr.ones(2, 3), (3,)).tolist() == [[0] * 3] * 2
+
+
+def test_autocast_and_scaler_train_as_without():
+    def train(scaler, context):
+        w = cr.nn.Parameter(np.array([1.0]))
+        optimizer = cr.optim.SGD([w], lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            with context:
+                loss = (w * w).sum()
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            scaler.step(optimizer)
+            scaler.update()
+        return w.item()
+
+    old = importlib.import_module("chainrule.cuda.amp")
+    found = [train(cr.GradScaler(), cr.autocast("cuda")), train(old.GradScaler(), old.autocast())]
+    assert np.allclose(found, 0.8**3)
+    assert cr.amp.autocast("cuda", enabled=False)(lambda: 3)() == 3
+    with pytest.raises(cr.errors.UnsupportedError, match="bfloat16"):
+        cr.autocast("cpu")
+
+
+def test_places_of_imports():
+    places = {
+        "autograd.function": "Function once_differentiable",
+        "nn.modules.batchnorm": "_BatchNorm",
+        "nn.modules.container": "Sequential",
+        "nn.modules.loss": "_Loss _WeightedLoss",
+        "nn.modules.module": "Module",
+        "nn.modules.utils": "_single _pair _triple",
+        "optim.optimizer": "Optimizer required",
+        "cuda.amp": "autocast GradScaler",
+        "amp": "autocast GradScaler",
+        "jit": "script ignore",
+        "distributions.kl": "kl_divergence register_kl",
+    }
+    for place, names in places.items():
+        module = importlib.import_module(f"chainrule.{place}")
+        assert all(hasattr(module, name) for name in names.split()), place
+    assert isinstance(cr.nn.BatchNorm2d(3), cr.nn.modules.batchnorm._BatchNorm)
+    assert cr.nn.modules.utils._pair(3) == (3, 3) == cr.nn.modules.utils._pair([3, 3])
+    assert cr.jit.script(len) is len and cr.jit.ignore(len) is len and cr.jit.ignore(drop=True)(len) is len
+
+
+def test_a_required_setting():
+    class Mine(cr.optim.Optimizer):
+        def __init__(self, params, lr=cr.optim.optimizer.required):
+            super().__init__(params, {"lr": lr})
+
+    p = cr.nn.Parameter(np.ones(1))
+    assert Mine([p], lr=1.0).param_groups[0]["lr"] == 1 and Mine([{"params": [p], "lr": 2.0}]).param_groups[0]["lr"] == 2
+    with pytest.raises(ValueError, match="every group needs lr"):
+        Mine([p])
+
+
+def test_generators():
+    g = cr.Generator("cpu")
+    assert g.manual_seed(7) is g and g.initial_seed() == 7 and cr.Generator(device="cpu") is not None
+    cr.manual_seed(3)
+    assert cr.initial_seed() == 3
