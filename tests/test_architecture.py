@@ -97,7 +97,7 @@ LAYERS = [
     ["compiler.loops"],
     ["compiler.convolutions", "compiler.fused", "compiler.pooling", "compiler.running"],
     ["compiler.recording"],
-    ["compiler.pieces"],
+    ["compiler.pieces", "compiler.straight"],
     ["compiler.fuse"],
     ["compiler.products"],
     ["compiler.program"],

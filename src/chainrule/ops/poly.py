@@ -15,9 +15,9 @@ from .comparison import isclose
 from .contraction import matmul, outer
 from .elementwise import add, conjugate, imag, real, sqrt, subtract
 from .joining import concatenate
+from .linalg.eigenvectors import eigvals
 from .linalg.least_squares import lstsq
 from .linalg.matrices import known
-from .linalg.eigenvectors import eigvals
 from .linalg.systems import inv
 from .reduction import all as all_, cumprod, sum as sum_
 from .shaping import as_value, atleast_1d, broadcast_to, cast, expand_dims, flip, pad_zeros, reshape, transpose
