@@ -49,6 +49,7 @@ CALLS = [
     ("max", (), {"input": X, "dim": 1}), ("max", (X,), {"other": Y}), ("min", (), {"input": X, "other": Y}),
     (".max", (X,), {"other": Y}), ("argmax", (), {"input": X, "dim": 1}), ("std", (X,), {"dim": 0, "unbiased": False}),
     ("var", (), {"input": X, "dim": 0, "unbiased": True}), (".std", (X,), {"dim": 0, "unbiased": False}),
+    ("var", (X,), {"dim": 0}), (".std", (X,), {"dim": 1, "keepdim": True}), ("std_mean", (X,), {"dim": 0}),
     ("std_mean", (X,), {"dim": 0, "unbiased": False}), ("norm", (X,), {"p": 2, "dim": 1}), ("norm", (X,), {"p": 2}),
     ("norm", (), {"input": X, "p": 1, "dim": 1, "keepdim": True}), (".norm", (X,), {"p": 2, "dim": 1}),
     (".norm", (X,), {"p": 1}),

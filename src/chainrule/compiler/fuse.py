@@ -124,8 +124,8 @@ class Fuser:
                 continue
             if pieces.is_one_of_many(step, self.makers, self.stored):
                 new = step.inputs[1]
-                made = [self.makers[p] for p in parts.get(new.id, ((), 0))[0]] if isinstance(new, Var) else []
-                if sum(EXPENSIVE.get(s.row.name, 1) for s in made) >= pieces.CHEAP:
+                made = parts.get(new.id, ((), 0))[0] if isinstance(new, Var) else ()
+                if isinstance(new, Var) and sum(EXPENSIVE.get(self.makers[p].row.name, 1) for p in made) >= pieces.CHEAP:
                     self.stored.add(new.id)
             inside = [parts[x.id] for x in step.inputs if isinstance(x, Var) and x.id not in self.stored and x.id in parts]
             own = frozenset(v.id for v in step.outputs).union(*(p for p, _ in inside))

@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import accumulate
 
@@ -60,7 +61,12 @@ def _uniform_numbers(state, *, shape, **params):
     return uniform_from(random_bits(state, shape=shape), **params)
 
 
-COMPOSITIONS = {"logsumexp": _logsumexp, "log_softmax": _log_softmax, "norm": _norm, "uniform_numbers": _uniform_numbers}
+COMPOSITIONS: dict[str, Callable] = {
+    "logsumexp": _logsumexp,
+    "log_softmax": _log_softmax,
+    "norm": _norm,
+    "uniform_numbers": _uniform_numbers,
+}
 
 
 def written_out(step):
@@ -314,10 +320,10 @@ class Simplifier:
 
     def total(self, step, start, added):
         """`start` and what was added to it, last one first, as `step` would give it."""
-        *added, first = [*added, *(() if added and is_number(start, 0) else (start,))]
-        for x in reversed(added):
-            (first,) = self.add(self.like(step, "add", first, x), {})
-        return first
+        out, *others = added[::-1] if added and is_number(start, 0) else [start, *added[::-1]]
+        for x in others:
+            (out,) = self.add(self.like(step, "add", out, x), {})
+        return out
 
     def like(self, step, name, *inputs, **params):
         """A step that makes an array of the same shape and dtype as `step` does."""
