@@ -51,7 +51,7 @@ def random_bits(state, *, shape):
 
 @primitive(
     derivative=[zero],
-    aval=lambda state, shape, dtype, low, width: Aval(shape, dtype),
+    aval=lambda state, shape, dtype, low=0.0, width=1.0: Aval(shape, dtype),
     batch=lambda args, batched, params: _entries(
         uniform_numbers, args, batched, params, np.zeros((0, *params["shape"]), params["dtype"])
     ),
