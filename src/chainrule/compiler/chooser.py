@@ -6,10 +6,10 @@ import sys
 class Chooser:
     """Chooses, call by call, whether one program runs on one thread or on all, from the times its calls take.
 
-    Threads that wait for each other pay for every core that is busy with something else, up to whole time slices. So one call
-    that takes 1.3 times as long as alone ends the parallel run; the next trial comes when the calls since have worked off
-    sixteen times what the last one lost, and twice that for every failure in a row. Over time, threads cost nothing where
-    they gain nothing.
+    Threads that wait for each other pay for every core that is busy with something else, up to whole time slices. So a parallel
+    run ends when it has lost what it had gained, of which it may keep the time of sixteen calls; the next trial comes when
+    the calls since have worked off sixteen times what the last one lost, and twice that for every failure in a row. Over time,
+    threads cost nothing where they gain nothing, and a time slice now and then does not end what gains more.
 
     Parameters
     ----------
@@ -33,10 +33,11 @@ class Chooser:
     PRICE = 16  # a trial may lose a sixteenth of the time
     SOON = 4  # calls
     RECHECK = 16  # parallel calls whose mean is held against the serial estimate
+    CREDIT = 16  # serial calls whose time a parallel run may gain and lose again
     FORGET = 2e9  # ns of calls after which a trial is made however many have failed, unless it costs a PRICE of that
 
     __slots__ = (
-        "_failures", "_left", "_limit", "_next", "_parallel", "_probes", "_serial", "_spent", "_trial", "_until", "threads",
+        "_failures", "_gained", "_left", "_limit", "_next", "_parallel", "_probes", "_serial", "_spent", "_trial", "_until", "threads",
     )  # fmt: skip
 
     def __init__(self, threads):
@@ -48,6 +49,7 @@ class Chooser:
         self._trial: list[float] | None = []  # times of the trial in progress; None while settled
         self._left = 0  # settled: calls until the next decision
         self._spent = 0.0  # settled on threads: time since the last decision
+        self._gained = 0.0  # by running on threads
         self._failures = 0  # of threads, in a row
         self._probes = 0  # of one thread, in a row
         self._until = 0.0  # settled on threads: time to spend before one thread is measured again
@@ -86,7 +88,8 @@ class Chooser:
                 self._begin(self.threads)
         else:
             self._spent += ns
-            if ns > self._limit:
+            self._gained = min(self._gained + self._serial - ns, self.CREDIT * self._serial)
+            if ns > self._limit and self._gained < 0:
                 self._fail(self._spent - (self.RECHECK - self._left) * self._serial)
             elif self._left <= 0:
                 self._review()
@@ -116,13 +119,14 @@ class Chooser:
                     self._probes += 1
                     self._until = min(self.PRICE * cost * 2 ** min(self._probes, 40), max(self.PRICE * cost, self.FORGET))
                 self._begin(self.threads)
-        elif ns > self._limit:
+        elif sum(t > self._limit for t in trial[1:]) > 1:
             self._fail(sum(trial) - len(trial) * self._serial)
         elif len(trial) >= 4:
             self._parallel = sorted(trial[1:])[1]
             if self._parallel < self.GAIN * self._serial:
                 if not self._until:
                     self._until = 2 * self.PRICE * self._serial
+                self._gained = max(self._gained, 0.0)
                 self._settle(self.threads, self.RECHECK)
             else:
                 self._fail(sum(trial) - len(trial) * self._serial)
@@ -130,7 +134,7 @@ class Chooser:
     def _review(self):
         self._parallel = self._spent / self.RECHECK
         self._until -= self._spent
-        if self._parallel >= self._serial:
+        if self._parallel >= self._serial and self._gained < 0:
             self._fail(self._spent - self.RECHECK * self._serial)
             return
         self._failures = 0
@@ -140,7 +144,7 @@ class Chooser:
             self._settle(self.threads, self.RECHECK)
 
     def _fail(self, loss):
-        self._probes, self._until, self._parallel = 0, 0.0, 0.0
+        self._probes, self._until, self._parallel, self._gained = 0, 0.0, 0.0, 0.0
         if loss <= 0:  # the calls before had gained more
             self._settle(1, self.SOON)
             return

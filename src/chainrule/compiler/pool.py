@@ -100,6 +100,97 @@ define internal void @wait_init() nounwind {
 }
 """
 
+# A thread that the system wakes on a processor where another one of the region runs would first run when that one's time slice
+# ends, milliseconds later. So the caller stays where it is during a region, and workers keep away from there.
+_AWAY = """
+declare i32 @sched_getcpu()
+declare i32 @sched_getaffinity(i32, i64, ptr)
+declare i32 @sched_setaffinity(i32, i64, ptr)
+declare i32 @pthread_setaffinity_np(i64, i64, ptr)
+declare i64 @llvm.ctpop.i64(i64)
+
+; Hold the caller where it is, of which %before remembers where else it may run, and %n - 1 workers elsewhere.
+define internal i1 @hold(i32 %n, ptr %before) nounwind {
+entry:
+  %mask = alloca [16 x i64], align 16
+  store [16 x i64] zeroinitializer, ptr %before
+  store [16 x i64] zeroinitializer, ptr %mask
+  %cpu = call i32 @sched_getcpu()
+  %known = icmp ult i32 %cpu, 1024
+  br i1 %known, label %ask, label %no
+ask:
+  %failed = call i32 @sched_getaffinity(i32 0, i64 128, ptr %before)
+  %ok = icmp eq i32 %failed, 0
+  br i1 %ok, label %count, label %no
+count:
+  %i = phi i32 [0, %ask], [%i1, %count]
+  %sum = phi i64 [0, %ask], [%more, %count]
+  %at = getelementptr i64, ptr %before, i32 %i
+  %bits = load i64, ptr %at
+  %set = call i64 @llvm.ctpop.i64(i64 %bits)
+  %more = add i64 %sum, %set
+  %i1 = add i32 %i, 1
+  %counting = icmp ult i32 %i1, 16
+  br i1 %counting, label %count, label %counted
+counted:
+  %n64 = zext i32 %n to i64
+  %enough = icmp uge i64 %more, %n64
+  br i1 %enough, label %pin, label %no
+pin:
+  %place = lshr i32 %cpu, 6
+  %slot = getelementptr i64, ptr %mask, i32 %place
+  %wide = zext i32 %cpu to i64
+  %shift = and i64 %wide, 63
+  %bit = shl i64 1, %shift
+  store i64 %bit, ptr %slot
+  %pinned = call i32 @sched_setaffinity(i32 0, i64 128, ptr %mask)
+  %last = load i32, ptr @caller
+  %same = icmp eq i32 %cpu, %last
+  br i1 %same, label %yes, label %away
+away:
+  store i32 %cpu, ptr @caller
+  %all = load [16 x i64], ptr %before
+  store [16 x i64] %all, ptr %mask
+  %old = load i64, ptr %slot
+  %others = xor i64 %bit, -1
+  %new = and i64 %old, %others
+  store i64 %new, ptr %slot
+  %alive = load i32, ptr @alive
+  br label %each
+each:
+  %j = phi i32 [1, %away], [%j1, %next]
+  %rest = icmp ult i32 %j, %alive
+  br i1 %rest, label %next, label %yes
+next:
+  %jslot = getelementptr i64, ptr @workers, i32 %j
+  %handle = load i64, ptr %jslot
+  %r = call i32 @pthread_setaffinity_np(i64 %handle, i64 128, ptr %mask)
+  %j1 = add i32 %j, 1
+  br label %each
+yes:
+  ret i1 true
+no:
+  ret i1 false
+}
+
+define internal void @let_go(i1 %held, ptr %before) nounwind {
+  br i1 %held, label %free, label %out
+free:
+  %r = call i32 @sched_setaffinity(i32 0, i64 128, ptr %before)
+  br label %out
+out:
+  ret void
+}
+"""
+_ANYWHERE = """
+define internal i1 @hold(i32 %n, ptr %before) nounwind {
+  ret i1 false
+}
+define internal void @let_go(i1 %held, ptr %before) nounwind {
+  ret void
+}
+"""
+
 # Words that different threads write stand 128 bytes apart: processors fetch cache lines of 64 bytes in pairs.
 _POOL = """
 @owned = internal global i32 0, align 128          ; 1 while a region, or a change of size, has the pool
@@ -117,6 +208,7 @@ _POOL = """
 @generation = internal global i32 0, align 128     ; barriers passed
 @halted = internal global i32 0, align 128         ; threads asleep in the barrier
 @workers = internal global [$MOST x i64] zeroinitializer, align 128
+@caller = internal global i32 -1, align 128        ; the processor that workers keep away from; for the owner
 
 declare i32 @pthread_create(ptr, ptr, ptr, ptr)
 declare i32 @pthread_join(i64, ptr)
@@ -225,6 +317,7 @@ define void @chainrule_parallel(ptr %fn, ptr %args) nounwind {
 
 define void @chainrule_parallel_limited(i32 %most, ptr %fn, ptr %args) nounwind {
 entry:
+  %before = alloca [16 x i64], align 16
   %key = load i64, ptr @key
   %wanted = load atomic i32, ptr @wanted monotonic, align 4
   %possible = call i32 @llvm.umin.i32(i32 %wanted, i32 %most)
@@ -254,6 +347,7 @@ go:
   store ptr %args, ptr @arguments
   %others = sub i32 %n, 1
   store atomic i32 %others, ptr @pending monotonic, align 4
+  %held = call i1 @hold(i32 %n, ptr %before)
   call void @publish(i32 %n)
   %n64 = zext i32 %n to i64
   %note = inttoptr i64 %n64 to ptr
@@ -270,6 +364,7 @@ more:
   %fewer = call i32 @changed(ptr @pending, i32 %left, ptr @joining, i32 $SPINS)
   br label %join
 end:
+  call void @let_go(i1 %held, ptr %before)
   store atomic i32 0, ptr @owned release, align 4
   ret void
 alone:
@@ -358,6 +453,7 @@ await:
   br i1 %rest, label %await, label %gone
 gone:
   store i32 1, ptr @alive
+  store i32 -1, ptr @caller
   %many = icmp ugt i32 %n, 1
   br i1 %many, label %prepare, label %out
 prepare: ; signals are for Python's own threads
@@ -432,5 +528,6 @@ def text(triple, kind):
     else:
         if pause:
             parts.append("declare void @" + pause.replace("i32 15", "i32"))
-        parts += [_WAIT_FUTEX if kind == "futex" else _WAIT_POSIX, _POOL]
+        parts += [_WAIT_FUTEX, _AWAY] if kind == "futex" else [_WAIT_POSIX, _ANYWHERE]
+        parts.append(_POOL)
     return string.Template("\n".join(parts)).substitute(values)
