@@ -1,5 +1,8 @@
 """Programs on several threads: the same bits as on one."""
 
+import os
+import threading
+
 import numpy as np
 import pytest
 
@@ -107,6 +110,19 @@ def test_training_on_two_threads(two, monkeypatch):
     assert one == two_
     for a, b in zip(p, q, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity")
+def test_where_threads_may_run_is_as_before(two):
+    """A region holds its caller on one processor; afterwards, and for threads that the caller makes, nothing is different."""
+    before = os.sched_getaffinity(0)
+    x, w = rng.normal(size=(64, 400)), rng.normal(size=(400, 300))
+    run, _ = outputs(cr.graph(lambda x, w: cr.tanh(x @ w))(x, w), [x, w], 2)
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(os.sched_getaffinity(0)))
+    thread.start()
+    thread.join()
+    assert run.program.threads == 2 and os.sched_getaffinity(0) == before and seen == [before]
 
 
 def test_an_index_out_of_bounds_is_noticed_by_all(two):

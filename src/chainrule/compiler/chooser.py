@@ -37,7 +37,8 @@ class Chooser:
     FORGET = 2e9  # ns of calls after which a trial is made however many have failed, unless it costs a PRICE of that
 
     __slots__ = (
-        "_failures", "_gained", "_left", "_limit", "_next", "_parallel", "_probes", "_serial", "_spent", "_trial", "_until", "threads",
+        "_failures", "_gained", "_left", "_limit", "_next", "_parallel", "_probes", "_serial", "_spent", "_trial", "_until",
+        "threads",
     )  # fmt: skip
 
     def __init__(self, threads):

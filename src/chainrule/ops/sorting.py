@@ -28,6 +28,11 @@ from .shaping import as_value, broadcast_to, flip, normalize_axis, reshape
 )
 def _argsort(x, *, axis):
     """Indices that would sort along an axis; equal elements keep their order."""
+    if x.ndim == 1 and x.dtype == np.uint64:  # most often random words, none of which are equal: then any order is stable
+        order = np.argsort(x)
+        ordered = x[order]
+        if (ordered[1:] > ordered[:-1]).all():
+            return order
     return np.argsort(x, axis=axis, kind="stable")
 
 
