@@ -90,9 +90,11 @@ _FUNCTIONS = {
     "GradScaler": ".amp",
     "autocast": ".amp",
     "compile": ".compiler.compile",
+    "get_num_threads": ".compiler.threads",
     "load": ".saving",
     "load_pytorch": ".saving",
     "save": ".saving",
+    "set_num_threads": ".compiler.threads",
 }
 
 

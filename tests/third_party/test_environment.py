@@ -21,8 +21,18 @@ def test_devices():
     cr.backends.cudnn.benchmark = True
     cr.use_deterministic_algorithms(True)
     cr.set_float32_matmul_precision("high")
-    cr.set_num_threads(2)
-    assert cr.get_num_threads() >= 1 and cr.are_deterministic_algorithms_enabled()
+    assert cr.are_deterministic_algorithms_enabled()
+
+
+def test_threads():
+    before = cr.get_num_threads()
+    try:
+        cr.set_num_threads(2)
+        assert cr.get_num_threads() == 2
+        with pytest.raises(cr.errors.ArgumentError, match="number of threads"):
+            cr.set_num_threads(0)
+    finally:
+        cr.set_num_threads(before)
 
 
 def test_kinds_of_tensors():

@@ -427,8 +427,12 @@ class Simplifier:
             (y,) = step.inputs
             return isinstance(y, Var) and y.aval.dtype.kind == "b"
         if step.row.name in ("add", "subtract", "multiply", "negative", "reshape", "broadcast_to", "transpose"):
-            return all(map(self.finite, step.inputs))
-        return step.row.name == "where" and all(map(self.finite, step.inputs[1:]))
+            inputs = step.inputs
+        elif step.row.name == "where":
+            inputs = step.inputs[1:]
+        else:
+            return False
+        return all(map(self.finite, sorted(inputs, key=lambda x: isinstance(x, Constant))))  # arrays take time to look at
 
 
 def _swapped(n):

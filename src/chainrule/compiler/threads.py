@@ -186,6 +186,37 @@ def set_size(n: int) -> None:
             _native.want(_size)
 
 
+def get_num_threads() -> int:
+    """How many threads compiled programs may use, PyTorch's name for `size`.
+
+    >>> import chainrule as cr
+    >>> cr.get_num_threads() >= 1
+    True
+    """
+    return size()
+
+
+def set_num_threads(n: int) -> None:
+    """Choose how many threads compiled programs may use, PyTorch's name for `set_size`.
+
+    Programs that were compiled for fewer threads keep to these.
+
+    Parameters
+    ----------
+    n : int, at least 1; anything else raises an ArgumentError
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> before = cr.get_num_threads()
+    >>> cr.set_num_threads(1)
+    >>> cr.get_num_threads()
+    1
+    >>> cr.set_num_threads(before)
+    """
+    set_size(n)
+
+
 def start(n: int | None = None) -> int:
     """Compile the pool and make its threads now, rather than at the first region.
 

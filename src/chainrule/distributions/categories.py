@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..creation import asarray
+from ..errors import UnsupportedError, explain
 from ..ops import argmax, broadcast_to, exp, take_along_axis, where
 from ..ops.elementary import entr
 from ..ops.shaping import as_value, cast
@@ -12,12 +13,11 @@ from ..ops.special import gammaln
 from ..random import default_generator as rng
 from . import constraints
 from .counts import Binomial
-from .distribution import Distribution
-from .either import one_of
+from .either import ProbsOrLogits, one_of
 from .utils import full, lazy_property, log_of_probs, logits_to_probs, normalized, one_hot, probs_to_logits
 
 
-class Choice(Distribution):
+class Choice(ProbsOrLogits):
     """What distributions of probabilities along the last axis share. Both `probs` and `logits` need not be normalised."""
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
@@ -34,14 +34,6 @@ class Choice(Distribution):
     @staticmethod
     def _event(n):
         return (n,)
-
-    @property
-    def _param(self):
-        return vars(self)["probs" if "probs" in vars(self) else "logits"]
-
-    @property
-    def param_shape(self):
-        return self._param.shape
 
     @property
     def _num_events(self):
@@ -168,7 +160,12 @@ class Multinomial(Choice):
 
     def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
         if not isinstance(total_count, (int, np.integer)):
-            raise NotImplementedError(f"Multinomial: `total_count` must be an int, found {total_count!r}")
+            raise UnsupportedError(
+                explain(
+                    f"Multinomial: `total_count` must be an int, found {total_count!r}",
+                    help="make one for each number of trials",
+                )
+            )
         self.total_count = int(total_count)
         super().__init__(probs, logits, validate_args)
 

@@ -1,5 +1,6 @@
 """Distributions made of others: several as one, and mixtures."""
 
+from ..errors import UnsupportedError, explain
 from ..ops import expand_dims, take_along_axis
 from ..ops.log_sums import log_softmax, logsumexp
 from ..ops.shaping import as_shape, broadcast_to
@@ -60,7 +61,9 @@ class Independent(Distribution):
 
     def enumerate_support(self, expand=True):
         if self.reinterpreted_batch_ndims:
-            raise NotImplementedError("enumerate_support: a product of lists is not enumerated")
+            raise UnsupportedError(
+                explain("enumerate_support: a product of lists is not enumerated", help="ask `base_dist` for that of one entry")
+            )
         return self.base_dist.enumerate_support(expand)
 
 

@@ -6,6 +6,7 @@
 tensor(1.)
 """
 
+from ..errors import UnsupportedError, explain
 from . import constraints, transforms
 
 __all__ = ["ConstraintRegistry", "biject_to", "transform_to"]
@@ -33,7 +34,11 @@ class ConstraintRegistry:
     def __call__(self, constraint):
         """The transform whose codomain is this region."""
         if type(constraint) not in self._registry:
-            raise NotImplementedError(f"no transform to {type(constraint).__name__}: {constraint.rule}")
+            raise UnsupportedError(
+                explain(
+                    f"no transform to {type(constraint).__name__}: {constraint.rule}", help="`register` one for this constraint"
+                )
+            )
         return self._registry[type(constraint)](constraint)
 
 

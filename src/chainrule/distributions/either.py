@@ -18,7 +18,19 @@ def one_of(what, probs, logits):
         )
 
 
-class Either(Distribution):
+class ProbsOrLogits(Distribution):
+    """What those share that hold one of both as they were given it."""
+
+    @property
+    def _param(self):
+        return vars(self)["probs" if "probs" in vars(self) else "logits"]
+
+    @property
+    def param_shape(self):
+        return self._param.shape
+
+
+class Either(ProbsOrLogits):
     """What those of one probability share."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
@@ -29,14 +41,6 @@ class Either(Distribution):
         *others, given = broadcast_all(*others, logits if probs is None else probs)
         setattr(self, "logits" if probs is None else "probs", given)
         return others
-
-    @property
-    def _param(self):
-        return vars(self)["probs" if "probs" in vars(self) else "logits"]
-
-    @property
-    def param_shape(self):
-        return self._param.shape
 
     @lazy_property
     def probs(self):

@@ -21,6 +21,7 @@ from .shaping import (
     as_value,
     broadcast_to,
     cast,
+    cast_by_rule,
     expand,
     moveaxis,
     normalize_axis,
@@ -318,15 +319,7 @@ def einsum(subscripts, *operands, optimize=True, dtype=None, casting="safe"):
     xs = [as_value(x) for x in operands]
     kind = np.result_type(*map(dtype_of, xs)) if dtype is None and xs else np.dtype(dtype)
     if dtype is not None:
-        for x in xs:
-            if not np.can_cast(dtype_of(x), kind, casting):
-                raise TypeError(
-                    explain(
-                        f"einsum: cannot cast {dtype_of(x)} to {kind} by the rule {casting!r}",
-                        help="casting='unsafe' allows it",
-                    )
-                )
-        xs = [cast(x, kind) for x in xs]
+        xs = cast_by_rule("einsum", xs, kind, casting)
     labels, out = _parse_einsum(subscripts, [shape_of(x) for x in xs])
     sizes: dict[int, int] = {}
     for x, own in zip(xs, labels, strict=True):

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..core.value import Value, dtype_of, ndim_of, shape_of
+from ..core.value import Value, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
 from .shaping import (
@@ -13,7 +13,7 @@ from .shaping import (
     atleast_1d,
     atleast_2d,
     atleast_3d,
-    cast,
+    cast_by_rule,
     expand_dims,
     normalize_axis,
     offsets,
@@ -46,16 +46,7 @@ def concatenate(arrays, axis=0, dtype=None, casting="same_kind"):
     arrays = [arrays] if isinstance(arrays, Value) and ndim_of(arrays) == 0 else list(arrays)
     xs = [as_value(x) for x in arrays]
     if dtype is not None:
-        dtype = np.dtype(dtype)
-        for x in xs:
-            if not np.can_cast(dtype_of(x), dtype, casting):
-                raise TypeError(
-                    explain(
-                        f"concatenate: cannot cast {dtype_of(x)} to {dtype} by the rule {casting!r}",
-                        help="casting='unsafe' allows it",
-                    )
-                )
-        xs = [cast(x, dtype) for x in xs]
+        xs = cast_by_rule("concatenate", xs, np.dtype(dtype), casting)
     if not xs:
         raise ValueError("concatenate: need at least one array")
     if axis is None:

@@ -179,6 +179,18 @@ def cast(x, dtype):
     return x if dtype_of(x) == dtype else _cast(as_value(x), dtype=np.dtype(dtype))
 
 
+def cast_by_rule(what, xs, dtype, casting):
+    """`xs` in a dtype, where NumPy's rule `casting` allows that for all of them; `what` asks for it."""
+    for x in xs:
+        if not np.can_cast(dtype_of(x), dtype, casting):
+            raise TypeError(
+                explain(
+                    f"{what}: cannot cast {dtype_of(x)} to {dtype} by the rule {casting!r}", help="casting='unsafe' allows it"
+                )
+            )
+    return [cast(x, dtype) for x in xs]
+
+
 def as_value(x):
     """An array-like with a shape and a dtype: numbers and nested lists become arrays, lists of Tensors are stacked."""
     if isinstance(x, (np.ndarray, Value, np.generic)) or (hasattr(x, "dtype") and not hasattr(x, "__array__")):

@@ -1,6 +1,5 @@
 """What PyTorch's scripts ask for besides numbers: kinds of memory, threads, repeatability. Most has one answer here."""
 
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,9 +12,9 @@ from ..random import default_generator as default_generator
 __all__ = [
     "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor", "ShortTensor",
     "are_deterministic_algorithms_enabled", "backends", "channels_last", "channels_last_3d", "contiguous_format",
-    "default_generator", "device", "dtype", "get_default_device", "get_float32_matmul_precision", "get_num_threads",
+    "default_generator", "device", "dtype", "get_default_device", "get_float32_matmul_precision",
     "initial_seed", "is_autocast_enabled", "layout", "memory_format", "preserve_format", "set_default_device",
-    "set_float32_matmul_precision", "set_num_threads", "strided", "use_deterministic_algorithms",
+    "set_float32_matmul_precision", "strided", "use_deterministic_algorithms",
 ]  # fmt: skip
 
 dtype = np.dtype
@@ -87,15 +86,6 @@ def set_float32_matmul_precision(precision):
 def get_float32_matmul_precision():
     """'highest'."""
     return "highest"
-
-
-def get_num_threads():
-    """How many threads programs may use: what OMP_NUM_THREADS says, or one for each processor."""
-    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
-
-
-def set_num_threads(n):
-    """Of no effect: set OMP_NUM_THREADS before the program starts."""
 
 
 def initial_seed():
