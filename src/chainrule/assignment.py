@@ -47,11 +47,7 @@ class Assignable(Methods):
 
     def _tell_views(self):
         """Have all views read anew when they are used."""
-        try:
-            views = self.views
-        except AttributeError:
-            return
-        for view in views:
+        for view in getattr(self, "views", ()):
             if type(view) is not self.stale:
                 view.__class__ = self.stale
                 view._tell_views()

@@ -165,10 +165,8 @@ class Tensor(Assignable):
         holder.grad = value
 
     def _grad_holder(self):
-        try:
-            return self.origin
-        except AttributeError:
-            return self.note if self.owner.is_leaf(self) else None
+        origin = getattr(self, "origin", None)
+        return origin or (self.note if self.owner.is_leaf(self) else None)
 
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
         """Accumulate into `.grad` of every leaf the derivative of this Tensor, weighted by `gradient`.
