@@ -1,5 +1,6 @@
 """Decisions by value are part of a program: each path is a variant. What cannot be followed is an error that says where."""
 
+import random
 import sys
 import warnings
 
@@ -291,8 +292,6 @@ def test_results_that_are_no_arrays():
 
 @pytest.mark.parametrize("what", ["random", "generator", "iterator", "file", "numpy.random"])
 def test_what_cannot_be_followed(what, tmp_path):
-    import random
-
     things = {
         "random": random.Random(0), "generator": np.random.default_rng(0), "iterator": iter([1.0, 2.0]),
         "file": (tmp_path / "f").open("w"),
@@ -302,6 +301,36 @@ def test_what_cannot_be_followed(what, tmp_path):
     with pytest.raises(CompileError, match=r"test_compile_decisions\.py:\d+(?s:.*)help:"):
         f(X)
     things["file"].close()
+
+
+def test_generators_that_the_function_makes_from_a_seed():
+    def f(x, seed=3):
+        return x * np.random.default_rng(seed).normal(size=3) + np.random.default_rng(seed=4).random()
+
+    g = cr.compile(f)
+    for scale in (1, 2):
+        close(g(X * scale), f(X * scale))
+    close(g(X, 5), f(X, 5))
+    with pytest.raises(CompileError, match=r"default_rng without a seed(.|\n)*help: use cr.random"):
+        cr.compile(lambda x: f(x, None))(X)
+    assert np.random.default_rng.__module__ != __name__
+
+
+@pytest.mark.parametrize("draw", [np.random.randn, np.random.default_rng, random.random, random.gauss])
+def test_drawing_functions_by_names_of_their_own(draw):
+    class Kept:
+        drawing = staticmethod(draw)
+
+        def __call__(self, x, used):
+            return x * self.drawing() if used else x
+
+    with pytest.raises(CompileError, match=r"random numbers that the compiler cannot follow: draw(.|\n)*help: use cr.random"):
+        cr.compile(lambda x: x * draw())(X)
+    kept = cr.compile(Kept())
+    if draw in (random.random, random.gauss):
+        close(kept(X, False), X)
+    with pytest.raises(CompileError, match=r"random numbers that the compiler cannot follow: self.drawing"):
+        kept(X, True)
 
 
 def test_plain_values_that_the_function_changes():

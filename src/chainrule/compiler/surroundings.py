@@ -11,6 +11,7 @@ import io
 import pickle
 import random
 import sys
+import threading
 import types
 from typing import Any, NamedTuple
 
@@ -117,8 +118,9 @@ class Surroundings:
         self.arrays: list = []
         self.seen: dict = {}
         self.unused = False  # whether to look at what the function can reach, but need not use: all methods of a class
-        self.drawing: dict = {}  # code of such methods that draws random numbers -> from what
+        self.drawing: dict = {}  # such methods, or their code, that draw random numbers -> from what
         self.generators: list = []  # (path, generator, its state) of those in attributes
+        self.seeding = False  # whether it makes generators of its own
         self.function(f, "")
         for i, thing in enumerate(self.objects):
             self.walk(thing, f"argument {i}", 0)
@@ -226,8 +228,9 @@ class Surroundings:
             if not isinstance(thing, types.ModuleType):
                 self.place(f.__globals__, name, name, depth, False)
                 continue
-            attributes = [attribute for base, attribute in _attributes(code) if base == name]
-            self.check_module(thing, attributes, name, code)
+            chains = [chain for base, *chain in _attributes(code) if base == name]
+            self.check_module(thing, chains, name, code)
+            attributes = {attribute for attribute, _ in chains}
             if not self.foreign(thing.__name__):
                 for attribute in sorted(attributes):
                     self.place(vars(thing), attribute, f"{name}.{attribute}", depth, False)
@@ -244,12 +247,21 @@ class Surroundings:
         first, _, rest = module.partition(".")
         return (first == _OURS and not rest.startswith("examples")) or first in _FOREIGN
 
-    def check_module(self, thing, attributes, name, code):
-        if thing.__name__ in ("random", "numpy.random") or (thing.__name__ == "numpy" and "random" in attributes):
-            drawn = f"{name}.random" if thing.__name__ == "numpy" else f"{name}.{next(iter(attributes), '...')}"
-            if not self.unused:
-                raise self.draws(drawn)
-            self.drawing[code] = drawn
+    def check_module(self, thing, chains, name, code):
+        """Refuse code that draws from a module; generators that it makes itself from a seed draw the same at each call."""
+        if thing.__name__ == "numpy":
+            drawn = {f"{name}.random": then for attribute, then in chains if attribute == "random"}
+        elif thing.__name__ in ("random", "numpy.random"):
+            drawn = {f"{name}.{attribute}": attribute for attribute, _ in chains} or {f"{name}....": None}
+        else:
+            return
+        for what, function in drawn.items():
+            if function == "default_rng":
+                self.seeding = True
+            elif self.unused:
+                self.drawing[code] = what
+            else:
+                raise self.draws(what)
 
     def draws(self, what):
         return CompileError(
@@ -275,19 +287,38 @@ class Surroundings:
         before = sys.getprofile()
 
         def calls(frame, event, arg):
-            if event == "call" and frame.f_code in self.drawing:
-                raise self.draws(self.drawing[frame.f_code])
+            called = frame.f_code if event == "call" else arg if event == "c_call" else None
+            if called is not None and called in self.drawing:
+                raise self.draws(self.drawing[called])
 
         if self.drawing:
             sys.setprofile(calls)
         try:
-            yield
+            with self.seeds() if self.seeding else contextlib.nullcontext():
+                yield
         finally:
             if self.drawing:
                 sys.setprofile(before)
         for path, generator, state in self.generators:
             if pickle.dumps(generator) != state:
                 raise self.untracked(generator, path)
+
+    @contextlib.contextmanager
+    def seeds(self):
+        """While this thread is inside, `np.random.default_rng` wants a seed: without one it draws anew at each call."""
+        real, thread = np.random.default_rng, threading.get_ident()
+
+        @functools.wraps(real)
+        def default_rng(seed=None):
+            if seed is None and threading.get_ident() == thread:
+                raise self.draws("np.random.default_rng without a seed")
+            return real(seed)
+
+        np.random.default_rng = default_rng
+        try:
+            yield
+        finally:
+            np.random.default_rng = real
 
     @property
     def name(self):
@@ -334,6 +365,12 @@ class Surroundings:
             thing = thing.__func__
         if isinstance(thing, property):
             thing = thing.fget
+        if thing is np.random.default_rng or isinstance(getattr(thing, "__self__", None), _RANDOM):
+            traced = isinstance(getattr(thing, "__func__", thing), (types.FunctionType, types.BuiltinMethodType))
+            if not (self.unused and traced):
+                raise self.draws(path)
+            self.drawing[getattr(thing, "__code__", thing)] = path
+            return
         if isinstance(thing, (types.FunctionType, types.MethodType, functools.partial)):
             self.function(thing, f"{path}.", depth)
             return
@@ -398,13 +435,17 @@ def _names(code):
 
 
 def _attributes(code):
-    """(name, attribute) for every `name.attribute` of a global name in the code."""
-    found, before = set(), None
+    """(name, attribute, attribute of that or None) for every `name.attribute` of a global name in the code."""
+    found, chain = set(), []
     for step in dis.get_instructions(code):
-        if before is not None and step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-            found.add((before, step.argval))
-        if step.opname not in ("CACHE", "PRECALL"):
-            before = step.argval if step.opname == "LOAD_GLOBAL" else None
+        if step.opname in ("CACHE", "PRECALL"):
+            continue
+        if chain and step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            chain.append(step.argval)
+            continue
+        if len(chain) > 1:
+            found.add((*chain, None)[:3])
+        chain = [step.argval] if step.opname == "LOAD_GLOBAL" else []
     for c in code.co_consts:
         if isinstance(c, types.CodeType):
             found |= _attributes(c)

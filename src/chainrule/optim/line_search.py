@@ -34,7 +34,8 @@ class Search:
     size : the largest element of the direction
     most : evaluations
     c1, c2 : how much the value must fall, and by how much the slope
-    tolerance : intervals shorter than this, in elements of the parameters, are not divided, nor are those that rounding does not divide
+    tolerance : intervals shorter than this, in elements of the parameters, are not divided, nor are those that rounding
+        does not divide
     """
 
     def __init__(self, at, start, size, most, tolerance=1e-9, c1=1e-4, c2=0.9):
