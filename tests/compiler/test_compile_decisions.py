@@ -462,3 +462,28 @@ def test_random_numbers_of_methods_that_run(noise, named):
     with pytest.raises(CompileError, match=named):
         cr.compile(agent.learn)(np.arange(3.0))
     assert sys.getprofile() is None
+
+
+def test_results_with_a_history_of_their_own_warn_in_the_end():
+    def f(x):
+        w = cr.tensor(np.ones(3), requires_grad=True)
+        loss = (w * x).sum()
+        loss.backward()
+        return loss
+
+    g = cr.compile(f)
+    with pytest.warns(UserWarning, match=r"Tensors that it leaves behind(.|\n)*help: return values without history, such as"):
+        for i in range(16):
+            close(g(X * i).detach(), f(X * i).detach())
+
+
+def test_results_that_hang_on_each_other_stay_so():
+    def f(x):
+        w = cr.tensor(np.ones(3), requires_grad=True)
+        return w, (w * x).sum()
+
+    g = cr.compile(f)
+    for i in range(3):
+        w, loss = g(X * i)
+        loss.backward()
+        np.testing.assert_allclose(w.grad, X * i)

@@ -30,7 +30,7 @@ from .profile import profiled
 from .program import FIRST_GUARD
 from .simplify import EFFECTS, one_number, simplify
 from .surroundings import PLAIN, Surroundings, watchable
-from .variant import Miss, NotThis, OutOfBounds, Variant, is_array
+from .variant import Miss, NotThis, OutOfBounds, Variant, depends_on_new_leaf, is_array
 
 programs.execute = execute  # programs that are parts of others run as machine code, too
 MANY = 16  # recorded runs from which on a warning says what varies
@@ -268,6 +268,7 @@ class Compiled:
         self.around = None
         new = self.key(args, kwargs, leaves, structure)  # as the function has left things: it may have made state
         steady &= not recorded.rehung and new[1] == key[1] and all(id(t) in known for t in recorded.made)
+        steady &= not depends_on_new_leaf(lasting, recorded.made)
         if steady:
             keep = [x for x in leaves if not is_array(x)], self.around
             variants = self.table.setdefault(new, [])
@@ -290,10 +291,15 @@ class Compiled:
             what = ["the structure of the arguments"]
         if not what and sum(map(len, self.table.values())) < len(self.calls) // 2:
             what = ["Tensors that it leaves behind, or binds to another history, at each call"]
+            advice = "return values without history, such as loss.detach(), and make Tensors that last outside of it"
+        else:
+            advice = (
+                "pass numbers that change as arrays, pad arrays to a few shapes, or use cr.where, cr.cond and cr.while_loop"
+            )
         return explain(
             f"compile: {self.name} has been compiled {len(self.calls)} times",
             f"what varies: {', '.join(what) or 'the path of its decisions'}",
-            help="pass numbers that change as arrays, pad arrays to a few shapes, or use cr.where, cr.cond and cr.while_loop",
+            help=advice,
         )
 
     # --- beneath transforms ---------------------------------------------------------------------------------------------------

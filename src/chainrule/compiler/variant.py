@@ -55,20 +55,33 @@ def exclusive(array, held):
     return sys.getrefcount(array) <= own + held and array.base is None and array.flags.c_contiguous and array.flags.writeable
 
 
-def alive(note):
-    """Whether nothing that a walk back from `note` needs has been freed."""
+def history(note):
+    """The records of operations and the leaves that a walk back from `note` meets."""
     seen, todo = set(), [note]
     while todo:
         node = todo.pop()
-        if node is None or id(node) in seen or type(node) is Leaf:
-            continue
-        seen.add(id(node))
-        if type(node) is not Output and getattr(node, "kept", NOTHING) is None:
+        if node is not None and id(node) not in seen:
+            seen.add(id(node))
+            yield node
+            todo.extend(node.parents)
+
+
+def alive(note):
+    """Whether nothing that a walk back from `note` needs has been freed."""
+    for node in history(note):
+        if type(node) not in (Leaf, Output) and getattr(node, "kept", NOTHING) is None:
             return False
         if type(node) is Call and node.pullback is None:
             return False
-        todo.extend(node.parents)
     return True
+
+
+def depends_on_new_leaf(tensors, made):
+    """Whether a lasting Tensor hangs on a leaf among them that the run made: a user may go back from one to the other."""
+    tensors, own = [t for t in tensors if isinstance(t, Tensor)], set(map(id, made))
+    leaves = {id(t.note) for t in tensors if type(t.note) is Leaf and id(t) in own}
+    later = [t.note for t in tensors if type(t.note) is not Leaf]
+    return bool(leaves) and any(id(node) in leaves for note in later for node in history(note))
 
 
 def array_in(x):
