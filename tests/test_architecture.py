@@ -80,6 +80,7 @@ LAYERS = [
         "compiler.memory",
         "compiler.pool",
         "compiler.simplify",
+        "compiler.code_names",
         "compiler.surroundings",
     ],
     [

@@ -24,7 +24,7 @@ class ClosureOptimizer(Optimizer):
             name = type(self).__name__
             raise ArgumentError(explain(f"{name} has a single group of parameters", help="list all parameters in one group"))
         super().add_param_group(param_group)
-        self._placed = None, ()
+        self._placed: tuple = None, ()
         self._layout, self._dtype = Layout(self._params), np.result_type(*[real_dtype(p.dtype) for p in self._params])
 
     def init_one(self, param, hyper):
