@@ -70,6 +70,7 @@ LAYERS = [
     ["transforms.custom"],
     ["transforms.autograd"],
     ["transforms"],
+    ["compiler.code_names"],
     [
         "compiler.cache",
         "compiler.check",
@@ -80,7 +81,6 @@ LAYERS = [
         "compiler.memory",
         "compiler.pool",
         "compiler.simplify",
-        "compiler.code_names",
         "compiler.surroundings",
     ],
     [
