@@ -260,7 +260,7 @@ class Compiled:
         assert around is not None
         around.refresh()
         with around.watched():
-            recorded = record(self.f, args, kwargs, asked="compile")
+            recorded = record(self.f, args, kwargs, asked="compile", writing=True)
         slots, steady = around.after(self.loose)
         lasting = [*(after for *_, after in slots), *(leaf.grad for leaf, _ in recorded.grads), *recorded.leaves]
         known = {id(t) for x in lasting for t in _views(x)}
