@@ -305,7 +305,7 @@ def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset(
             graph = tracer.graph
             graph.outputs = [tracer.operand(o if isinstance(o, Value) else np.asarray(o)) for o in out]
             captured = tracer.operands_from_outside()
-            del out, o
+            out = o = None
             tracer.check_assignments()
     finally:
         state.abstract.remove(tracer)

@@ -459,6 +459,7 @@ def check_writable(array, label, others):
 
 
 def _shares_memory(a, b):
+    """Whether two arrays have elements in common; in doubt, they have."""
     try:
         return np.shares_memory(a, b, max_work=1000)
     except np.exceptions.TooHardError:
