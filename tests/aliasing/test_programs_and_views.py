@@ -366,3 +366,55 @@ def test_assignment_in_a_loop_that_is_written_down():
     close(cr.compile(cr.grad(rolled))(x), cr.grad(plain)(x))
     v = np.cos(np.arange(6.0))
     close(cr.grad(rolled)(x) @ v, np.imag(plain(x + 1e-30j * v)) / 1e-30)
+
+
+# --- shapes that are assigned to ---------------------------------------------------------------------------------------------
+
+
+def reshaped(x):
+    """Views before and after an assignment to the shape, written on both sides."""
+    y = x * 2
+    row, turned, corner = y[1], y.T, y[:, 1:]
+    y.shape = 6
+    y[4] = y[0] ** 2
+    corner[0, 0] = y[3] ** 3
+    column = corner[:, :1]
+    column.shape = (2,)
+    column[1] = column[1] * y[2]
+    y.shape = (3, -1)
+    row *= 2
+    turned[0] += 1
+    y[2, 1] *= row[0]
+    return np.concatenate([y.ravel(), row, turned.ravel(), corner.ravel(), column])
+
+
+def test_an_assigned_shape_keeps_views():
+    x = np.arange(1.0, 7).reshape(2, 3)
+
+    def f(x):
+        return (reshaped(x) ** 2).sum()
+
+    close(reshaped(cr.tensor(x)), reshaped(x))
+    assert cr.gradcheck(f, (x,), order=2)
+    close(cr.compile(cr.grad(f))(x), cr.grad(f)(x))
+    close(cr.vmap(reshaped)(np.stack([x, 2 * x])), np.stack([reshaped(x), reshaped(2 * x)]))
+
+
+def test_shapes_that_cannot_be_assigned():
+    x = cr.tensor(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="reshape"):
+        x.shape = 4
+    with pytest.raises(AttributeError, match=r"in place[\s\S]*help: .*reshape"):
+        x.T.shape = 6
+    empty = cr.tensor(np.zeros((0, 3)))
+    empty.shape = (3, 0)
+    assert empty.shape == (3, 0) and x.shape == (2, 3)
+
+    @cr.compile
+    def flat(x):
+        x.shape = 6
+        x[0] = 1.0
+
+    for arg in (np.zeros((2, 3)), x):
+        with pytest.raises(cr.errors.CompileError, match=r"another shape[\s\S]*help: .*reshape"):
+            flat(arg)

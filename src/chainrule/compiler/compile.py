@@ -22,6 +22,7 @@ from ..transforms.record import _labels, record
 from ..transforms.reverse import ROOT
 from ..transforms.scope import is_grad_enabled
 from ..trees import flatten, unflatten
+from ..views import owner_of
 from .check import checked
 from .doors import open_door
 from .explain import explanation
@@ -104,7 +105,7 @@ class Traced(NamedTuple):
 
 def _overlap(operands, written):
     """Whether what the function assigns to is, or is a part of, something else among its operands."""
-    wholes = [id(list(_views(x))[-1]) for x in operands]
+    wholes = [id(owner_of(x)) for x in operands]
     return any(wholes.count(wholes[k]) > 1 for k in written)
 
 

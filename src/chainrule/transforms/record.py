@@ -216,6 +216,8 @@ class Recorder(Trace):
         for t, var in self.lifted:
             now = self._operand(t)
             if now != var:
+                if t.shape != var.aval.shape:
+                    raise _other_shape(self._label(t), var.aval.shape, t.shape)
                 graph.updates.append(Update(self._label(t), t, now))
         grads = {id(t.grad): f"{self._label(t)}.grad" for t, _ in self.lifted if t.is_leaf and t.grad is not None}
         survivors = self._alive()
@@ -421,6 +423,8 @@ def _written(recorder, asked, writing, arguments):
                     help=f"pass a Tensor, cr.tensor({label}), which is changed, or assign to a copy: {label} = {label}.copy()",
                 )
             )
+        if x.shape != array.shape:
+            raise _other_shape(label, array.shape, x.shape)
         if x.requires_grad:
             raise LostDerivativeError(
                 explain(
@@ -433,6 +437,16 @@ def _written(recorder, asked, writing, arguments):
         check_writable(array, label, [a for a in others if isinstance(a, np.ndarray)])
         recorder.graph.updates.append(Update(label, array, recorder._operand(x)))
     return [(array, x) for array, x, _ in changed]
+
+
+def _other_shape(label, before, after):
+    return CompileError(
+        explain(
+            f"the function gives `{label}`, which was there before, another shape",
+            f"before: {before}    after: {after}",
+            help=f"work on {label}.reshape(...), which is a view",
+        )
+    )
 
 
 def check_writable(array, label, others):
