@@ -19,7 +19,7 @@ import numpy as np
 
 from ..core.aval import Aval
 from ..core.derivative import zero
-from ..core.dispatch import RECORDING_LEVEL, Trace, attention, state
+from ..core.dispatch import RECORDING_LEVEL, Trace, attention, state, steady
 from ..core.graph import Constant, Graph, Guard, Input, Step, Update, Var
 from ..core.lowering import View
 from ..core.primitive import primitive
@@ -113,7 +113,7 @@ class Recorder(Trace):
                     self.array_vars[id(a)] = var
                     self.graph.inputs.append(Input(var, self.arrays[id(whole)][1], a))
                 return self.array_vars[id(a)]
-        return Constant(native_order(a) if isinstance(a, np.ndarray) else a)
+        return Constant(native_order(steady(a)) if isinstance(a, np.ndarray) else a)
 
     def cut(self, x):
         """`x`, through which no derivative flows: a program may itself be differentiated."""
