@@ -83,17 +83,12 @@ def steady(x):
 
     Nothing is copied that nobody can write to. What is kept twice without having changed in between is copied once.
     """
-    if type(x) is not np.ndarray or x.dtype.kind not in "biufc":
+    if type(x) is not np.ndarray:
         return x
-    part: Any = x
-    while not (isinstance(part, np.ndarray) and part.flags.writeable):
-        part = getattr(part, "base", None)
-        if part is None:
-            return x
-    if state.abstract and reads_in_place(x):
+    if x.nbytes < _COMPARED and x.flags.writeable and not state.abstract:
+        return x.copy("K")
+    if not _writable(x) or (state.abstract and reads_in_place(x)):
         return x
-    if x.nbytes < _COMPARED:
-        return _frozen(x)
     of, copy = (ref() for ref in _copies.get(id(x), (_nothing, _nothing)))
     if of is not x or copy is None or copy.dtype != x.dtype or not np.array_equal(copy, x):
         copy = _frozen(x)
@@ -102,12 +97,21 @@ def steady(x):
     return copy
 
 
+def _writable(x):
+    """Whether somebody can write to an array, itself or what it is a view of."""
+    while not x.flags.writeable:
+        x = x.base
+        if not isinstance(x, np.ndarray):
+            return False
+    return True
+
+
 def _frozen(x):
     if 0 in x.strides and x.size > 1:  # copies of one and the same
         whole = tuple(slice(0, 1) if step == 0 else slice(None) for step in x.strides)
         return np.broadcast_to(_frozen(np.array(x[whole])), x.shape)
     copy = x.copy("K")
-    copy.flags.writeable = False
+    copy.setflags(write=False)
     return copy
 
 
