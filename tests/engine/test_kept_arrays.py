@@ -76,7 +76,10 @@ def argument(x, w=None):
     return (y * x * w).sum()
 
 
-@pytest.mark.parametrize("f", [weights, indices, index_shape, masks, matrices, large, views, argument], ids=lambda f: f.__name__)
+PROGRAMS = [weights, indices, index_shape, masks, matrices, large, views, argument]
+
+
+@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
 def test_every_mode_knows_what_was_read(f):
     slope = np.array([np.imag(f(X + 1e-20j * e)) / 1e-20 for e in np.eye(3)]) if f is not large else cr.jacfwd(f)(X)
     close(cr.grad(f)(X), slope, rtol=1e-12)

@@ -92,8 +92,8 @@ class Traced(NamedTuple):
     captured: list
     structure: Any
     keep: Any  # objects by whose identity the call is known
-    written: list = []  # numbers of the operands that the function assigns to; their new values are the last results
-    returned: list = []  # for each result, the number of the operand that it is, or None
+    written: tuple = ()  # numbers of the operands that the function assigns to; their new values are the last results
+    returned: tuple = ()  # for each result, the number of the operand that it is, or None
 
     def fits(self):
         """Whether what the graph reads from outside has the shapes that it had."""
@@ -380,7 +380,7 @@ class Compiled:
         if self.around.arrays and not self.contents and computed_outside(graph, self.around.arrays, captured):
             self.contents, self.around = True, None
         structure, written, returned = ends[-1]
-        return Traced(simplify(graph, write_out=False), captured, structure, keep, written, returned)
+        return Traced(simplify(graph, write_out=False), captured, structure, keep, tuple(written), tuple(returned))
 
     # --- looking --------------------------------------------------------------------------------------------------------------
 

@@ -322,8 +322,8 @@ class Recorded(NamedTuple):
 def record(f, args, kwargs, name=None, asked="graph", writing=False) -> Recorded:
     """Run `f` once and write it down. Arrays among the arguments become inputs, as do Tensors, and arrays that `f` sees.
 
-    `asked` says in error messages what needed the recording; `writing`, whether `f` may assign to arrays that are its arguments:
-    then they are changed, and the graph has updates for them.
+    `asked` says in error messages what needed the recording; `writing`, whether `f` may assign to arrays that are its
+    arguments: then they are changed, and the graph has updates for them.
     """
     if state.recorder is not None:
         raise LostDerivativeError(
@@ -465,7 +465,7 @@ def check_writable(array, label, others):
     if sum(_shares_memory(array, a) for a in others) > (array.size > 0):
         raise CompileError(
             explain(
-                f"compile: the function assigns to its argument `{label}`, which shares memory with another array that it reads",
+                f"compile: the function assigns to its argument `{label}`, which shares memory with an array that it reads",
                 f"{label}: {array.dtype} {array.shape}",
                 help="pass copies, or run the function uncompiled",
             )
