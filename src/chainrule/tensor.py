@@ -52,6 +52,10 @@ class Tensor(Assignable):
         """The lengths of the axes: a tuple, with the methods of PyTorch's `Size`."""
         return Size(self.owner.shape_of(self))
 
+    @shape.setter
+    def shape(self, shape):
+        self._reshape(shape)
+
     @property
     def ndim(self):
         return len(self.owner.shape_of(self))

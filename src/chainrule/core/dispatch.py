@@ -1,6 +1,7 @@
 """Where a primitive meets its arguments: the highest trace among them decides how it runs."""
 
 import threading
+import weakref
 from itertools import count
 from typing import Any
 
@@ -71,6 +72,66 @@ def plain(x):
     if state.recorder is not None:
         state.recorder.lift(x)  # it is read, and is an input of the program
     return x.value
+
+
+_copies: dict = {}  # id of an array of the user's -> weak references to it and to the copy that was kept of it
+_COMPARED = 4096  # bytes from which on a copy is looked for that is there already
+
+
+def steady(x):
+    """What to keep of an argument, which stands in the user's program and may be written to later: a copy of an array.
+
+    Nothing is copied that nobody can write to. What is kept twice without having changed in between is copied once.
+    """
+    if type(x) is not np.ndarray:
+        return x
+    if x.nbytes < _COMPARED and x.flags.writeable and not state.abstract:
+        return x.copy("K")
+    if not _writable(x) or (state.abstract and reads_in_place(x)):
+        return x
+    of, copy = (ref() for ref in _copies.get(id(x), (_nothing, _nothing)))
+    if of is not x or copy is None or copy.dtype != x.dtype or not np.array_equal(copy, x):
+        copy = _frozen(x)
+        number = id(x)
+        _copies[number] = weakref.ref(x), weakref.ref(copy, lambda ref: _forget(number, ref))
+    return copy
+
+
+def _writable(x):
+    """Whether somebody can write to an array, itself or what it is a view of."""
+    while not x.flags.writeable:
+        x = x.base
+        if not isinstance(x, np.ndarray):
+            return False
+    return True
+
+
+def _frozen(x):
+    if 0 in x.strides and x.size > 1:  # copies of one and the same
+        whole = tuple(slice(0, 1) if step == 0 else slice(None) for step in x.strides)
+        return np.broadcast_to(_frozen(np.array(x[whole])), x.shape)
+    copy = x.copy("K")
+    copy.setflags(write=False)
+    return copy
+
+
+def _forget(number, ref):
+    if number in _copies and _copies[number][1] is ref:
+        del _copies[number]
+
+
+def _nothing():
+    return None
+
+
+def reads_in_place(x):
+    """Whether programs that are being written down read this array where it stands."""
+    changing = frozenset().union(*(t.changing for t in state.abstract))
+    while changing and isinstance(x, np.ndarray):
+        if id(x) in changing:
+            return True
+        x = x.base
+    return False
 
 
 def dispatch(row, args, params):
