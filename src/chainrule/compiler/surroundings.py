@@ -20,6 +20,7 @@ from ..core.changes import LENGTH, Noted, changes
 from ..core.value import Value
 from ..errors import CompileError, explain
 from ..tensor import Tensor
+from ..transforms.custom import CustomFunction
 from ..transforms.reverse import ROOT
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range)
@@ -336,6 +337,10 @@ class Surroundings:
             thing = thing.fget
         if isinstance(thing, (types.FunctionType, types.MethodType, functools.partial)):
             self.function(thing, f"{path}.", depth)
+            return
+        if isinstance(thing, CustomFunction):
+            for part in ("f", "jvp_rule", "fwd", "bwd"):
+                self.place(vars(thing), part, f"{path}.{part}", depth, False)
             return
         watched = getattr(thing, "_watched", None)  # objects that tell of changes say what of them matters
         if watched is not None:
