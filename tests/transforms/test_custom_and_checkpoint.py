@@ -542,8 +542,11 @@ def doubled_slope(call_itself=True):
 def test_value_of_a_forward_rule_in_transforms_further_out(inner, outer, itself):
     g, x = doubled_slope(itself), 0.7
     slope = (2 if itself else 1) * np.cos(x)  # the value is what the rule computes, and so is its derivative
+
     # d/dx of d/dy (g(y + x) y) at y = 0, where only the derivative of the value is left
-    f = lambda x: inner(lambda y: g(y + x) * y, 0.0)
+    def f(x):
+        return inner(lambda y: g(y + x) * y, 0.0)
+
     close(outer(f, x), slope)
     close(cr.compile(lambda x: outer(f, x))(x), slope)
     close(cr.vmap(lambda x: outer(f, x))(np.array([x])), [slope])
@@ -560,7 +563,10 @@ def test_forward_rules_with_integer_arguments_and_defaults():
         assert cr.grad(cr.grad(power))(3.0, n) == 2
         close(cr.vmap(cr.grad(power), (0, None))(X, n), 2 * X)
     assert cr.grad(power)(3.0) == cr.jvp(power, (3.0,), (1.0,))[1] == 27
-    loop = lambda x: cr.scan(lambda c, n: (power(c, n), None), x, np.array([1, 2]))[0]
+
+    def loop(x):
+        return cr.scan(lambda c, n: (power(c, n), None), x, np.array([1, 2]))[0]
+
     assert cr.grad(loop)(3.0) == cr.compile(cr.grad(loop))(3.0) == 6
 
 
@@ -616,6 +622,9 @@ def test_rules_that_make_tensors():
     table = np.linspace(1, 2, 12)
     g = cr.custom_vjp(lambda x: x * 2)
     g.defvjp(lambda x: (x * 2, None), lambda _, ct: (ct * cr.tensor(table) * cr.full((12,), 3.0),))
-    loop = lambda x: cr.scan(lambda c, _: (g(c), None), x, None, length=1)[0].sum()
+
+    def loop(x):
+        return cr.scan(lambda c, _: (g(c), None), x, None, length=1)[0].sum()
+
     for f in (cr.grad(loop), cr.compile(cr.grad(loop)), cr.grad(cr.compile(loop))):
         close(f(np.ones(12)), 3 * table)

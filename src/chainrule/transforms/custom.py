@@ -411,8 +411,8 @@ def custom_jvp(f, nondiff_argnums=(), nondiff_argnames=()):
     """Decorator: forward derivatives of `f` come from a rule given with `.defjvp(rule)`; reverse ones are derived.
 
     A rule takes (primals, tangents), two tuples, and returns (value, tangent); in transforms further out, derivatives of the
-    value are those of what the rule computes. `.defjvps` takes a function for each argument in place of a rule. Arguments named by
-    `nondiff_argnums` or `nondiff_argnames` may be anything; a rule takes them first.
+    value are those of what the rule computes. `.defjvps` takes a function for each argument in place of a rule. Arguments
+    named by `nondiff_argnums` or `nondiff_argnames` may be anything; a rule takes them first.
 
     Examples
     --------
