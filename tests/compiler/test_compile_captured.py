@@ -546,3 +546,25 @@ def test_gradient_bound_to_a_tensor_from_outside():
         return f, lambda i: (OFFSETS + i,), (p, other)
 
     agree(make, 4)
+
+
+RATE, TABLE = 2.0, np.arange(12.0)
+
+
+def test_what_derivative_rules_see(monkeypatch):
+    @cr.custom_vjp
+    def g(x):
+        return x * RATE
+
+    g.defvjp(lambda x: (g(x), None), lambda _, ct: (ct * TABLE,))
+    plain = cr.compile(lambda x: g(x).sum())
+    slope = cr.compile(cr.grad(lambda x: g(x).sum()))
+    loop = cr.compile(cr.grad(lambda x: cr.scan(lambda c, _: (g(c), None), x, None, length=2)[0].sum()))
+    x = np.ones(12)
+    for factor in (1, 3):
+        monkeypatch.setitem(globals(), "RATE", 2.0 * factor)
+        TABLE[:] = factor * np.arange(12.0)
+        assert plain(x) == 24 * factor
+        np.testing.assert_array_equal(slope(x), TABLE)
+        np.testing.assert_array_equal(loop(x), TABLE**2)
+    TABLE[:] = np.arange(12.0)

@@ -26,6 +26,7 @@ from ..core.changes import LENGTH, Noted, changes
 from ..core.value import Value
 from ..errors import CompileError, explain
 from ..tensor import Tensor
+from ..transforms.custom import CustomFunction
 from ..transforms.reverse import ROOT
 from .code_names import all_names, attribute_chains, global_names, imported_modules, texts
 
@@ -461,6 +462,10 @@ class Surroundings:
             return
         if isinstance(thing, (types.FunctionType, types.MethodType, functools.partial)):
             self.function(thing, f"{path}.", depth)
+            return
+        if isinstance(thing, CustomFunction):
+            for part in ("f", "jvp_rule", "fwd", "bwd"):
+                self.place(vars(thing), part, f"{path}.{part}", depth, False)
             return
         watched = getattr(type(thing), "_watched", None)  # objects that tell of changes say what of them matters
         if watched is not None:

@@ -122,8 +122,9 @@ class Abstract(Trace):
         return made
 
     def assigned_to(self, x):
-        """A Tensor of an outer tape is about to be assigned to."""
-        self.assigned.setdefault(id(x), (x, _state(x), user_line()))
+        """A Tensor is about to be assigned to; those of transforms inside of the function were made there."""
+        if x.owner.level < self.level:
+            self.assigned.setdefault(id(x), (x, _state(x), user_line()))
 
     def check_assignments(self):
         """Undo assignments to Tensors that were there before, and raise: they would happen once, not in every step.
