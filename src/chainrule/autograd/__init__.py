@@ -3,7 +3,8 @@
 from ..gradcheck import gradcheck as gradcheck
 from ..pytorch import inference_mode as inference_mode, set_grad_enabled as set_grad_enabled
 from ..tensor import Tensor
-from ..transforms.autograd import Function as Function, GradientTape as GradientTape, grad as grad
+from ..transforms.autograd import GradientTape as GradientTape, grad as grad
+from ..transforms.function import Function as Function
 from ..transforms.scope import enable_grad as enable_grad, no_grad as no_grad
 from . import function as function, functional as functional
 

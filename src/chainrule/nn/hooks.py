@@ -1,7 +1,7 @@
 """Hooks that see, and may replace, the gradients on their way through a module."""
 
 from ..tensor import Tensor
-from ..transforms.autograd import as_tensor, without_tensor
+from ..transforms.function import as_tensor, without_tensor
 from ..transforms.custom import custom_vjp
 
 

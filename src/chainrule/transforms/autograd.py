@@ -1,30 +1,15 @@
 """Derivatives of Tensors with respect to Tensors, as PyTorch's `autograd.grad` and TensorFlow's `GradientTape` ask for them."""
 
-import contextlib
-
 import numpy as np
 
 from ..core.dispatch import state
 from ..core.value import Value
 from ..errors import ArgumentError, NonDifferentiableError, explain
 from ..tensor import Tensor
-from ..trees import flatten, leaves_like, tree_map, unflatten
+from ..trees import flatten, leaves_like, unflatten
 from .backward import own, walk_back
-from .custom import Rules
 from .expansion import finished
-from .reverse import ROOT, Tape
-from .scope import no_grad
-
-
-def as_tensor(x):
-    """What a rule is handed, as a Tensor that no derivative flows into, so that it has the methods of one."""
-    below = isinstance(x, (np.ndarray, np.generic)) or (isinstance(x, Value) and x.owner.level < ROOT.level)
-    return ROOT._wrap(x) if below else x
-
-
-def without_tensor(x):
-    """The value of what `as_tensor` made, or of what was computed from it alone."""
-    return ROOT._value(x) if isinstance(x, Tensor) and x.owner is ROOT and x.note is None else x
+from .reverse import Tape
 
 
 def _as_list(xs):
@@ -179,100 +164,3 @@ def _tapes():
     if not hasattr(state, "gradient_tapes"):
         state.gradient_tapes = []
     return state.gradient_tapes
-
-
-class _Unrecorded(no_grad):
-    """The tape that is always on does not record; others do."""
-
-    def _level(self):
-        return 1
-
-
-class Function:
-    """PyTorch's way to give a function its own derivative: static methods `forward(ctx, *args)` and `backward(ctx, *gs)`.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> class Double(cr.autograd.Function):
-    ...     @staticmethod
-    ...     def forward(ctx, x):
-    ...         ctx.save_for_backward(x)
-    ...         return 2 * x
-    ...     @staticmethod
-    ...     def backward(ctx, g):
-    ...         return 2 * g
-    >>> x = cr.tensor(3.0, requires_grad=True)
-    >>> Double.apply(x).backward()
-    >>> x.grad
-    tensor(2.)
-    """
-
-    class _Context:
-        def __init__(self):
-            self.saved: tuple = ()
-            self.leaves: dict = {}  # id of what `forward` was given for a leaf -> (the leaf, its value then)
-            self.needs_input_grad: tuple = ()
-
-        def save_for_backward(self, *tensors):
-            self.saved = tensors
-
-        @property
-        def saved_tensors(self):
-            """What was saved. A leaf is itself, so that `backward` can ask for derivatives with respect to it."""
-            return tuple(map(self._itself, self.saved))
-
-        def _itself(self, x):
-            leaf, value = self.leaves.get(id(x), (None, None))
-            return x if leaf is None or leaf.value is not value else leaf
-
-        def mark_non_differentiable(self, *tensors):
-            pass
-
-        def set_materialize_grads(self, value):
-            pass
-
-    @classmethod
-    def apply(cls, *args):
-        """Run `forward` on the arguments; derivatives come from `backward`."""
-
-        places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]  # what else there is, modules too, is handed on
-        # Where it is only written down, it may be differentiated later, with respect to anything.
-        needed = tuple(i in places and (a.requires_grad or not isinstance(a.owner, Tape)) for i, a in enumerate(args))
-
-        # What `forward` does is not recorded, as in PyTorch; inside of transforms, those below still see it.
-        constant = _Unrecorded if all(args[i].owner is state.root for i in places) else contextlib.nullcontext
-
-        def fwd(*xs):
-            ctx = cls._Context()
-            ctx.needs_input_grad = needed
-            given = list(args)
-            for i, x in zip(places, xs, strict=True):
-                given[i] = as_tensor(x)
-                if needed[i] and args[i].owner is state.root and args[i].is_leaf and args[i].value is x:
-                    ctx.leaves[id(given[i])] = args[i], x
-            with constant():
-                return tree_map(without_tensor, cls.forward(ctx, *given)), ctx
-
-        def bwd(ctx, g):
-            grads = cls.backward(ctx, *map(as_tensor, g if isinstance(g, tuple) else (g,)))
-            grads = grads if isinstance(grads, tuple) else (grads,)
-            if len(grads) != len(args):
-                raise ArgumentError(
-                    explain(
-                        f"{cls.__name__}.backward must return one gradient per argument of forward",
-                        f"arguments: {len(args)}    gradients: {len(grads)}",
-                        help="return None for arguments without a derivative",
-                    )
-                )
-            return tuple(without_tensor(grads[i]) for i in places)
-
-        return Rules(cls.__name__, lambda *xs: fwd(*xs)[0], None, fwd, bwd).call(*(args[i] for i in places))
-
-    @staticmethod
-    def forward(ctx, *args):
-        raise NotImplementedError
-
-    @staticmethod
-    def backward(ctx, *gs):
-        raise NotImplementedError
