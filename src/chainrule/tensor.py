@@ -143,13 +143,9 @@ class Tensor(Assignable):
         if holder is None:
             if value is None:
                 return
-            raise ArgumentError(
-                explain(
-                    "grad can only be set on a leaf that requires grad",
-                    f"Tensor: {self.dtype} {self.shape}",
-                    help="call .requires_grad_() first",
-                )
-            )
+            holder = self.owner.holder(self)
+        if value is self:
+            raise ArgumentError(explain("a Tensor cannot be its own grad", help="assign x.clone()"))
         if value is not None and not isinstance(value, Tensor):
             value = self.owner.constant(np.asarray(value, self.dtype))
         if value is not None and value.shape != self.shape:
@@ -163,6 +159,10 @@ class Tensor(Assignable):
         if state.recorder is not None:
             state.recorder.grad_written(holder)
         holder.grad = value
+
+    @grad.deleter
+    def grad(self):
+        self.grad = None
 
     def _grad_holder(self):
         try:
@@ -208,6 +208,22 @@ class Tensor(Assignable):
         """
         return self.owner.register_hook(self, hook)
 
+    def register_post_accumulate_grad_hook(self, hook):
+        """Call `hook(self)` when `backward` has added to `.grad` of this leaf; returns a handle with `remove()`.
+
+        >>> import chainrule as cr
+        >>> x = cr.tensor([1.0, 2.0], requires_grad=True)
+        >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+        >>> (x * x).sum().backward()
+        tensor([2., 4.])
+        """
+        return self.owner.register_post_accumulate_grad_hook(self, hook)
+
+    @property
+    def retains_grad(self):
+        """Whether `retain_grad` was called on this Tensor, which is no leaf."""
+        return not self.is_leaf and hasattr(self, "origin")
+
     def detach(self):
         """The same values as a constant: no derivative flows through the result, in any mode or order."""
         return self.owner.detach(self)
@@ -234,9 +250,9 @@ class Tensor(Assignable):
         array = np.asarray(x.owner.to_array(x, "np.asarray"), dtype)
         return array.copy() if copy else array
 
-    def numpy(self):
-        """The values as a NumPy array that shares memory; raises if a derivative would be lost."""
-        return np.asarray(self.owner.to_array(self, ".numpy()"))
+    def numpy(self, *, force=False):
+        """The values as a NumPy array that shares memory; raises if a derivative would be lost, unless with `force`."""
+        return np.asarray(self.owner.to_array(self.detach() if force else self, ".numpy()"))
 
     def item(self, *place):
         """The only element, or the one at `place` (one number counts through the flattened Tensor), as a Python number."""

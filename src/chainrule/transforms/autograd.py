@@ -8,6 +8,7 @@ from ..errors import ArgumentError, NonDifferentiableError, explain
 from ..tensor import Tensor
 from ..trees import flatten, leaves_like, unflatten
 from .backward import own, walk_back
+from .batch import vmap
 from .expansion import finished
 from .reverse import Tape
 
@@ -16,7 +17,16 @@ def _as_list(xs):
     return [xs] if isinstance(xs, (Value, np.ndarray, float)) else list(xs)
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph=False,
+    allow_unused=None,
+    is_grads_batched=False,
+    materialize_grads=False,
+):
     """Derivatives of the sum of `outputs`, weighted by `grad_outputs`, with respect to `inputs`; `.grad` stays untouched.
 
     Parameters
@@ -25,6 +35,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     grad_outputs : None (for scalars), or arrays of the shapes of `outputs`
     retain_graph, create_graph : as in `Tensor.backward`
     allow_unused : give None for inputs that the outputs do not depend on, instead of raising
+    is_grads_batched : the first axis of `grad_outputs` counts several weights, and that of the results theirs
+    materialize_grads : give zeros for inputs that the outputs do not depend on
 
     Returns
     -------
@@ -38,6 +50,18 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     (tensor(6.),)
     """
     outputs, inputs = _as_list(outputs), _as_list(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ArgumentError(
+            explain("autograd.grad: materialize_grads=True gives zeros where allow_unused=False raises", help="leave one out")
+        )
+    if not inputs:
+        raise ArgumentError(explain("autograd.grad: `inputs` is empty", help="give the Tensors to differentiate by"))
+    if is_grads_batched:
+
+        def one(*ws):
+            return grad(outputs, inputs, ws, True, create_graph, allow_unused, materialize_grads=materialize_grads)
+
+        return vmap(one)(*_as_list(grad_outputs))
     weights = [None] * len(outputs) if grad_outputs is None else _as_list(grad_outputs)
     owners = {x.owner for x in inputs}
     if len(owners) != 1 or not isinstance(inputs[0].owner, Tape) or any(x.note is None for x in inputs):
@@ -65,6 +89,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     retain = create_graph if retain_graph is None else retain_graph
     walk_back(seeds, sink, retain=retain, owner=owner, wanted={x.note for x in inputs})
     results = [found.get(x.note) for x in inputs]
+    if materialize_grads:
+        results = [np.zeros(x.shape, x.dtype) if g is None else g for g, x in zip(results, inputs, strict=True)]
     if not allow_unused and any(g is None for g in results):
         unused = [i for i, g in enumerate(results) if g is None]
         raise ArgumentError(
@@ -73,7 +99,12 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
                 help="pass allow_unused=True to get None for it",
             )
         )
-    return tuple(g if g is None or (isinstance(g, Tensor) and g.owner is tape) else tape._wrap(g) for g in results)
+    return tuple(g if g is None or _is_above(g, tape) else tape._wrap(g) for g in results)
+
+
+def _is_above(g, tape):
+    """Whether it belongs to this tape, or to a transform that gave the weights."""
+    return isinstance(g, Tensor) and g.owner.level >= tape.level
 
 
 class GradientTape:

@@ -18,18 +18,26 @@ from ..ops.shaping import cast
 from ..tensor import Tensor
 
 tick = count(1).__next__
+RETAINED = "retained"  # the key of the hook that keeps a gradient: it sees what all others have made of that
 NOTHING = (None,) * 3  # kept by nodes whose rules need nothing; these can be walked any number of times
 
 
 class Leaf:
     """Where derivatives are asked for: a parameter, or an argument of a transformed function."""
 
-    __slots__ = ("time", "grad", "hooks", "__weakref__")
+    __slots__ = ("time", "grad", "hooks", "after", "__weakref__")
     parents = ()
+    after: dict  # hooks to call when the gradient has been added; only leaves with such hooks have it
 
     def __init__(self):
         self.time = tick()
         self.grad = None
+
+
+class Retained(Leaf):
+    """Where the gradient of a Tensor that is no leaf is kept; its hook moves along when the Tensor is changed in place."""
+
+    __slots__ = ("handle",)
 
 
 class SimpleNode:
@@ -285,9 +293,13 @@ def _is_finite(g):
 
 
 def _hooked(node, g, ours):
-    for hook in list(getattr(node, "hooks", {}).values()):
-        new = hook(g)
-        g, ours = (g, ours) if new is None else (new, False)
+    hooks = getattr(node, "hooks", {})
+    for key, hook in list(hooks.items()):
+        if key is not RETAINED:
+            new = hook(g)
+            g, ours = (g, ours) if new is None else (new, False)
+    if RETAINED in hooks:
+        hooks[RETAINED](g)
     return g, ours
 
 
