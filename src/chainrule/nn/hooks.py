@@ -1,8 +1,8 @@
 """Hooks that see, and may replace, the gradients on their way through a module."""
 
 from ..tensor import Tensor
-from ..transforms.function import as_tensor, without_tensor
 from ..transforms.custom import custom_vjp
+from ..transforms.function import as_tensor, without_tensor
 
 
 def run_watched(forward, args, before, after):

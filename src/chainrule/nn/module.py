@@ -9,14 +9,15 @@ import numpy as np
 
 from .. import trees
 from ..core.changes import LENGTH, HookHandle, Noted, changes
-from ..core.value import Value, shape_of
+from ..core.value import Value
 from ..errors import ArgumentError, UnsupportedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..transforms.reverse import ROOT
-from .errors import LOCATED, MissingNameError, StateDictError, locate
+from . import state
+from .errors import LOCATED, MissingNameError, locate
 from .hooks import call_all, run_watched
-from .parameter import Parameter
+from .parameter import Buffer, Parameter
 
 PARAMETER, BUFFER, PASSING_BUFFER, MODULE = "parameter", "buffer", "passing buffer", "module"
 
@@ -27,9 +28,24 @@ class IncompatibleKeys(NamedTuple):
     missing_keys: list
     unexpected_keys: list
 
+    def __repr__(self):
+        if not (self.missing_keys or self.unexpected_keys):
+            return "<All keys matched successfully>"
+        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
 
 def _constant(value):
     return value if isinstance(value, Value) else ROOT.constant(np.array(value))
+
+
+class WithKeywords:
+    """A hook that is handed the keyword arguments of the call, too."""
+
+    def __init__(self, hook):
+        self.hook = hook
+
+    def __call__(self, *args):
+        return self.hook(*args)
 
 
 class Module:
@@ -91,7 +107,7 @@ class Module:
 
     def __call__(self, *args, **kwargs):
         if self._forward_pre_hooks is not None:
-            args = self._prepared(args)
+            args, kwargs = self._prepared(args, kwargs)
         try:
             if self._backward_hooks is not None:
                 out = self._run_watched(args, kwargs)
@@ -102,14 +118,15 @@ class Module:
             raise
         if self._forward_hooks:
             for hook in list(self._forward_hooks.values()):
-                new = hook(self, args, out)
+                new = hook(self, args, kwargs, out) if type(hook) is WithKeywords else hook(self, args, out)
                 out = out if new is None else new
         return out
 
-    def register_forward_hook(self, hook):
+    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False):
         """Call `hook(module, args, output)` after every `forward`; what it returns, if not None, replaces the output.
 
-        Returns a handle whose `remove()` takes the hook off again.
+        With `with_kwargs`, the call is `hook(module, args, kwargs, output)`. Hooks run in the order of registration, with
+        `prepend` before those that are there. Returns a handle whose `remove()` takes the hook off again.
 
         >>> from chainrule import nn
         >>> double = nn.Identity()
@@ -117,12 +134,14 @@ class Module:
         >>> double(1.5)
         3.0
         """
-        return HookHandle(self._forward_hooks, hook)
+        return HookHandle(self._forward_hooks, WithKeywords(hook) if with_kwargs else hook, prepend)
 
-    def register_forward_pre_hook(self, hook):
+    def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
         """Call `hook(module, args)` before every `forward`; what it returns, if not None, are the arguments instead.
 
-        Returns a handle whose `remove()` takes the hook off again.
+        With `with_kwargs`, the call is `hook(module, args, kwargs)`, which returns None or the pair (args, kwargs). Hooks run
+        in the order of registration, with `prepend` before those that are there. Returns a handle whose `remove()` takes the
+        hook off again.
 
         >>> from chainrule import nn
         >>> layer = nn.Identity()
@@ -132,9 +151,9 @@ class Module:
         """
         if self._forward_pre_hooks is None:
             self._forward_pre_hooks = Noted()
-        return HookHandle(self._forward_pre_hooks, hook)
+        return HookHandle(self._forward_pre_hooks, WithKeywords(hook) if with_kwargs else hook, prepend)
 
-    def register_full_backward_hook(self, hook):
+    def register_full_backward_hook(self, hook, prepend=False):
         """Call `hook(module, grad_input, grad_output)` when the gradients of a call of this module are known.
 
         Both are tuples, one entry for each positional argument and each output, None where there is no gradient. What the hook
@@ -150,9 +169,9 @@ class Module:
         [(tensor(1.),)]
         """
         self._watch_gradients()
-        return HookHandle(self._backward_hooks, hook)
+        return HookHandle(self._backward_hooks, hook, prepend)
 
-    def register_full_backward_pre_hook(self, hook):
+    def register_full_backward_pre_hook(self, hook, prepend=False):
         """Call `hook(module, grad_output)` before the gradients of a call's outputs go on into this module.
 
         What it returns, if not None, replaces them. Returns a handle whose `remove()` takes the hook off again.
@@ -165,7 +184,7 @@ class Module:
         tensor(10.)
         """
         self._watch_gradients()
-        return HookHandle(self._backward_pre_hooks, hook)
+        return HookHandle(self._backward_pre_hooks, hook, prepend)
 
     def _watch_gradients(self):
         if self._backward_hooks is None:
@@ -180,12 +199,15 @@ class Module:
             after=lambda gs, out: call_all(self._backward_hooks, self, gs, out),
         )
 
-    def _prepared(self, args):
+    def _prepared(self, args, kwargs):
         for hook in list((self._forward_pre_hooks or {}).values()):
+            if type(hook) is WithKeywords:
+                args, kwargs = hook(self, args, kwargs) or (args, kwargs)
+                continue
             new = hook(self, args)
             if new is not None:
                 args = new if isinstance(new, tuple) else (new,)
-        return args
+        return args, kwargs
 
     # --- registering --------------------------------------------------------------------------------------------------
 
@@ -195,6 +217,8 @@ class Module:
             kinds[name] = PARAMETER
         elif isinstance(value, Module):
             kinds[name] = MODULE
+        elif type(value) is Buffer:
+            kinds[name] = BUFFER if value.persistent else PASSING_BUFFER
         elif name in kinds and value is not None:
             value = self._fit(name, kinds[name], value)
         object.__setattr__(self, name, value)
@@ -392,22 +416,47 @@ class Module:
 
     # --- state --------------------------------------------------------------------------------------------------------
 
-    def state_dict(self, *, prefix=""):
+    def state_dict(self, *, destination=None, prefix="", keep_vars=False):
         """The values of all parameters and persistent buffers by path: a snapshot, to save or to load elsewhere.
+
+        Parameters
+        ----------
+        destination : a dict to write into and to return
+        prefix : what stands before all paths
+        keep_vars : give the Parameters and buffers themselves instead of their values
+
+        Notes
+        -----
+        What `get_extra_state` of a module gives, if it is defined, is part of it, under `_extra_state`.
 
         >>> from chainrule import nn
         >>> list(nn.Sequential(nn.Linear(2, 3), nn.ReLU()).state_dict())
         ['0.weight', '0.bias']
         """
-        return {path: value.detach() for path, value in self._named((PARAMETER, BUFFER), prefix, True, False)}
+        destination = {} if destination is None else destination
+        for hook in list(self._state_hooks("before save").values()):
+            hook(self, prefix, keep_vars)
+        self._save_to_state_dict(destination, prefix, keep_vars)
+        for name, child in self._submodules():
+            child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in list(self._state_hooks("after save").values()):
+            new = hook(self, destination, prefix, {})
+            destination = destination if new is None else new
+        return destination
 
-    def load_state_dict(self, state_dict, strict=True):
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        """Write what this module holds itself; to be overridden by modules with other state."""
+        extra = self.get_extra_state if self._has_extra("get_extra_state") else None
+        state.save_own(self, self._own_state(), extra, destination, prefix, keep_vars)
+
+    def load_state_dict(self, state_dict, strict=True, assign=False):
         """Take over the values of a state dict, cast to the dtypes here.
 
         Parameters
         ----------
         state_dict : mapping of paths to arrays or Tensors
         strict : every path must be found, and no others; otherwise the rest is left as it is
+        assign : put new Parameters and buffers with the loaded values, of their dtypes, in the place of those here
 
         Returns
         -------
@@ -423,38 +472,85 @@ class Module:
         >>> from chainrule import nn
         >>> a, b = nn.Linear(2, 3), nn.Linear(2, 3)
         >>> b.load_state_dict(a.state_dict())
-        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+        <All keys matched successfully>
         >>> bool((a.weight == b.weight).all())
         True
         """
-        for path, module in self.named_modules():
-            module._expect(state_dict, f"{path}." if path else "")
-        places = dict(self._named((PARAMETER, BUFFER), "", True, False))
-        missing = [k for k in places if k not in state_dict]
-        unexpected = [k for k in state_dict if k not in places]
-        shapes = {k: (t.shape, shape_of(state_dict[k])) for k, t in places.items() if k in state_dict}
-        misshaped = [f"{k}: expected {here}, found {there}" for k, (here, there) in shapes.items() if here != there]
-        found = [
-            f"{what}: {', '.join(names)}"
-            for what, names in (("missing", missing), ("unexpected", unexpected))
-            if names and strict
-        ]
-        if found or misshaped:
-            raise StateDictError(
-                explain(
-                    f"{type(self).__name__}.load_state_dict: the state dict does not fit",
-                    *found,
-                    *(f"wrong shape: {line}" for line in misshaped),
-                    help="build the model with the sizes that were saved"
-                    + ("; strict=False skips names that do not match" if found else ""),
-                )
-            )
-        for name in shapes:
-            places[name].data = state_dict[name]
-        return IncompatibleKeys(missing, unexpected)
+        return IncompatibleKeys(*state.load(self, state_dict, strict, assign))
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
+        """Take what this module holds itself; to be overridden by modules with other state."""
+        extra = self.set_extra_state if self._has_extra("set_extra_state") else None
+        children = {name for name, _ in self._submodules()}
+        lists = missing_keys, unexpected_keys, error_msgs
+        state.load_own(self, self._own_state(), children, extra, state_dict, prefix, *lists)
+
+    def _own_state(self):
+        return [*self._own(PARAMETER), *self._own(BUFFER)]
+
+    def _submodules(self):
+        return [(name, child) for name, child in self._own(MODULE) if child is not None]
+
+    def _has_extra(self, name):
+        return getattr(type(self), name) is not getattr(Module, name)
+
+    def get_extra_state(self):
+        """What else the state dict shall hold of this module; define it together with `set_extra_state`."""
+        raise UnsupportedError(explain(f"{type(self).__name__} has no extra state", help="define get_extra_state"))
+
+    def set_extra_state(self, state):
+        """Take back what `get_extra_state` gave."""
+        raise UnsupportedError(explain(f"{type(self).__name__} has no extra state", help="define set_extra_state"))
 
     def _expect(self, state_dict, prefix):
         """Layers that wait for their sizes take them from a state dict that is about to be loaded."""
+
+    def _state_hooks(self, when):
+        return (self.__dict__.get("_hooks_of_state") or {}).get(when, {})
+
+    def _hook_state(self, when, hook):
+        hooks = self.__dict__.setdefault("_hooks_of_state", {})
+        changes.note()
+        return HookHandle(hooks.setdefault(when, {}), hook)
+
+    def register_state_dict_pre_hook(self, hook):
+        """Call `hook(module, prefix, keep_vars)` before `state_dict` of this module; returns a handle with `remove()`."""
+        return self._hook_state("before save", hook)
+
+    def register_state_dict_post_hook(self, hook):
+        """Call `hook(module, state_dict, prefix, local_metadata)` after `state_dict` of this module, to change what it wrote.
+
+        >>> from chainrule import nn
+        >>> layer = nn.Linear(1, 1)
+        >>> handle = layer.register_state_dict_post_hook(lambda module, states, prefix, _: states.pop(prefix + "bias"))
+        >>> list(layer.state_dict())
+        ['weight']
+        """
+        return self._hook_state("after save", lambda *args: hook(*args) and None)
+
+    def _register_state_dict_hook(self, hook):
+        return self._hook_state("after save", hook)
+
+    def register_load_state_dict_pre_hook(self, hook):
+        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)` before
+        this module takes its part of a state dict, a copy of which may be changed: to rename entries of older files, say.
+
+        >>> from chainrule import nn
+        >>> layer = nn.Linear(1, 1)
+        >>> def rename(module, states, prefix, *rest):
+        ...     states[prefix + "weight"] = states.pop(prefix + "kernel")
+        >>> handle = layer.register_load_state_dict_pre_hook(rename)
+        >>> layer.load_state_dict({"kernel": np.ones((1, 1)), "bias": np.zeros(1)})
+        <All keys matched successfully>
+        """
+        return self._hook_state("before load", hook)
+
+    def _register_load_state_dict_pre_hook(self, hook, with_module=False):
+        return self._hook_state("before load", hook if with_module else lambda module, *args: hook(*args))
+
+    def register_load_state_dict_post_hook(self, hook):
+        """Call `hook(module, incompatible_keys)` when a state dict has been loaded; it may empty the lists of names."""
+        return self._hook_state("after load", lambda module, keys: hook(module, IncompatibleKeys(*keys)))
 
     # --- changing all of it -------------------------------------------------------------------------------------------
 
@@ -551,15 +647,22 @@ class Module:
         """What stands between the parentheses of `repr`, such as sizes; override it."""
         return ""
 
+    def _get_name(self):
+        return type(self).__name__
+
+    def _rows(self):
+        """(name, text) of each submodule, as `repr` shows them."""
+        return [(name, repr(module)) for name, module in self._own(MODULE)]
+
     def __repr__(self):
         extra = self.extra_repr()
         lines = [] if not extra else extra.split("\n")
-        rows = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._own(MODULE)]
+        rows = [f"({name}): " + text.replace("\n", "\n  ") for name, text in self._rows()]
         if not rows:
             body = extra if len(lines) < 2 else "\n  " + "\n  ".join(lines) + "\n"
         else:
             body = "\n  " + "\n  ".join(lines + rows) + "\n"
-        return f"{type(self).__name__}({body})"
+        return f"{self._get_name()}({body})"
 
     def __copy__(self):
         new = object.__new__(type(self))
@@ -568,6 +671,8 @@ class Module:
         for name in ("_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
             if getattr(self, name) is not None:
                 new.__dict__[name] = Noted(getattr(self, name))
+        if "_hooks_of_state" in self.__dict__:
+            new.__dict__["_hooks_of_state"] = {when: dict(hooks) for when, hooks in self._hooks_of_state.items()}
         return new
 
 

@@ -33,7 +33,8 @@ __all__ = [
     *arithmetic.__all__, *arrays.__all__, *counting.__all__, *drawing.__all__, *environment.__all__, *settings.__all__,
     "adjoint", "bmm", "cat", "cdouble", "cfloat", "cholesky", "cholesky_inverse", "cholesky_solve", "clamp", "conj_physical",
     "det", "double", "eig", "eq", "float", "floor_divide", "ge", "ger", "gt", "half", "igamma", "igammac",
-    "inference_mode", "int", "inverse", "is_inference_mode_enabled", "is_tensor", "kthvalue", "le", "lgamma", "long", "lt", "matrix_exp",
+    "inference_mode", "int", "inverse", "is_inference_mode_enabled",
+    "is_tensor", "kthvalue", "le", "lgamma", "long", "lt", "matrix_exp",
     "matrix_power", "mm", "msort", "mul", "mv", "mvlgamma", "narrow_copy", "ne", "neg", "numel", "permute", "pinverse",
     "qr", "set_grad_enabled", "short", "slogdet", "svd", "swapdims", "trapz", "triangular_solve", "unbind", "unsafe_chunk",
 ]  # fmt: skip
