@@ -122,7 +122,7 @@ LAYERS = [
     ["amp"],
     ["cuda.amp"],
     ["cuda"],
-    ["autograd.function", "autograd.functional"],
+    ["autograd.anomaly_mode", "autograd.forward_ad", "autograd.function", "autograd.functional", "autograd.gradcheck"],
     ["autograd"],
     [""],
     ["symbolic.arrays"],

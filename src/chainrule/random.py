@@ -94,7 +94,11 @@ def randn(*shape, size=None, dtype=np.float64, requires_grad=False, generator=No
     (2, 3)
     """
     on_cpu(device)
-    return _made((generator or default_generator).standard_normal(_shape(shape, size), dtype), requires_grad)
+    draw, shape = (generator or default_generator).standard_normal, _shape(shape, size)
+    if np.dtype(dtype).kind == "c":  # of variance 1, shared by the two parts
+        parts = draw((2, *((shape,) if isinstance(shape, int) else shape)), np.zeros(0, dtype).real.dtype)
+        return _made((parts[0] + 1j * parts[1]) * parts.dtype.type(0.5**0.5), requires_grad)
+    return _made(draw(shape, dtype), requires_grad)
 
 
 def rand_like(x, dtype=None, requires_grad=False, generator=None, device=None):

@@ -277,3 +277,105 @@ def test_options_of_grad():
     assert rows.tolist() == [[2, 0], [0, 4]] and isinstance(rows, cr.Tensor)
     rows = cr.vmap(lambda v: cr.autograd.grad(out, x, v, retain_graph=True)[0])(basis)
     assert rows.tolist() == [[2, 0], [0, 4]]
+
+
+def test_checks_of_gradients():
+    x, y = leaf(1, 2), cr.tensor([3.0, 4.0])
+    assert cr.autograd.gradcheck(lambda x, y, n: y * x**n, [x, y, 3], eps=1e-6, nondet_tol=0.0, check_forward_ad=True)
+    assert cr.autograd.gradgradcheck(lambda x: x**3, x) and cr.autograd.gradcheck(np.sin, x, fast_mode=True)
+    wrong = cr.custom_vjp(lambda x: x**2)
+    wrong.defvjp(lambda x: (x**2, x), lambda x, g: (3 * g * x,))
+    assert not cr.autograd.gradcheck(wrong, (x,), raise_exception=False)
+    with pytest.raises(cr.errors.ArgumentError, match="no input requires grad"):
+        cr.autograd.gradcheck(lambda n: n, (3,))
+
+
+def test_dual_numbers():
+    from chainrule.autograd import forward_ad as fwd
+
+    x, v = leaf(2, 3), np.array([1.0, 10.0])
+    with fwd.dual_level():
+        primal, tangent = fwd.unpack_dual(fwd.make_dual(x, v) ** 3)
+        assert primal.tolist() == [8, 27] and tangent.tolist() == [12, 270] and fwd.unpack_dual(x).tangent is None
+        (g,) = cr.autograd.grad(tangent.sum(), x)
+        assert g.tolist() == [12, 180]
+        made = cr.ones(2)
+        layer = cr.nn.Linear(2, 1, bias=False).double()
+        weight, layer.weight = layer.weight, None
+        del layer.weight
+        layer.weight = fwd.make_dual(weight, cr.ones(1, 2))
+        assert fwd.unpack_dual(layer(x)).tangent.item() == 5
+        with pytest.raises(cr.errors.ArgumentError, match="inside of another"), fwd.dual_level():
+            pass
+        with pytest.raises(cr.errors.ArgumentError, match="shape of the Tensor"):
+            fwd.make_dual(x, 1.0)
+        kept = fwd.make_dual(x, v)
+    assert made.sum() == 2
+    with pytest.raises(cr.errors.LeakedTensorError):
+        _ = kept + 1
+    with pytest.raises(cr.errors.ArgumentError, match="outside of a dual level"):
+        fwd.make_dual(x, v)
+
+
+def test_anomalies_are_found():
+    x = leaf(1, 2)
+
+    def loss():
+        return ((x * 2) * cr.tensor([1.0, np.nan])).sum()
+
+    loss().backward()
+    with cr.autograd.detect_anomaly():
+        (x**2).sum().backward()
+        with pytest.raises(cr.errors.AnomalyError, match="derivative of multiply has NaN\n  cotangent of its result: finite"):
+            loss().backward()
+        assert cr.is_anomaly_enabled()
+    assert not cr.is_anomaly_enabled()
+    cr.autograd.set_detect_anomaly(True)
+    with pytest.raises(cr.errors.AnomalyError), cr.autograd.set_detect_anomaly(True):
+        cr.autograd.grad(loss(), x)
+    cr.autograd.set_detect_anomaly(False)
+    loss().backward()
+
+
+def test_functional_derivatives_ask_for_what_they_need():
+    functional, x = cr.autograd.functional, cr.tensor([1.0, 2.0])
+    for wrong in (
+        lambda: functional.vjp(lambda x: x**2, x),
+        lambda: functional.jvp(lambda x: x**2, x),
+        lambda: functional.hvp(lambda x: (x**2).sum(), x),
+        lambda: functional.hessian(lambda x: x**2, x),
+        lambda: functional.hvp(lambda x: x**2, x, x),
+    ):
+        with pytest.raises(cr.errors.ArgumentError, match=r"needs `v`|one number"):
+            wrong()
+    assert functional.vjp(lambda x: (x**2).sum(), x)[1].tolist() == [2, 4]
+
+
+def test_strict_functional_derivatives():
+    functional, x = cr.autograd.functional, cr.tensor([1.0, 2.0])
+    assert functional.jacobian(lambda x: x.detach(), x).tolist() == [[0, 0], [0, 0]]
+    assert functional.hessian(lambda x: (x**2).sum(), x, strict=True).tolist() == [[2, 0], [0, 2]]
+    for wrong in (
+        lambda: functional.jacobian(lambda x: x.detach(), x, strict=True),
+        lambda: functional.jacobian(lambda x, y: x, (x, x), strict=True),
+        lambda: functional.vjp(lambda x: cr.ones(2), x, x, strict=True),
+        lambda: functional.jvp(lambda x: cr.ones(2), x, x, strict=True),
+        lambda: functional.hessian(lambda x: x.sum(), x, strict=True),
+        lambda: functional.vhp(lambda x: x.sum(), x, x, strict=True),
+    ):
+        with pytest.raises(cr.errors.ArgumentError, match="does not depend on input"):
+            wrong()
+
+
+def test_transforms_with_options_of_pytorch():
+    x = np.arange(6.0).reshape(3, 2)
+    whole, cols = cr.func.vmap(lambda x: (x, 2 * x), out_dims=(0, 1), chunk_size=2)(x)
+    assert (whole == x).all() and (cols == 2 * x.T).all()
+    one, each = cr.vmap(lambda x: (np.ones(2), x.sum()), out_axes=(None, 0))(x)
+    assert one.shape == (2,) and each.tolist() == [1, 5, 9]
+    with pytest.raises(cr.errors.ArgumentError, match="differs from entry to entry"):
+        cr.vmap(lambda x: x, out_axes=None)(x)
+    assert cr.func.jacrev(np.sin, chunk_size=2)(x[0]).shape == cr.func.jacfwd(np.sin, randomness="same")(x[0]).shape == (2, 2)
+    cr.manual_seed(0)
+    z = cr.randn(1000, dtype=cr.complex64)
+    assert z.dtype == np.complex64 and abs((z.abs() ** 2).mean().item() - 1) < 0.1 and abs(z.real.std().item() - 0.7) < 0.1

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,24 +13,10 @@ from ..errors import ArgumentError, UnsupportedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..transforms.reverse import ROOT
-from . import state
 from .errors import LOCATED, MissingNameError, locate
 from .hooks import call_all, run_watched
 from .parameter import Buffer, Parameter
-
-PARAMETER, BUFFER, PASSING_BUFFER, MODULE = "parameter", "buffer", "passing buffer", "module"
-
-
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` returns: the names that it did not find, and those that it has no place for."""
-
-    missing_keys: list
-    unexpected_keys: list
-
-    def __repr__(self):
-        if not (self.missing_keys or self.unexpected_keys):
-            return "<All keys matched successfully>"
-        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+from .state import BUFFER, MODULE, PARAMETER, PASSING_BUFFER, Stateful
 
 
 def _constant(value):
@@ -48,7 +33,7 @@ class WithKeywords:
         return self.hook(*args)
 
 
-class Module:
+class Module(Stateful):
     """A part of a model: override `forward`, and assign Parameters and other Modules as attributes in `__init__`.
 
     Assigned Parameters and Modules are found by `parameters`, `state_dict`, `train` and the other methods here.
@@ -414,143 +399,8 @@ class Module:
         """All buffers, each once."""
         return (b for _, b in self.named_buffers(recurse=recurse))
 
-    # --- state --------------------------------------------------------------------------------------------------------
-
-    def state_dict(self, *, destination=None, prefix="", keep_vars=False):
-        """The values of all parameters and persistent buffers by path: a snapshot, to save or to load elsewhere.
-
-        Parameters
-        ----------
-        destination : a dict to write into and to return
-        prefix : what stands before all paths
-        keep_vars : give the Parameters and buffers themselves instead of their values
-
-        Notes
-        -----
-        What `get_extra_state` of a module gives, if it is defined, is part of it, under `_extra_state`.
-
-        >>> from chainrule import nn
-        >>> list(nn.Sequential(nn.Linear(2, 3), nn.ReLU()).state_dict())
-        ['0.weight', '0.bias']
-        """
-        destination = {} if destination is None else destination
-        for hook in list(self._state_hooks("before save").values()):
-            hook(self, prefix, keep_vars)
-        self._save_to_state_dict(destination, prefix, keep_vars)
-        for name, child in self._submodules():
-            child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        for hook in list(self._state_hooks("after save").values()):
-            new = hook(self, destination, prefix, {})
-            destination = destination if new is None else new
-        return destination
-
-    def _save_to_state_dict(self, destination, prefix, keep_vars):
-        """Write what this module holds itself; to be overridden by modules with other state."""
-        extra = self.get_extra_state if self._has_extra("get_extra_state") else None
-        state.save_own(self, self._own_state(), extra, destination, prefix, keep_vars)
-
-    def load_state_dict(self, state_dict, strict=True, assign=False):
-        """Take over the values of a state dict, cast to the dtypes here.
-
-        Parameters
-        ----------
-        state_dict : mapping of paths to arrays or Tensors
-        strict : every path must be found, and no others; otherwise the rest is left as it is
-        assign : put new Parameters and buffers with the loaded values, of their dtypes, in the place of those here
-
-        Returns
-        -------
-        (missing_keys, unexpected_keys)
-
-        Raises
-        ------
-        StateDictError
-            Names or shapes do not fit: all of them are listed, and nothing has been changed.
-
-        Examples
-        --------
-        >>> from chainrule import nn
-        >>> a, b = nn.Linear(2, 3), nn.Linear(2, 3)
-        >>> b.load_state_dict(a.state_dict())
-        <All keys matched successfully>
-        >>> bool((a.weight == b.weight).all())
-        True
-        """
-        return IncompatibleKeys(*state.load(self, state_dict, strict, assign))
-
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
-        """Take what this module holds itself; to be overridden by modules with other state."""
-        extra = self.set_extra_state if self._has_extra("set_extra_state") else None
-        children = {name for name, _ in self._submodules()}
-        lists = missing_keys, unexpected_keys, error_msgs
-        state.load_own(self, self._own_state(), children, extra, state_dict, prefix, *lists)
-
-    def _own_state(self):
-        return [*self._own(PARAMETER), *self._own(BUFFER)]
-
-    def _submodules(self):
-        return [(name, child) for name, child in self._own(MODULE) if child is not None]
-
-    def _has_extra(self, name):
-        return getattr(type(self), name) is not getattr(Module, name)
-
-    def get_extra_state(self):
-        """What else the state dict shall hold of this module; define it together with `set_extra_state`."""
-        raise UnsupportedError(explain(f"{type(self).__name__} has no extra state", help="define get_extra_state"))
-
-    def set_extra_state(self, state):
-        """Take back what `get_extra_state` gave."""
-        raise UnsupportedError(explain(f"{type(self).__name__} has no extra state", help="define set_extra_state"))
-
     def _expect(self, state_dict, prefix):
         """Layers that wait for their sizes take them from a state dict that is about to be loaded."""
-
-    def _state_hooks(self, when):
-        return (self.__dict__.get("_hooks_of_state") or {}).get(when, {})
-
-    def _hook_state(self, when, hook):
-        hooks = self.__dict__.setdefault("_hooks_of_state", {})
-        changes.note()
-        return HookHandle(hooks.setdefault(when, {}), hook)
-
-    def register_state_dict_pre_hook(self, hook):
-        """Call `hook(module, prefix, keep_vars)` before `state_dict` of this module; returns a handle with `remove()`."""
-        return self._hook_state("before save", hook)
-
-    def register_state_dict_post_hook(self, hook):
-        """Call `hook(module, state_dict, prefix, local_metadata)` after `state_dict` of this module, to change what it wrote.
-
-        >>> from chainrule import nn
-        >>> layer = nn.Linear(1, 1)
-        >>> handle = layer.register_state_dict_post_hook(lambda module, states, prefix, _: states.pop(prefix + "bias"))
-        >>> list(layer.state_dict())
-        ['weight']
-        """
-        return self._hook_state("after save", lambda *args: hook(*args) and None)
-
-    def _register_state_dict_hook(self, hook):
-        return self._hook_state("after save", hook)
-
-    def register_load_state_dict_pre_hook(self, hook):
-        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)` before
-        this module takes its part of a state dict, a copy of which may be changed: to rename entries of older files, say.
-
-        >>> from chainrule import nn
-        >>> layer = nn.Linear(1, 1)
-        >>> def rename(module, states, prefix, *rest):
-        ...     states[prefix + "weight"] = states.pop(prefix + "kernel")
-        >>> handle = layer.register_load_state_dict_pre_hook(rename)
-        >>> layer.load_state_dict({"kernel": np.ones((1, 1)), "bias": np.zeros(1)})
-        <All keys matched successfully>
-        """
-        return self._hook_state("before load", hook)
-
-    def _register_load_state_dict_pre_hook(self, hook, with_module=False):
-        return self._hook_state("before load", hook if with_module else lambda module, *args: hook(*args))
-
-    def register_load_state_dict_post_hook(self, hook):
-        """Call `hook(module, incompatible_keys)` when a state dict has been loaded; it may empty the lists of names."""
-        return self._hook_state("after load", lambda module, keys: hook(module, IncompatibleKeys(*keys)))
 
     # --- changing all of it -------------------------------------------------------------------------------------------
 

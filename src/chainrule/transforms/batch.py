@@ -121,7 +121,8 @@ def vmap(f, in_axes=0, out_axes=0, randomness="different"):
     f : function of trees of arrays
     in_axes : int, None, or a tuple with one for each argument; an argument's may be a tree like the argument.
         The axis that is mapped over; None leaves an argument as it is.
-    out_axes : int, or a tree like the result; where the mapped axis stands in the result
+    out_axes : int, or a tree like the result; where the mapped axis stands in the result; None for a result that is the same
+        for all entries
     randomness : what `f` draws from a `cr.random` generator: 'different' numbers for each entry, as a Python loop would;
         the 'same' for all, as when a sample is drawn before; or 'error', to be asked
 
@@ -179,9 +180,10 @@ def vmap(f, in_axes=0, out_axes=0, randomness="different"):
             ]
             own_args, own_kwargs = unflatten(structure, wrapped)
             out_leaves, out_structure = flatten(f(*own_args, **own_kwargs))
-            values = [_unwrap(scope.strip(o), trace, size) for o in out_leaves]
+            places = spread(out_structure, out_axes)
+            values = [_unwrap(scope.strip(o), trace, size, a is None) for o, a in zip(out_leaves, places, strict=True)]
         values = [finished(v) for v in values]
-        return unflatten(out_structure, [_place(v, a) for v, a in zip(values, _spread(out_structure, out_axes), strict=True)])
+        return unflatten(out_structure, [_place(v, a) for v, a in zip(values, places, strict=True)])
 
     return mapped
 
@@ -194,15 +196,15 @@ def _axes_of(arg, axis):
     leaves, structure = flatten(arg)
     if axis is None or isinstance(axis, int):
         return [axis] * len(leaves)
-    return _spread(structure, axis)
+    return spread(structure, axis)
 
 
-def _spread(structure, axes):
+def spread(structure, axes):
     """Axes of each leaf from a tree that may stop above the leaves."""
     if axes is None or isinstance(axes, int):
         return [axes] * structure.size
     inner = _children_like(structure, axes)
-    return [a for child, ax in zip(structure.children, inner, strict=True) for a in _spread(child, ax)]
+    return [a for child, ax in zip(structure.children, inner, strict=True) for a in spread(child, ax)]
 
 
 def _children_like(structure, tree):
@@ -238,9 +240,19 @@ def _batch_size(leaves, axes, names):
     return next(iter(sizes))
 
 
-def _unwrap(x, trace, size):
+def _unwrap(x, trace, size, once):
     if isinstance(x, Value) and x.owner is trace:
+        if once:
+            raise ArgumentError(
+                explain(
+                    "vmap: out_axes is None for a result that differs from entry to entry",
+                    f"result: {x.dtype} {x.shape}, batch of {size}",
+                    help="say where the mapped axis shall stand, 0 for example",
+                )
+            )
         return x.value
+    if once:
+        return x
     x = x if isinstance(x, (np.ndarray, Value)) else np.asarray(x)
     if dtype_of(x).kind not in "biufc":
         raise ArgumentError(explain("vmap: the function must return arrays", f"found: {x!r}", help="return arrays or Tensors"))
@@ -249,4 +261,4 @@ def _unwrap(x, trace, size):
 
 
 def _place(x, axis):
-    return x if axis == 0 else moveaxis(x, 0, axis)
+    return x if axis is None or axis == 0 else moveaxis(x, 0, axis)
