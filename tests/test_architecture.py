@@ -107,7 +107,7 @@ LAYERS = [
     ["compiler.doors", "compiler.profile"],
     ["compiler.compile"],
     ["compiler"],
-    ["creation", "eager", "iterative", "questions", "numeric"],
+    ["creation", "eager", "iterative", "questions", "numeric", "testing"],
     ["sampling.stream"],
     ["sampling.discrete", "sampling.factors"],
     ["sampling.continuous", "sampling.order"],

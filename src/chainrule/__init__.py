@@ -84,6 +84,7 @@ _LATER = (
     "plot",
     "saving",
     "symbolic",
+    "testing",
     "train",
     "utils",
 )

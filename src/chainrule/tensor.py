@@ -26,6 +26,15 @@ class Count(int):
         return self.shape if dim is None else self.shape[dim]
 
 
+def _from_users(args):
+    """The array of `Tensor(data)`, or of `Tensor(2, 3)`, to which PyTorch gives that shape and any values: here zeros."""
+    if all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in args):
+        return np.zeros(args)
+    if len(args) > 1:
+        raise ArgumentError(explain("Tensor takes data or the sizes of axes", help="write cr.tensor(data) for several numbers"))
+    return np.zeros(args[0]) if type(args[0]) is Size else np.array(args[0], float)
+
+
 class Tensor(Assignable):
     """An n-dimensional array that takes part in differentiation.
 
@@ -38,9 +47,10 @@ class Tensor(Assignable):
     origin: Any  # the Leaf whose gradient `.grad` shows, where that is not the note
     __array_priority__ = 1000
 
-    def __init__(self, value, owner=None, note=None):
-        if owner is None:  # as users call it: Tensor(data); traces always say who owns the value
-            value, owner, self.place = np.array(value, float), state.root, True
+    def __init__(self, value=(), owner=None, note=None, *more):
+        if owner is None or owner.__class__ is int:  # as users call it; traces always say who owns the value
+            value = _from_users([x for x in (value, owner, note, *more) if x is not None])
+            owner, note, self.place = state.root, None, True
         self.value = value
         self.owner = owner
         self.note = note
@@ -240,6 +250,8 @@ class Tensor(Assignable):
 
     @data.setter
     def data(self, value):
+        if value is None:
+            raise ArgumentError(explain("data cannot be None", help="assign an array of the same shape"))
         self._replace(value)
 
     # --- ways out -----------------------------------------------------------------------------------------------------

@@ -241,6 +241,11 @@ class ConcatDataset(Dataset):
     def __len__(self):
         return self.ends[-1]
 
+    @property
+    def cumulative_sizes(self):
+        """PyTorch's name for `ends`: where the datasets end among all samples."""
+        return self.ends
+
     def __getitem__(self, index):
         i = index + len(self) if index < 0 else index
         if not 0 <= i < len(self):

@@ -110,6 +110,8 @@ def ones_(tensor):
 
 def eye_(tensor):
     """Ones on the diagonal of a matrix, zeros elsewhere."""
+    if tensor.ndim != 2:
+        raise ShapeError(explain("eye_ needs a matrix", f"found: shape {tensor.shape}", help="use dirac_ for convolutions"))
     tensor.data = np.eye(*tensor.shape, dtype=tensor.dtype)
     return tensor
 

@@ -287,6 +287,22 @@ class Module(Stateful):
 
     register_module = add_module
 
+    def set_submodule(self, target, module):
+        """Put a module at this path, `"blocks.0.act"` for example, in the place of the one that is there.
+
+        >>> from chainrule import nn
+        >>> model = nn.Sequential(nn.Sequential(nn.ReLU()))
+        >>> model.set_submodule("0.0", nn.Tanh())
+        >>> model[0]
+        Sequential(
+          (0): Tanh()
+        )
+        """
+        path, _, name = target.rpartition(".")
+        above = self.get_submodule(path) if path else self
+        above.get_submodule(name)
+        setattr(above, name, module)
+
     # --- looking around -----------------------------------------------------------------------------------------------
 
     def _own(self, *kinds):

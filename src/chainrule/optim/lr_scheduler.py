@@ -203,6 +203,14 @@ class SequentialLR:
                     help="the first schedule starts at 0",
                 )
             )
+        for i, scheduler in enumerate(schedulers):
+            if scheduler.optimizer is not optimizer:
+                raise ArgumentError(
+                    explain(
+                        f"SequentialLR: schedule {i}, {type(scheduler).__name__}, is of another optimiser",
+                        help="make all of them with the optimiser that is given here",
+                    )
+                )
         self.optimizer, self.schedulers, self.milestones = optimizer, list(schedulers), list(milestones)
         self.last_epoch = last_epoch + 1
         self._start(self.schedulers[0])

@@ -131,13 +131,13 @@ def split(f):
 
 
 def spread(f):
-    """`unbiased` says whether to divide by n - 1; with `dim` alone, as PyTorch does, it is."""
+    """`unbiased` says whether to divide by n - 1; with `dim` or `keepdim` alone, as PyTorch does, it is."""
 
     @functools.wraps(f)
     def wrapper(*args, **kwargs):
         if "unbiased" in kwargs:
             kwargs["correction"] = int(kwargs.pop("unbiased"))
-        elif "dim" in kwargs and not kwargs.keys() & {"correction", "ddof"}:
+        elif kwargs.keys() & {"dim", "keepdim"} and not kwargs.keys() & {"correction", "ddof"}:
             kwargs["correction"] = 1
         return f(*_first(args, kwargs), **kwargs)
 
