@@ -54,6 +54,9 @@ def fans(tensor):
     return shape[1] * field, shape[0] * field
 
 
+_calculate_fan_in_and_fan_out = fans  # as layers that were copied from PyTorch call it
+
+
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """Numbers from the uniform distribution over [a, b).
 

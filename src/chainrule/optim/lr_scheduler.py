@@ -29,6 +29,8 @@ __all__ = [
     "StepLR",
 ]
 
+_LRScheduler = LRScheduler  # its older name
+
 
 class LambdaLR(LRScheduler):
     """The initial rate times `lr_lambda(epoch)`; `lr_lambda` may be a list with one function per group."""
