@@ -226,3 +226,82 @@ def test_numbers_in_the_place_of_switches():
     ):
         with pytest.raises(cr.errors.ArgumentError, match="must be True or False"):
             wrong()
+
+
+def sgd(module):
+    return module.optim.SGD([module.nn.Parameter(module.ones(1))], lr=0.1)
+
+
+def of_schedules(module, optimizer):
+    s = module.optim.lr_scheduler
+    two = s.ConstantLR(optimizer, factor=0.5, total_iters=2), s.ExponentialLR(optimizer, gamma=0.9)
+    return {
+        "sequence": lambda: s.SequentialLR(optimizer, list(two), milestones=[2]),
+        "chain": lambda: s.ChainedScheduler(list(two)),
+        "lambda": lambda: s.LambdaLR(optimizer, lambda epoch: 0.9**epoch),
+    }
+
+
+def rates(scheduler, n):
+    found = []
+    for _ in range(n):
+        found.append(scheduler.get_last_lr()[0])
+        scheduler.optimizer.step()
+        scheduler.step()
+    return found
+
+
+@pytest.mark.parametrize("kind", ["sequence", "chain"])
+def test_schedules_of_schedules(kind):
+    one, two, three = sgd(cr), sgd(cr), sgd(cr)
+    whole = cr.optim.lr_scheduler.SequentialLR(two, [of_schedules(cr, two)[kind]()], milestones=[])
+    assert rates(whole, 6) == pytest.approx(rates(of_schedules(cr, one)[kind](), 6))
+    later = of_schedules(cr, three)[kind]()
+    before = cr.optim.lr_scheduler.ConstantLR(three, factor=0.1, total_iters=9)
+    late = cr.optim.lr_scheduler.SequentialLR(three, [before, later], milestones=[2])
+    assert rates(late, 8)[2:] == pytest.approx(rates(of_schedules(cr, sgd(cr))[kind](), 6))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["sequence", "chain", "lambda"])
+def test_schedules_go_on_from_pytorch(kind):
+    theirs, ours = sgd(torch), sgd(cr)
+    before, after = of_schedules(torch, theirs)[kind](), of_schedules(cr, ours)[kind]()
+    for _ in range(3):
+        theirs.step()
+        before.step()
+    after.load_state_dict(before.state_dict())
+    ours.param_groups[0]["lr"] = theirs.param_groups[0]["lr"]
+    found = []
+    for scheduler, optimizer in (before, theirs), (after, ours):
+        optimizer.step()
+        scheduler.step()
+        found.append(optimizer.param_groups[0]["lr"])
+    assert found[0] == pytest.approx(found[1])
+
+
+def test_schedules_of_objects():
+    class Times:
+        def __init__(self, factor):
+            self.factor = factor
+
+        def __call__(self, epoch):
+            return self.factor * epoch
+
+    first, second = (optim.lr_scheduler.LambdaLR(sgd(cr), Times(factor)) for factor in (10, 20))
+    second.load_state_dict(first.state_dict())
+    assert second.lr_lambdas[0].factor == 10 and first.state_dict()["lr_lambdas"] == [{"factor": 10}]
+
+
+def test_state_dicts_of_other_times():
+    norm = nn.BatchNorm1d(2)
+    states = {f"module.{name}": x for name, x in norm.state_dict().items() if name != "num_batches_tracked"}
+    nn.modules.utils.consume_prefix_in_state_dict_if_present(states, "module.")
+    assert str(norm.load_state_dict(states)) == "<All keys matched successfully>" and norm.num_batches_tracked == 0
+
+
+def test_hooks_that_return_too_few_gradients():
+    layer = nn.Sigmoid()
+    layer.register_full_backward_hook(lambda module, gi, go: ())
+    with pytest.raises(cr.errors.ArgumentError, match="expected: 1    found: 0"):
+        layer(cr.ones(2, requires_grad=True)).sum().backward()

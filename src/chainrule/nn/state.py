@@ -101,18 +101,7 @@ def load(module, state_dict, strict, assign):
     missing: list = []
     unexpected: list = []
     errors: list = []
-    visited: list = []
-
-    def visit(part, prefix):
-        for hook in list(part._state_hooks("before load").values()):
-            hook(part, loading, prefix, {}, strict, missing, unexpected, errors)
-        part._expect(loading, prefix)
-        part._load_from_state_dict(loading, prefix, {}, strict, missing, unexpected, errors)
-        for name, child in part._submodules():
-            visit(child, f"{prefix}{name}.")
-        visited.append(part)
-
-    visit(module, "")
+    visited = _visit(module, "", (loading, strict, missing, unexpected, errors))
     unexpected[:] = [path for path in dict.fromkeys(unexpected) if path in loading]
     listening = [part for part in visited if part._state_hooks("after load")]
     if errors or (strict and (missing or unexpected) and not listening):
@@ -125,6 +114,17 @@ def load(module, state_dict, strict, assign):
     if strict and (missing or unexpected):
         raise unfit(module, strict, missing, unexpected, errors)
     return missing, unexpected
+
+
+def _visit(module, prefix, arguments):
+    """Let a module and all below it note what they take; returns them, those below before those above."""
+    loading, *others = arguments
+    for hook in list(module._state_hooks("before load").values()):
+        hook(module, loading, prefix, {}, *others)
+    module._expect(loading, prefix)
+    module._load_from_state_dict(loading, prefix, {}, *others)
+    below = [part for name, child in module._submodules() for part in _visit(child, f"{prefix}{name}.", arguments)]
+    return [*below, module]
 
 
 def unfit(module, strict, missing, unexpected, errors):
