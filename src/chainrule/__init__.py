@@ -23,6 +23,7 @@ from . import (
     trees as trees,
 )
 from .array_functions import *
+from .autograd.anomaly_mode import is_anomaly_enabled as is_anomaly_enabled
 from .creation import *
 from .dtypes import *
 from .gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck
@@ -83,6 +84,7 @@ _LATER = (
     "plot",
     "saving",
     "symbolic",
+    "testing",
     "train",
     "utils",
 )

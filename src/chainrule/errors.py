@@ -25,6 +25,10 @@ class GraphFreedError(ChainruleError, RuntimeError):
     """`backward` ran a second time over values that the first run has freed."""
 
 
+class AnomalyError(ChainruleError, RuntimeError):
+    """A derivative is NaN, and `detect_anomaly` was asked to find where."""
+
+
 class LeakedTensorError(ChainruleError, RuntimeError):
     """A traced Tensor was used after the transform that made it had ended."""
 

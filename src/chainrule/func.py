@@ -8,8 +8,9 @@ from .errors import explain
 from .nn.errors import MissingNameError
 from .nn.module import BUFFER, PARAMETER, PASSING_BUFFER
 from .ops import concatenate, stack
-from .transforms.batch import vmap as _vmap
-from .transforms.derivatives import grad, hessian, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
+from .transforms import derivatives as _derivatives
+from .transforms.batch import spread, vmap as _vmap
+from .transforms.derivatives import grad, hessian, jvp, linearize, value_and_grad, vjp
 from .transforms.reverse import ROOT
 from .trees import flatten, tree_map, unflatten
 
@@ -33,6 +34,28 @@ def grad_and_value(func, argnums=0, has_aux=False):
         return gradient, value
 
     return gradient_and_value
+
+
+def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None):
+    """As `cr.jacrev`; all rows are computed at once, whatever the `chunk_size`.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.func.jacrev(lambda x: x**2, chunk_size=1)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    return _derivatives.jacrev(func, argnums, has_aux)
+
+
+def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
+    """As `cr.jacfwd`; what `func` draws at random is the same for all directions, as it has one derivative.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.func.jacfwd(lambda x: x**2)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    return _derivatives.jacfwd(func, argnums, has_aux)
 
 
 def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
@@ -67,8 +90,9 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
             ]
             parts.append(flatten(mapped(*chosen)))
         structure = parts[0][1]
-        axis = out_dims if isinstance(out_dims, int) else 0
-        return unflatten(structure, [concatenate(leaves, axis) for leaves in zip(*(p for p, _ in parts), strict=True)])
+        axes = spread(structure, out_dims)
+        columns = zip(*(p for p, _ in parts), strict=True)
+        return unflatten(structure, [x[0] if a is None else concatenate(x, a) for x, a in zip(columns, axes, strict=True)])
 
     return in_chunks
 

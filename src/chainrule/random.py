@@ -5,6 +5,8 @@ seeds give the same numbers eager, recorded, compiled and in another process. Sa
 functions of their parameters, and derivatives of any order flow to these.
 """
 
+import contextlib
+
 import numpy as np
 
 from .core.value import shape_of
@@ -94,7 +96,11 @@ def randn(*shape, size=None, dtype=np.float64, requires_grad=False, generator=No
     (2, 3)
     """
     on_cpu(device)
-    return _made((generator or default_generator).standard_normal(_shape(shape, size), dtype), requires_grad)
+    draw, shape = (generator or default_generator).standard_normal, _shape(shape, size)
+    if np.dtype(dtype).kind == "c":  # of variance 1, shared by the two parts
+        parts = draw((2, *((shape,) if isinstance(shape, int) else shape)), np.zeros(0, dtype).real.dtype)
+        return _made((parts[0] + 1j * parts[1]) * parts.dtype.type(0.5**0.5), requires_grad)
+    return _made(draw(shape, dtype), requires_grad)
 
 
 def rand_like(x, dtype=None, requires_grad=False, generator=None, device=None):
@@ -150,3 +156,22 @@ def get_rng_state():
 def set_rng_state(new):
     """Continue the default generator from a state that `get_rng_state` gave."""
     default_generator.set_state(new)
+
+
+@contextlib.contextmanager
+def fork_rng(devices=(), enabled=True, **unused):
+    """What is drawn inside leaves the default generator as it was; `devices` and other options of PyTorch's choose nothing.
+
+    >>> import chainrule as cr
+    >>> _ = cr.manual_seed(0)
+    >>> with cr.random.fork_rng():
+    ...     inside = cr.rand(2)
+    >>> bool((cr.rand(2) == inside).all())
+    True
+    """
+    before = get_rng_state() if enabled else None
+    try:
+        yield
+    finally:
+        if enabled:
+            set_rng_state(before)

@@ -26,6 +26,15 @@ class Count(int):
         return self.shape if dim is None else self.shape[dim]
 
 
+def _from_users(args):
+    """The array of `Tensor(data)`, or of `Tensor(2, 3)`, to which PyTorch gives that shape and any values: here zeros."""
+    if all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in args):
+        return np.zeros(args)
+    if len(args) > 1:
+        raise ArgumentError(explain("Tensor takes data or the sizes of axes", help="write cr.tensor(data) for several numbers"))
+    return np.zeros(args[0]) if type(args[0]) is Size else np.array(args[0], float)
+
+
 class Tensor(Assignable):
     """An n-dimensional array that takes part in differentiation.
 
@@ -38,9 +47,10 @@ class Tensor(Assignable):
     origin: Any  # the Leaf whose gradient `.grad` shows, where that is not the note
     __array_priority__ = 1000
 
-    def __init__(self, value, owner=None, note=None):
-        if owner is None:  # as users call it: Tensor(data); traces always say who owns the value
-            value, owner, self.place = np.array(value, float), state.root, True
+    def __init__(self, value=(), owner=None, note=None, *more):
+        if owner is None or owner.__class__ is int:  # as users call it; traces always say who owns the value
+            value = _from_users([x for x in (value, owner, note, *more) if x is not None])
+            owner, note, self.place = state.root, None, True
         self.value = value
         self.owner = owner
         self.note = note
@@ -147,13 +157,9 @@ class Tensor(Assignable):
         if holder is None:
             if value is None:
                 return
-            raise ArgumentError(
-                explain(
-                    "grad can only be set on a leaf that requires grad",
-                    f"Tensor: {self.dtype} {self.shape}",
-                    help="call .requires_grad_() first",
-                )
-            )
+            holder = self.owner.holder(self)
+        if value is self:
+            raise ArgumentError(explain("a Tensor cannot be its own grad", help="assign x.clone()"))
         if value is not None and not isinstance(value, Tensor):
             value = self.owner.constant(np.asarray(value, self.dtype))
         if value is not None and value.shape != self.shape:
@@ -167,6 +173,10 @@ class Tensor(Assignable):
         if state.recorder is not None:
             state.recorder.grad_written(holder)
         holder.grad = value
+
+    @grad.deleter
+    def grad(self):
+        self.grad = None
 
     def _grad_holder(self):
         origin = getattr(self, "origin", None)
@@ -210,6 +220,22 @@ class Tensor(Assignable):
         """
         return self.owner.register_hook(self, hook)
 
+    def register_post_accumulate_grad_hook(self, hook):
+        """Call `hook(self)` when `backward` has added to `.grad` of this leaf; returns a handle with `remove()`.
+
+        >>> import chainrule as cr
+        >>> x = cr.tensor([1.0, 2.0], requires_grad=True)
+        >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+        >>> (x * x).sum().backward()
+        tensor([2., 4.])
+        """
+        return self.owner.register_post_accumulate_grad_hook(self, hook)
+
+    @property
+    def retains_grad(self):
+        """Whether `retain_grad` was called on this Tensor, which is no leaf."""
+        return not self.is_leaf and hasattr(self, "origin")
+
     def detach(self):
         """The same values as a constant: no derivative flows through the result, in any mode or order."""
         return self.owner.detach(self)
@@ -226,6 +252,8 @@ class Tensor(Assignable):
 
     @data.setter
     def data(self, value):
+        if value is None:
+            raise ArgumentError(explain("data cannot be None", help="assign an array of the same shape"))
         self._replace(value)
 
     # --- ways out -----------------------------------------------------------------------------------------------------
@@ -236,9 +264,9 @@ class Tensor(Assignable):
         array = np.asarray(x.owner.to_array(x, "np.asarray"), dtype)
         return array.copy() if copy else array
 
-    def numpy(self):
-        """The values as a NumPy array that shares memory; raises if a derivative would be lost."""
-        return np.asarray(self.owner.to_array(self, ".numpy()"))
+    def numpy(self, *, force=False):
+        """The values as a NumPy array that shares memory; raises if a derivative would be lost, unless with `force`."""
+        return np.asarray(self.owner.to_array(self.detach() if force else self, ".numpy()"))
 
     def item(self, *place):
         """The only element, or the one at `place` (one number counts through the flattened Tensor), as a Python number."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .core.value import Value
+from .errors import explain
 from .ops import indexing, shaping
 
 
@@ -56,7 +57,13 @@ def scattered(read):
 
 def read_only(whole, part):
     """How NumPy lets one write diagonals and broadcast arrays: not at all."""
-    raise ValueError("assignment destination is read-only")
+    raise ValueError(
+        explain(
+            "assignment destination is read-only",
+            "diagonals and broadcast arrays are, as in NumPy",
+            help="diagonal(dim1=-2, dim2=-1), as PyTorch has it, can be written; copy what was broadcast",
+        )
+    )
 
 
 def reshaped_part(part, before, after):

@@ -478,3 +478,114 @@ def test_lists_and_dicts_of_modules():
         d["z"]
     ps = nn.ParameterList([np.ones(2), nn.Parameter(np.ones(3))])
     assert [n for n, _ in ps.named_parameters()] == ["0", "1"] and ps[1].shape == (3,) and "(1): Parameter" in repr(ps)
+
+
+def test_hooks_with_keywords_and_in_front():
+    class Scale(nn.Module):
+        def forward(self, x, scale=1):
+            return x * scale
+
+    layer, order = Scale(), []
+    with layer.register_forward_pre_hook(lambda m, args, kwargs: (args, {"scale": 5}), with_kwargs=True):
+        assert layer(2.0) == 10
+        layer.register_forward_hook(lambda m, args, kwargs, out: order.append(kwargs), with_kwargs=True)
+        layer(2.0, scale=3)
+    assert layer(2.0) == 2 and order == [{"scale": 5}, {}]
+    layer.register_forward_hook(lambda *args: order.append("first"), prepend=True)
+    layer(2.0)
+    assert order[2:] == ["first", {}]
+
+
+class Counting(nn.Module):
+    """A module with state that is no array."""
+
+    def __init__(self, seen=0):
+        super().__init__()
+        self.seen, self.weight = seen, nn.Parameter(np.ones(2))
+
+    def get_extra_state(self):
+        return {"seen": self.seen}
+
+    def set_extra_state(self, state):
+        self.seen = state["seen"]
+
+
+class Renaming(nn.Module):
+    """A module that keeps another layout in files."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(np.ones(2))
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + "kernel"] = destination.pop(prefix + "weight")
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        state_dict[prefix + "weight"] = state_dict.pop(prefix + "kernel")
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def test_state_that_modules_write_themselves():
+    model, other = nn.Sequential(Counting(7), Renaming()), nn.Sequential(Counting(), Renaming())
+    model[1].weight.data = np.array([3.0, 4.0])
+    states = model.state_dict()
+    assert list(states) == ["0.weight", "0._extra_state", "1.kernel"]
+    assert str(other.load_state_dict(states)) == "<All keys matched successfully>"
+    assert other[0].seen == 7 and other[1].weight.tolist() == [3, 4] and "1.kernel" in states
+    del states["0._extra_state"]
+    states["1.weight"] = np.ones(2)
+    other[1].weight.data = np.zeros(2)
+    with pytest.raises(cr.errors.ChainruleError, match=r"missing: 0\._extra_state"):
+        other.load_state_dict(states)
+    assert other[1].weight.tolist() == [0, 0]  # nothing was changed
+
+
+def test_state_hooks():
+    layer, seen = nn.Linear(1, 1), []
+    model = nn.Sequential(layer)
+    before = layer.register_state_dict_pre_hook(lambda m, prefix, keep: seen.append(prefix))
+    after = layer.register_state_dict_post_hook(lambda m, states, prefix, meta: states.update({prefix + "note": 1}))
+    with before, after:
+        assert list(model.state_dict()) == ["0.weight", "0.bias", "0.note"] and seen == ["0."]
+    model.state_dict()
+    assert seen == ["0."]
+    layer.register_load_state_dict_pre_hook(lambda m, states, prefix, *rest: states.setdefault(prefix + "bias", np.ones(1)))
+    layer.register_load_state_dict_post_hook(lambda m, keys: keys.unexpected_keys.clear())
+    model.load_state_dict({"0.weight": np.full((1, 1), 2.0), "0.new": 3})
+    assert layer.weight.item() == 2 and layer.bias.item() == 1
+    assert list(copy.deepcopy(model).state_dict()) == ["0.weight", "0.bias"]
+
+
+def test_options_of_state_dicts():
+    a, b = nn.Linear(1, 2), nn.Linear(1, 2, dtype=np.float64)
+    into = {"before": 0}
+    assert a.state_dict(destination=into, prefix="x.") is into and list(into) == ["before", "x.weight", "x.bias"]
+    assert a.state_dict(keep_vars=True)["weight"] is a.weight
+    weight = a.weight
+    a.load_state_dict(b.state_dict(), assign=True)
+    assert a.weight is not weight and isinstance(a.weight, nn.Parameter) and a.weight.dtype == np.float64
+    with pytest.raises(ArgumentError, match="takes a mapping"):
+        a.load_state_dict([1])
+
+
+def test_buffers_by_assignment():
+    class WithBuffers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Buffer(np.ones(2)), nn.Buffer(cr.zeros(1), persistent=False)
+
+    module = copy.deepcopy(WithBuffers())
+    assert list(module.state_dict()) == ["a"] and len(list(module.buffers())) == 2 and not list(module.parameters())
+    module.a = cr.zeros(3)
+    assert module.state_dict()["a"].shape == (3,)
+    assert pickle.loads(pickle.dumps(WithBuffers().b)).persistent is False
+
+
+def test_what_dicts_of_modules_share_with_dicts():
+    d = nn.ParameterDict({"a": np.ones(1)})
+    assert d.get("b") is None and d.setdefault("b", np.ones(2)).shape == (2,) and list(d | {"c": np.ones(3)}) == ["a", "b", "c"]
+    assert d.popitem()[0] == "b" and list(d.copy()) == ["a"]
+    relu = nn.ReLU()
+    assert len(nn.Sequential(relu) * 3) == 3 and (2 * nn.ModuleList([relu]))[1] is relu
+    assert repr(nn.ModuleList([nn.ReLU(), nn.ReLU(), nn.Tanh()])) == "ModuleList(\n  (0-1): 2 x ReLU()\n  (2): Tanh()\n)"

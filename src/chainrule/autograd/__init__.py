@@ -1,11 +1,13 @@
 """PyTorch's module of this name: derivatives of Tensors by Tensors, and functions with derivatives of their own."""
 
-from ..gradcheck import gradcheck as gradcheck
 from ..pytorch import inference_mode as inference_mode, set_grad_enabled as set_grad_enabled
 from ..tensor import Tensor
-from ..transforms.autograd import Function as Function, GradientTape as GradientTape, grad as grad
+from ..transforms.autograd import GradientTape as GradientTape, grad as grad
+from ..transforms.function import Function as Function
 from ..transforms.scope import enable_grad as enable_grad, no_grad as no_grad
-from . import function as function, functional as functional
+from . import anomaly_mode as anomaly_mode, forward_ad as forward_ad, function as function, functional as functional
+from .anomaly_mode import detect_anomaly as detect_anomaly, set_detect_anomaly as set_detect_anomaly
+from .gradcheck import gradcheck as gradcheck, gradgradcheck as gradgradcheck
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):

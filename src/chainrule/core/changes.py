@@ -36,11 +36,21 @@ for _name in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem"
 
 
 class HookHandle:
-    """Puts a hook into a dict of them, and takes it off again."""
+    """Puts a hook into a dict of them, and takes it off again; as a context manager, at the end."""
 
-    def __init__(self, hooks, hook):
+    def __init__(self, hooks, hook, first=False):
         self.hooks = hooks
+        others = list(hooks.items()) if first else []
         hooks[self] = hook
+        for key, other in others:  # behind this one
+            del hooks[key]
+            hooks[key] = other
 
     def remove(self):
         self.hooks.pop(self, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.remove()

@@ -42,6 +42,10 @@ class _State(threading.local):
     def __init__(self):
         self.paused: tuple = ()  # tapes that do not record
         self.paused_below = -(10**9)  # tapes of a lower level than this do not record (no_grad)
+        self.paused_for_good: Any = None  # the entry of `attention` that a call of set_grad_enabled(False) left
+        self.dual: Any = None  # the trace of forward_ad.dual_level
+        self.anomaly = False  # whether walks back look for NaN
+        self.inference = False  # whether inside of inference_mode
         self.recorder = None
         self.abstract: list = []  # traces that now run a function without computing: no value of theirs may decide anything
         self.phase = None  # what a recorded program says it is doing, such as "update"

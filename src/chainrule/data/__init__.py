@@ -16,6 +16,7 @@ from .dataset import (
     Dataset as Dataset,
     IterableDataset as IterableDataset,
     MapDataset as MapDataset,
+    StackDataset as StackDataset,
     Subset as Subset,
     TensorDataset as TensorDataset,
 )

@@ -78,6 +78,46 @@ class ChainDataset(IterableDataset):
             yield from dataset
 
 
+class StackDataset(Dataset):
+    """Samples of several datasets side by side: tuples, or with names dicts.
+
+    Parameters
+    ----------
+    *args : Datasets of one length
+    **kwargs : the same by name
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> both = cr.data.StackDataset(x=cr.data.TensorDataset(np.arange(3)), y=["a", "b", "c"])
+    >>> len(both), both[1]
+    (3, {'x': (tensor(1),), 'y': 'b'})
+    """
+
+    def __init__(self, *args, **kwargs):
+        if bool(args) == bool(kwargs):
+            raise ArgumentError(
+                explain("StackDataset takes datasets, either by position or by name", help="StackDataset(images, labels)")
+            )
+        self.datasets = kwargs or args
+        lengths = [len(d) for d in self._parts()]
+        if len(set(lengths)) > 1:
+            raise ArgumentError(
+                explain("StackDataset: the datasets differ in length", f"lengths: {lengths}", help="Subset takes a part of one")
+            )
+
+    def _parts(self):
+        return self.datasets.values() if isinstance(self.datasets, dict) else self.datasets
+
+    def __len__(self):
+        return len(next(iter(self._parts())))
+
+    def __getitem__(self, index):
+        if isinstance(self.datasets, dict):
+            return {name: d[index] for name, d in self.datasets.items()}
+        return tuple(d[index] for d in self.datasets)
+
+
 class TensorDataset(Dataset):
     """Samples that are the rows of one or several arrays.
 
@@ -209,6 +249,12 @@ class Subset(Dataset):
             )
 
     @property
+    def __getitems__(self):
+        """PyTorch's way to whole lists of samples, if the dataset has it."""
+        several = self.dataset.__getitems__
+        return lambda indices: several(self.indices[list(indices)].tolist())
+
+    @property
     def take(self):
         """Whole batches, if `dataset` can give such; there is none otherwise."""
         of_dataset = _require_take(self.dataset)
@@ -240,6 +286,11 @@ class ConcatDataset(Dataset):
 
     def __len__(self):
         return self.ends[-1]
+
+    @property
+    def cumulative_sizes(self):
+        """PyTorch's name for `ends`: where the datasets end among all samples."""
+        return self.ends
 
     def __getitem__(self, index):
         i = index + len(self) if index < 0 else index

@@ -11,7 +11,7 @@ from .dataset import take_of
 JOINING = 2**62  # the place in an epoch that random numbers of a collate_fn are drawn for, beyond all samples
 # Positions that are not those of a sample in its batch.
 STARTING, COLLATING, WHOLE = -1, -2, -3
-PLACES = {STARTING: "the start", COLLATING: "collate_fn", WHOLE: "dataset.take"}
+PLACES = {STARTING: "the start", COLLATING: "collate_fn", WHOLE: "a whole batch"}
 
 
 class Exhausted(Exception):
@@ -50,6 +50,7 @@ class MapFetch:
         self.dataset, self.batched = dataset, batched
         self.collate = collate_fn or (default_collate if batched else default_convert)
         self.whole = batched and collate_fn is None and take_of(dataset) is not None
+        self.several = batched and hasattr(dataset, "__getitems__")  # PyTorch's name for a list of samples at once
 
     def begin(self, key):
         """Start an epoch, of which the random numbers follow from `key`."""
@@ -64,7 +65,11 @@ class MapFetch:
         indices = range(task.indices.start, task.indices.stop) if isinstance(task.indices, slice) else task.indices
         samples = []
         try:
-            for i, index in enumerate(indices):
+            if self.several:
+                note(WHOLE)
+                streams.begin((*self.key, task.start))
+                samples = self.dataset.__getitems__(list(indices))
+            for i, index in enumerate(() if self.several else indices):
                 note(i)
                 streams.begin((*self.key, task.start + i))
                 samples.append(self.dataset[index])

@@ -69,7 +69,8 @@ class RandomSampler(DrawnSampler):
         super().__init__(generator)
         if num_samples is not None and (not _is_int(num_samples) or num_samples < 0):
             raise _wrong("RandomSampler: num_samples must be an int from 0", f"num_samples: {num_samples!r}")
-        self.data_source, self.replacement, self._num_samples = data_source, bool(replacement), num_samples
+        self.data_source, self._num_samples = data_source, num_samples
+        self.replacement = _flag(replacement, "RandomSampler: replacement")
 
     @property
     def num_samples(self):
@@ -134,7 +135,8 @@ class WeightedRandomSampler(DrawnSampler):
 
     def __init__(self, weights, num_samples, replacement=True, generator=None):
         super().__init__(generator)
-        self.weights, self.num_samples, self.replacement = np.asarray(weights, np.float64), num_samples, bool(replacement)
+        self.weights, self.num_samples = np.asarray(weights, np.float64), num_samples
+        self.replacement = _flag(replacement, "WeightedRandomSampler: replacement")
         if (
             self.weights.ndim != 1
             or not np.isfinite(self.weights).all()
@@ -173,7 +175,8 @@ class BatchSampler(Sampler):
     """
 
     def __init__(self, sampler, batch_size, drop_last=False):
-        self.sampler, self.batch_size, self.drop_last = sampler, check_batch_size(batch_size, "BatchSampler"), bool(drop_last)
+        self.sampler, self.batch_size = sampler, check_batch_size(batch_size, "BatchSampler")
+        self.drop_last = _flag(drop_last, "BatchSampler: drop_last")
 
     def __iter__(self):
         batch = []
@@ -231,6 +234,13 @@ class BucketBatchSampler(DrawnSampler):
 
 def _is_int(x):
     return isinstance(x, numbers.Integral) and not isinstance(x, bool)
+
+
+def _flag(value, asked):
+    """True or False, and not a number that was meant for another parameter."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise _wrong(f"{asked} must be True or False", f"found: {value!r}")
+    return bool(value)
 
 
 def check_batch_size(batch_size, asked):

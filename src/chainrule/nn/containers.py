@@ -49,6 +49,12 @@ class _List(Module):
             return new
         return self.__dict__[self._name_at(index)]
 
+    def __mul__(self, times):
+        """The entries, the same ones, several times."""
+        return type(self)(*self._as_arguments(self._values() * operator.index(times)))
+
+    __rmul__ = __mul__
+
     def _keeps_names(self):
         return not all(name.isdigit() for name in self._names())
 
@@ -153,6 +159,18 @@ class ModuleList(_List):
     def __init__(self, modules=()):
         self.extend(modules)
 
+    def _rows(self):
+        """Equal neighbours are shown once, with their number."""
+        runs: list = []
+        for name, text in super()._rows():
+            if runs and runs[-1][2] == text:
+                runs[-1][1] = name
+            else:
+                runs.append([name, name, text])
+        for first, last, text in runs:
+            alone = first == last
+            yield first if alone else f"{first}-{last}", text if alone else f"{int(last) - int(first) + 1} x {text}"
+
 
 class ParameterList(_List):
     """A list of Parameters, which are found; arrays and Tensors are made Parameters.
@@ -239,6 +257,34 @@ class _Dict(Module):
         """Remove all entries."""
         for name in self:
             del self[name]
+
+    def popitem(self):
+        """Remove the last entry and return it with its name."""
+        name = self.keys()[-1]
+        return name, self.pop(name)
+
+    def get(self, name, default=None):
+        """The entry, or `default` if there is none of this name."""
+        return self[name] if name in self._kinds else default
+
+    def setdefault(self, name, default=None):
+        """The entry, which is `default` if there was none of this name."""
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def copy(self):
+        """Another container of the same entries."""
+        return type(self)(self)
+
+    def __or__(self, other):
+        new = self.copy()
+        new.update(other)
+        return new
+
+    def __ior__(self, other):
+        self.update(other)
+        return self
 
 
 class ModuleDict(_Dict):

@@ -1,8 +1,9 @@
 """Hooks that see, and may replace, the gradients on their way through a module."""
 
+from ..errors import ArgumentError, explain
 from ..tensor import Tensor
-from ..transforms.autograd import as_tensor, without_tensor
 from ..transforms.custom import custom_vjp
+from ..transforms.function import as_tensor, without_tensor
 
 
 def run_watched(forward, args, before, after):
@@ -43,7 +44,16 @@ def call_all(hooks, module, gradients, *others):
     for hook in list(hooks.values()):
         new = hook(module, gradients, *others)
         if new is not None:
-            gradients = new if isinstance(new, tuple) else (new,)
+            new = new if isinstance(new, tuple) else (new,)
+            if len(new) != len(gradients):
+                raise ArgumentError(
+                    explain(
+                        f"a hook on the gradients of {type(module).__name__} must return as many as it is given",
+                        f"expected: {len(gradients)}    found: {len(new)}",
+                        help="return a tuple, with None where there is no gradient",
+                    )
+                )
+            gradients = new
     return gradients
 
 

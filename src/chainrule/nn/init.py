@@ -54,6 +54,9 @@ def fans(tensor):
     return shape[1] * field, shape[0] * field
 
 
+_calculate_fan_in_and_fan_out = fans  # as layers that were copied from PyTorch call it
+
+
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """Numbers from the uniform distribution over [a, b).
 
@@ -110,6 +113,8 @@ def ones_(tensor):
 
 def eye_(tensor):
     """Ones on the diagonal of a matrix, zeros elsewhere."""
+    if tensor.ndim != 2:
+        raise ShapeError(explain("eye_ needs a matrix", f"found: shape {tensor.shape}", help="use dirac_ for convolutions"))
     tensor.data = np.eye(*tensor.shape, dtype=tensor.dtype)
     return tensor
 

@@ -3,36 +3,37 @@
 import copy
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import NamedTuple
 
 import numpy as np
 
 from .. import trees
 from ..core.changes import LENGTH, HookHandle, Noted, changes
-from ..core.value import Value, shape_of
+from ..core.value import Value
 from ..errors import ArgumentError, UnsupportedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..transforms.reverse import ROOT
-from .errors import LOCATED, MissingNameError, StateDictError, locate
+from .errors import LOCATED, MissingNameError, locate
 from .hooks import call_all, run_watched
-from .parameter import Parameter
-
-PARAMETER, BUFFER, PASSING_BUFFER, MODULE = "parameter", "buffer", "passing buffer", "module"
-
-
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` returns: the names that it did not find, and those that it has no place for."""
-
-    missing_keys: list
-    unexpected_keys: list
+from .parameter import Buffer, Parameter
+from .state import BUFFER, MODULE, PARAMETER, PASSING_BUFFER, Stateful
 
 
 def _constant(value):
     return value if isinstance(value, Value) else ROOT.constant(np.array(value))
 
 
-class Module:
+class WithKeywords:
+    """A hook that is handed the keyword arguments of the call, too."""
+
+    def __init__(self, hook):
+        self.hook = hook
+
+    def __call__(self, *args):
+        return self.hook(*args)
+
+
+class Module(Stateful):
     """A part of a model: override `forward`, and assign Parameters and other Modules as attributes in `__init__`.
 
     Assigned Parameters and Modules are found by `parameters`, `state_dict`, `train` and the other methods here.
@@ -91,7 +92,7 @@ class Module:
 
     def __call__(self, *args, **kwargs):
         if self._forward_pre_hooks is not None:
-            args = self._prepared(args)
+            args, kwargs = self._prepared(args, kwargs)
         try:
             if self._backward_hooks is not None:
                 out = self._run_watched(args, kwargs)
@@ -102,14 +103,15 @@ class Module:
             raise
         if self._forward_hooks:
             for hook in list(self._forward_hooks.values()):
-                new = hook(self, args, out)
+                new = hook(self, args, kwargs, out) if type(hook) is WithKeywords else hook(self, args, out)
                 out = out if new is None else new
         return out
 
-    def register_forward_hook(self, hook):
+    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False):
         """Call `hook(module, args, output)` after every `forward`; what it returns, if not None, replaces the output.
 
-        Returns a handle whose `remove()` takes the hook off again.
+        With `with_kwargs`, the call is `hook(module, args, kwargs, output)`. Hooks run in the order of registration, with
+        `prepend` before those that are there. Returns a handle whose `remove()` takes the hook off again.
 
         >>> from chainrule import nn
         >>> double = nn.Identity()
@@ -117,12 +119,14 @@ class Module:
         >>> double(1.5)
         3.0
         """
-        return HookHandle(self._forward_hooks, hook)
+        return HookHandle(self._forward_hooks, WithKeywords(hook) if with_kwargs else hook, prepend)
 
-    def register_forward_pre_hook(self, hook):
+    def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
         """Call `hook(module, args)` before every `forward`; what it returns, if not None, are the arguments instead.
 
-        Returns a handle whose `remove()` takes the hook off again.
+        With `with_kwargs`, the call is `hook(module, args, kwargs)`, which returns None or the pair (args, kwargs). Hooks run
+        in the order of registration, with `prepend` before those that are there. Returns a handle whose `remove()` takes the
+        hook off again.
 
         >>> from chainrule import nn
         >>> layer = nn.Identity()
@@ -132,9 +136,9 @@ class Module:
         """
         if self._forward_pre_hooks is None:
             self._forward_pre_hooks = Noted()
-        return HookHandle(self._forward_pre_hooks, hook)
+        return HookHandle(self._forward_pre_hooks, WithKeywords(hook) if with_kwargs else hook, prepend)
 
-    def register_full_backward_hook(self, hook):
+    def register_full_backward_hook(self, hook, prepend=False):
         """Call `hook(module, grad_input, grad_output)` when the gradients of a call of this module are known.
 
         Both are tuples, one entry for each positional argument and each output, None where there is no gradient. What the hook
@@ -150,9 +154,9 @@ class Module:
         [(tensor(1.),)]
         """
         self._watch_gradients()
-        return HookHandle(self._backward_hooks, hook)
+        return HookHandle(self._backward_hooks, hook, prepend)
 
-    def register_full_backward_pre_hook(self, hook):
+    def register_full_backward_pre_hook(self, hook, prepend=False):
         """Call `hook(module, grad_output)` before the gradients of a call's outputs go on into this module.
 
         What it returns, if not None, replaces them. Returns a handle whose `remove()` takes the hook off again.
@@ -165,7 +169,7 @@ class Module:
         tensor(10.)
         """
         self._watch_gradients()
-        return HookHandle(self._backward_pre_hooks, hook)
+        return HookHandle(self._backward_pre_hooks, hook, prepend)
 
     def _watch_gradients(self):
         if self._backward_hooks is None:
@@ -180,12 +184,15 @@ class Module:
             after=lambda gs, out: call_all(self._backward_hooks, self, gs, out),
         )
 
-    def _prepared(self, args):
+    def _prepared(self, args, kwargs):
         for hook in list((self._forward_pre_hooks or {}).values()):
+            if type(hook) is WithKeywords:
+                args, kwargs = hook(self, args, kwargs) or (args, kwargs)
+                continue
             new = hook(self, args)
             if new is not None:
                 args = new if isinstance(new, tuple) else (new,)
-        return args
+        return args, kwargs
 
     # --- registering --------------------------------------------------------------------------------------------------
 
@@ -195,6 +202,8 @@ class Module:
             kinds[name] = PARAMETER
         elif isinstance(value, Module):
             kinds[name] = MODULE
+        elif type(value) is Buffer:
+            kinds[name] = BUFFER if value.persistent else PASSING_BUFFER
         elif name in kinds and value is not None:
             value = self._fit(name, kinds[name], value)
         object.__setattr__(self, name, value)
@@ -277,6 +286,22 @@ class Module:
         self._register(name, MODULE, module)
 
     register_module = add_module
+
+    def set_submodule(self, target, module):
+        """Put a module at this path, `"blocks.0.act"` for example, in the place of the one that is there.
+
+        >>> from chainrule import nn
+        >>> model = nn.Sequential(nn.Sequential(nn.ReLU()))
+        >>> model.set_submodule("0.0", nn.Tanh())
+        >>> model[0]
+        Sequential(
+          (0): Tanh()
+        )
+        """
+        path, _, name = target.rpartition(".")
+        above = self.get_submodule(path) if path else self
+        above.get_submodule(name)
+        setattr(above, name, module)
 
     # --- looking around -----------------------------------------------------------------------------------------------
 
@@ -390,69 +415,6 @@ class Module:
         """All buffers, each once."""
         return (b for _, b in self.named_buffers(recurse=recurse))
 
-    # --- state --------------------------------------------------------------------------------------------------------
-
-    def state_dict(self, *, prefix=""):
-        """The values of all parameters and persistent buffers by path: a snapshot, to save or to load elsewhere.
-
-        >>> from chainrule import nn
-        >>> list(nn.Sequential(nn.Linear(2, 3), nn.ReLU()).state_dict())
-        ['0.weight', '0.bias']
-        """
-        return {path: value.detach() for path, value in self._named((PARAMETER, BUFFER), prefix, True, False)}
-
-    def load_state_dict(self, state_dict, strict=True):
-        """Take over the values of a state dict, cast to the dtypes here.
-
-        Parameters
-        ----------
-        state_dict : mapping of paths to arrays or Tensors
-        strict : every path must be found, and no others; otherwise the rest is left as it is
-
-        Returns
-        -------
-        (missing_keys, unexpected_keys)
-
-        Raises
-        ------
-        StateDictError
-            Names or shapes do not fit: all of them are listed, and nothing has been changed.
-
-        Examples
-        --------
-        >>> from chainrule import nn
-        >>> a, b = nn.Linear(2, 3), nn.Linear(2, 3)
-        >>> b.load_state_dict(a.state_dict())
-        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
-        >>> bool((a.weight == b.weight).all())
-        True
-        """
-        for path, module in self.named_modules():
-            module._expect(state_dict, f"{path}." if path else "")
-        places = dict(self._named((PARAMETER, BUFFER), "", True, False))
-        missing = [k for k in places if k not in state_dict]
-        unexpected = [k for k in state_dict if k not in places]
-        shapes = {k: (t.shape, shape_of(state_dict[k])) for k, t in places.items() if k in state_dict}
-        misshaped = [f"{k}: expected {here}, found {there}" for k, (here, there) in shapes.items() if here != there]
-        found = [
-            f"{what}: {', '.join(names)}"
-            for what, names in (("missing", missing), ("unexpected", unexpected))
-            if names and strict
-        ]
-        if found or misshaped:
-            raise StateDictError(
-                explain(
-                    f"{type(self).__name__}.load_state_dict: the state dict does not fit",
-                    *found,
-                    *(f"wrong shape: {line}" for line in misshaped),
-                    help="build the model with the sizes that were saved"
-                    + ("; strict=False skips names that do not match" if found else ""),
-                )
-            )
-        for name in shapes:
-            places[name].data = state_dict[name]
-        return IncompatibleKeys(missing, unexpected)
-
     def _expect(self, state_dict, prefix):
         """Layers that wait for their sizes take them from a state dict that is about to be loaded."""
 
@@ -551,15 +513,22 @@ class Module:
         """What stands between the parentheses of `repr`, such as sizes; override it."""
         return ""
 
+    def _get_name(self):
+        return type(self).__name__
+
+    def _rows(self):
+        """(name, text) of each submodule, as `repr` shows them."""
+        return [(name, repr(module)) for name, module in self._own(MODULE)]
+
     def __repr__(self):
         extra = self.extra_repr()
         lines = [] if not extra else extra.split("\n")
-        rows = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._own(MODULE)]
+        rows = [f"({name}): " + text.replace("\n", "\n  ") for name, text in self._rows()]
         if not rows:
             body = extra if len(lines) < 2 else "\n  " + "\n  ".join(lines) + "\n"
         else:
             body = "\n  " + "\n  ".join(lines + rows) + "\n"
-        return f"{type(self).__name__}({body})"
+        return f"{self._get_name()}({body})"
 
     def __copy__(self):
         new = object.__new__(type(self))
@@ -568,6 +537,8 @@ class Module:
         for name in ("_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
             if getattr(self, name) is not None:
                 new.__dict__[name] = Noted(getattr(self, name))
+        if "_hooks_of_state" in self.__dict__:
+            new.__dict__["_hooks_of_state"] = {when: dict(hooks) for when, hooks in self._hooks_of_state.items()}
         return new
 
 

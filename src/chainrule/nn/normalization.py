@@ -193,6 +193,11 @@ class _BatchNorm(_Statistics):
     ):
         self._build(num_features, eps, momentum, affine, track_running_stats, bias, parameter_dtype(dtype, device))
 
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        if self.num_batches_tracked is not None:  # files of the first versions of PyTorch do not have it
+            state_dict.setdefault(f"{prefix}num_batches_tracked", np.zeros((), np.int64))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def forward(self, input):
         input = self._enter(input)
         batch, statistics = self.training or self.running_mean is None, (self.running_mean, self.running_var)

@@ -8,6 +8,14 @@ from ..tensor import Tensor
 from ..transforms.reverse import ROOT
 
 
+def _value(data):
+    if not isinstance(data, Tensor):
+        return ROOT.constant(np.array(data)).value
+    data = data.detach()
+    # A Tensor's array never changes, so it can be shared; recorded values must not be turned into constants.
+    return data.value if data.owner is ROOT else ROOT.constant(np.array(data)).value
+
+
 class Parameter(Tensor):
     """A Tensor that is to be trained: a leaf that requires grad, found by `Module.parameters()`.
 
@@ -31,14 +39,8 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data, requires_grad=True):
-        if isinstance(data, Tensor):
-            data = data.detach()
-            # A Tensor's array never changes, so it can be shared; recorded values must not be turned into constants.
-            value = data.value if data.owner is ROOT else ROOT.constant(np.array(data)).value
-        else:
-            value = ROOT.constant(np.array(data)).value
-        super().__init__(value, ROOT)
+    def __init__(self, data=(), requires_grad=True):
+        super().__init__(_value(data), ROOT)
         if requires_grad:
             self.requires_grad_()
 
@@ -60,3 +62,38 @@ class Parameter(Tensor):
 
 def _rebuild(array, requires_grad):
     return Parameter(Tensor(array, ROOT) if state.recorder is None else array, requires_grad)
+
+
+class Buffer(Tensor):
+    """A Tensor that a Module registers as a buffer when it is assigned as an attribute: state that is not trained.
+
+    Parameters
+    ----------
+    data : array or Tensor
+    persistent : whether it is part of the state dict
+
+    Examples
+    --------
+    >>> from chainrule import nn
+    >>> module = nn.Identity()
+    >>> module.count = nn.Buffer(np.zeros(2))
+    >>> list(module.state_dict())
+    ['count']
+    """
+
+    __slots__ = ("persistent",)
+
+    def __init__(self, data=(), *, persistent=True):
+        super().__init__(_value(data), ROOT)
+        self.place, self.persistent = True, persistent
+
+    def __reduce__(self):
+        return _buffer, (np.asarray(self.owner.to_array(self.detach(), "pickle")), self.persistent)
+
+    def __deepcopy__(self, memo):
+        memo[id(self)] = new = type(self)(self, persistent=self.persistent)
+        return new
+
+
+def _buffer(array, persistent):
+    return Buffer(array, persistent=persistent)

@@ -117,6 +117,15 @@ class _Recurrent(Module):
                     self.register_parameter(name + suffix, Parameter(np.zeros(shape, dtype)))
         self.reset_parameters()
 
+    def flatten_parameters(self):
+        """PyTorch's request to lay parameters side by side in a GPU's memory; without effect."""
+
+    @property
+    def all_weights(self):
+        """The parameters of each layer and direction."""
+        suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
+        return [[p for name, p in self.named_parameters() if name[name.index("_l") :] == suffix] for suffix in suffixes]
+
     def _suffixes(self, layer):
         return (f"_l{layer}", f"_l{layer}_reverse") if self.bidirectional else (f"_l{layer}",)
 

@@ -612,7 +612,7 @@ class Chosen(NamedTuple):
 
 
 def torch_pair(position, keeps_axis=False):
-    """Let a function that chooses along `axis` be called as in PyTorch: with `dim`, it gives (values, indices).
+    """Let a function that chooses along `axis` be called as in PyTorch: with `dim` or `keepdim`, it gives (values, indices).
 
     `position(x, axis, **options)` gives the indices with the axis kept. The derivative goes to the elements chosen, as in
     PyTorch; without `dim` the function is NumPy's, where ties share it.
@@ -623,6 +623,8 @@ def torch_pair(position, keeps_axis=False):
 
         @functools.wraps(numpy_like)
         def wrapper(*args, **kwargs):
+            if "keepdim" in kwargs and len(args) == 2:  # x.max(1, keepdim=True)
+                args, kwargs["dim"] = args[:1], args[1]
             if "dim" not in kwargs:
                 return numpy_like(*args, **kwargs)
             (x,) = args or (kwargs.pop("input"),)

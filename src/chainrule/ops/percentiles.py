@@ -14,9 +14,9 @@ from ..errors import explain
 from ..names import torch_names
 from .comparison import ceil, floor, isnan, rint
 from .elementwise import clip, maximum, minimum, where
-from .indexing import take_along_axis
+from .indexing import take_along_axis, torch_pair
 from .reduction import cumsum, sum as sum_
-from .shaping import as_value, broadcast_to, cast, expand, moveaxis, normalize_axes, reshape
+from .shaping import as_value, broadcast_to, cast, expand, moveaxis, normalize_axes, normalize_axis, reshape
 from .sorting import argsort, sort
 
 # Where quantile q of n sorted elements lies, counted from 0: n q + a + q (1 - a - b) - 1 (Hyndman and Fan, "Sample quantiles
@@ -299,9 +299,25 @@ def _middle(what, x, axis, keepdims, missing):
     return slices.results(where(empty, math.nan, out), (), keepdims)
 
 
-@torch_names
+def _lower_middle(x, axis, missing):
+    """Where PyTorch's median stands along an axis, which is kept: of two elements in the middle, it is the lower one."""
+    x = as_value(x)
+    axis = normalize_axis(axis, ndim_of(x))
+    order, n = argsort(x, axis), shape_of(x)[axis]
+    if dtype_of(x).kind not in "fc":
+        numbers = np.full((1,) * ndim_of(x), n)
+    else:
+        numbers = sum_(~isnan(x), axis, keepdims=True)
+    middle = maximum((numbers - 1) // 2, 0)  # NaN is sorted behind all numbers
+    place = middle if missing else where(numbers < n, minimum(numbers, n - 1), (n - 1) // 2)
+    return take_along_axis(order, broadcast_to(place, shape_of(sum_(order, axis, keepdims=True))), axis)
+
+
+@torch_pair(lambda x, axis: _lower_middle(x, axis, missing=False))
 def median(x, axis=None, keepdims=False):
     """Median of `x` over `axis`; of an even number of elements, the mean of the two in the middle. NaN where there is a NaN.
+
+    Called with PyTorch's `dim`, it gives PyTorch's pair (values, indices), the lower one of two elements in the middle.
 
     >>> import chainrule as cr
     >>> cr.median([3.0, 1.0, 2.0])
@@ -310,9 +326,9 @@ def median(x, axis=None, keepdims=False):
     return _middle("median", x, axis, keepdims, missing=False)
 
 
-@torch_names
+@torch_pair(lambda x, axis: _lower_middle(x, axis, missing=True))
 def nanmedian(x, axis=None, keepdims=False):
-    """Median over `axis` of the elements that are not NaN; NaN if there is none.
+    """Median over `axis` of the elements that are not NaN; NaN if there is none. With PyTorch's `dim`, as `median`.
 
     >>> import chainrule as cr
     >>> cr.nanmedian([1.0, np.nan, 3.0])

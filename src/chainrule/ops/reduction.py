@@ -430,6 +430,28 @@ def max(x, axis=None, keepdims=False, initial=None, where=True):
     return _extremum(_max, maximum, x, axis, keepdims, initial, where)
 
 
+@torch_names
+def amax(x, axis=None, keepdims=False, initial=None, where=True):
+    """Largest element over one or several axes; `max`, but without indices for PyTorch's `dim`.
+
+    >>> import chainrule as cr
+    >>> cr.amax([[1.0, 5.0], [3.0, 4.0]], dim=1)
+    array([5., 4.])
+    """
+    return _extremum(_max, maximum, x, axis, keepdims, initial, where)
+
+
+@torch_names
+def amin(x, axis=None, keepdims=False, initial=None, where=True):
+    """Smallest element over one or several axes; `min`, but without indices for PyTorch's `dim`.
+
+    >>> import chainrule as cr
+    >>> cr.amin([[1.0, 5.0], [3.0, 4.0]], dim=1)
+    array([1., 3.])
+    """
+    return _extremum(_min, minimum, x, axis, keepdims, initial, where)
+
+
 @torch_pair(lambda x, axis: argmin(x, axis, keepdims=True))
 def min(x, axis=None, keepdims=False, initial=None, where=True):
     """Smallest element over `axis`, NaN if there is one. Ties share the derivative equally.

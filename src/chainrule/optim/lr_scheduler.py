@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_right
 from collections import Counter
+from types import FunctionType
 from typing import Any
 
 from ..errors import ArgumentError, explain
@@ -29,6 +30,8 @@ __all__ = [
     "StepLR",
 ]
 
+_LRScheduler = LRScheduler  # its older name
+
 
 class LambdaLR(LRScheduler):
     """The initial rate times `lr_lambda(epoch)`; `lr_lambda` may be a list with one function per group."""
@@ -48,6 +51,19 @@ class LambdaLR(LRScheduler):
 
     def get_lr(self):
         return [base * f(self.last_epoch) for base, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
+
+    def state_dict(self):
+        """Everything but the optimiser. Of callable objects their attributes are kept, of functions nothing."""
+        kept = [None if isinstance(f, FunctionType) else dict(getattr(f, "__dict__", {})) for f in self.lr_lambdas]
+        return {**super().state_dict(), "lr_lambdas": kept}
+
+    def load_state_dict(self, state_dict):
+        """Go on from what `state_dict` gave, with the functions of this schedule."""
+        kept = state_dict.get("lr_lambdas", [None] * len(self.lr_lambdas))
+        super().load_state_dict({k: v for k, v in state_dict.items() if k != "lr_lambdas"})
+        for f, attributes in zip(self.lr_lambdas, kept, strict=True):
+            if attributes is not None:
+                f.__dict__.update(attributes)
 
 
 class MultiplicativeLR(LambdaLR):
@@ -167,6 +183,12 @@ class CosineAnnealingLR(LRScheduler):
         return [factor * (lr - low) + low for lr in self._rates()]
 
 
+def _load_parts(schedulers, state_dict):
+    parts = state_dict["_schedulers" if "_schedulers" in state_dict else "schedulers"]
+    for scheduler, saved in zip(schedulers, parts, strict=True):
+        scheduler.load_state_dict(saved)
+
+
 class SequentialLR:
     """One schedule after another: each starts at its milestone, the first at 0. A warm-up and what follows it.
 
@@ -203,6 +225,14 @@ class SequentialLR:
                     help="the first schedule starts at 0",
                 )
             )
+        for i, scheduler in enumerate(schedulers):
+            if scheduler.optimizer is not optimizer:
+                raise ArgumentError(
+                    explain(
+                        f"SequentialLR: schedule {i}, {type(scheduler).__name__}, is of another optimiser",
+                        help="make all of them with the optimiser that is given here",
+                    )
+                )
         self.optimizer, self.schedulers, self.milestones = optimizer, list(schedulers), list(milestones)
         self.last_epoch = last_epoch + 1
         self._start(self.schedulers[0])
@@ -211,8 +241,12 @@ class SequentialLR:
         """Let a schedule begin at its epoch 0 with the initial rates, whatever happened before."""
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"]
-        scheduler.last_epoch = -1
-        scheduler.step()
+        scheduler.begin()
+
+    def begin(self):
+        """Start at epoch 0 with the first schedule."""
+        self.last_epoch = 0
+        self._start(self.schedulers[0])
 
     def step(self):
         """Go on to the next epoch."""
@@ -237,10 +271,10 @@ class SequentialLR:
         }
 
     def load_state_dict(self, state_dict):
-        """Go on from what `state_dict` gave."""
-        self.milestones, self.last_epoch = state_dict["milestones"], state_dict["last_epoch"]
-        for scheduler, saved in zip(self.schedulers, state_dict["schedulers"], strict=True):
-            scheduler.load_state_dict(saved)
+        """Go on from what `state_dict` gave, here or in PyTorch."""
+        self.milestones = state_dict["_milestones" if "_milestones" in state_dict else "milestones"]
+        self.last_epoch = state_dict["last_epoch"]
+        _load_parts(self.schedulers, state_dict)
 
 
 class ChainedScheduler:
@@ -291,6 +325,11 @@ class ChainedScheduler:
         for scheduler in self.schedulers:
             scheduler.step()
 
+    def begin(self):
+        """Start all of them at epoch 0."""
+        for scheduler in self.schedulers:
+            scheduler.begin()
+
     def get_last_lr(self):
         """The present learning rates, a list."""
         return [float(group["lr"]) for group in self.optimizer.param_groups]
@@ -300,9 +339,8 @@ class ChainedScheduler:
         return {"schedulers": [s.state_dict() for s in self.schedulers]}
 
     def load_state_dict(self, state_dict):
-        """Go on from what `state_dict` gave."""
-        for scheduler, saved in zip(self.schedulers, state_dict["schedulers"], strict=True):
-            scheduler.load_state_dict(saved)
+        """Go on from what `state_dict` gave, here or in PyTorch."""
+        _load_parts(self.schedulers, state_dict)
 
 
 class ReduceLROnPlateau:

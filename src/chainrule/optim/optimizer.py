@@ -1,5 +1,6 @@
 """What every optimiser shares: groups of parameters with their settings, state as data, and the walk of one step."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -411,7 +412,7 @@ class Optimizer:
         """Let parameters of one group with equal counts share them."""
         known: dict = {}
         for s in states:
-            mine = {key: s[key] for key in self.counts if key in s}
+            mine = {key: s[key] for key in self.counts if isinstance(s.get(key), Tensor)}
             s.update(known.setdefault(tuple((key, count.item()) for key, count in mine.items()), mine))
 
     # --- state --------------------------------------------------------------------------------------------------------
@@ -425,7 +426,7 @@ class Optimizer:
         """
         numbers = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
         groups = [{**g, "params": [numbers[id(p)] for p in g["params"]]} for g in self.param_groups]
-        state = {numbers[id(p)]: {k: v.detach() for k, v in s.items()} for p, s in self.state.items()}
+        state = {numbers[id(p)]: {k: _snapshot(v) for k, v in s.items()} for p, s in self.state.items()}
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict):
@@ -470,6 +471,8 @@ class Optimizer:
 
     def _loaded(self, saved, p, i, group):
         """The saved state of one parameter as Tensors, of the shapes that the algorithm has."""
+        if type(self).step_one is Optimizer.step_one:  # with a `step` of its own, which may keep anything
+            return {key: _of_kind(_snapshot(value), p) for key, value in saved.items()}
         fresh = self._first(p.detach(), Hyper(group, real_dtype(p.dtype)))
         state = {}
         for key, value in saved.items():
@@ -493,6 +496,18 @@ class Optimizer:
         for i, group in enumerate(self.param_groups):
             lines += [f"Group {i}", *(f"    {k}: {v}" for k, v in sorted(group.items()) if k not in ("params", "param_names"))]
         return f"{type(self).__name__} (\n" + "\n".join(lines) + "\n)"
+
+
+def _snapshot(value):
+    return value.detach() if isinstance(value, Tensor) else copy.deepcopy(value)
+
+
+def _of_kind(value, p):
+    """A saved value in the dtype of its parameter, if it is an array of floating-point numbers with axes."""
+    if not (isinstance(value, (Tensor, np.ndarray)) or type(value).__module__.split(".")[0] == "torch"):
+        return value
+    value = value if isinstance(value, Tensor) else constant(np.asarray(value).copy())
+    return cast(value, p.dtype).detach() if value.shape and value.dtype.kind in "fc" else value
 
 
 def saved_setting(value):

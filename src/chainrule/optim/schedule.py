@@ -94,6 +94,11 @@ class LRScheduler(ABC):
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = lr
 
+    def begin(self):
+        """Start at epoch 0, from the initial rates that the groups have now: schedules of schedules call it."""
+        self.last_epoch = -1
+        self.step()
+
     def get_last_lr(self):
         """The present learning rates, a list."""
         return self._rates()

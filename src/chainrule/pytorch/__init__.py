@@ -8,7 +8,11 @@ import numpy as _np
 from .. import linalg as _linalg, numpy_views as _views, ops as _ops, special as _special
 from ..core.value import shape_of as _shape_of
 from ..tensor import Tensor as _Tensor
-from ..transforms.scope import enable_grad as _enable_grad, no_grad as _no_grad
+from ..transforms.scope import (
+    inference_mode as inference_mode,
+    is_inference_mode_enabled as is_inference_mode_enabled,
+    set_grad_enabled as set_grad_enabled,
+)
 from . import (
     arithmetic as arithmetic,
     arrays as arrays,
@@ -29,7 +33,8 @@ __all__ = [
     *arithmetic.__all__, *arrays.__all__, *counting.__all__, *drawing.__all__, *environment.__all__, *settings.__all__,
     "adjoint", "bmm", "cat", "cdouble", "cfloat", "cholesky", "cholesky_inverse", "cholesky_solve", "clamp", "conj_physical",
     "det", "double", "eig", "eq", "float", "floor_divide", "ge", "ger", "gt", "half", "igamma", "igammac",
-    "inference_mode", "int", "inverse", "is_tensor", "kthvalue", "le", "lgamma", "long", "lt", "matrix_exp",
+    "inference_mode", "int", "inverse", "is_inference_mode_enabled",
+    "is_tensor", "kthvalue", "le", "lgamma", "long", "lt", "matrix_exp",
     "matrix_power", "mm", "msort", "mul", "mv", "mvlgamma", "narrow_copy", "ne", "neg", "numel", "permute", "pinverse",
     "qr", "set_grad_enabled", "short", "slogdet", "svd", "swapdims", "trapz", "triangular_solve", "unbind", "unsafe_chunk",
 ]  # fmt: skip
@@ -57,7 +62,6 @@ eq, ne, lt, le, gt, ge = _ops.equal, _ops.not_equal, _ops.less, _ops.less_equal,
 floor_divide = _ops.floor_divide
 permute, unbind = _views.permute_dims, _views.unstack
 kthvalue, msort = _ops.sorting.kthvalue, _ops.sorting.msort
-inference_mode = _no_grad
 trapz = _ops.trapezoid
 igamma, igammac, lgamma, mvlgamma = _special.gammainc, _special.gammaincc, _special.gammaln, _special.multigammaln
 cholesky, qr, pinverse, matrix_exp = _linalg.cholesky, _linalg.qr, _linalg.pinv, _linalg.expm
@@ -147,8 +151,3 @@ def numel(x) -> builtins.int:
     6
     """
     return math.prod(_shape_of(x))
-
-
-def set_grad_enabled(mode):
-    """Context manager: `enable_grad()` or `no_grad()`, by a boolean."""
-    return _enable_grad() if mode else _no_grad()

@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 
 from .. import numpy_views as views
-from ..core.value import shape_of
+from ..core.value import dtype_of, shape_of
 from ..ops import elementwise, indexing, joining, segments, shaping
 from ..ops.linalg.triangular import triangular_solve
 from ..ops.shaping import as_value, on_cpu
@@ -131,13 +131,13 @@ def split(f):
 
 
 def spread(f):
-    """`unbiased` says whether to divide by n - 1; with `dim` alone, as PyTorch does, it is."""
+    """`unbiased` says whether to divide by n - 1; with `dim` or `keepdim` alone, as PyTorch does, it is."""
 
     @functools.wraps(f)
     def wrapper(*args, **kwargs):
         if "unbiased" in kwargs:
             kwargs["correction"] = int(kwargs.pop("unbiased"))
-        elif "dim" in kwargs and not kwargs.keys() & {"correction", "ddof"}:
+        elif kwargs.keys() & {"dim", "keepdim"} and not kwargs.keys() & {"correction", "ddof"}:
             kwargs["correction"] = 1
         return f(*_first(args, kwargs), **kwargs)
 
@@ -267,7 +267,11 @@ def scatter(f):
                 kwargs[ours] = kwargs.pop(theirs)
         if "reduce" in kwargs:
             kwargs["reduce"] = {"add": "sum", "multiply": "prod"}[kwargs["reduce"]]
-            return segments.scatter_reduce(*_first(args, kwargs), **kwargs)
+            given = dict(zip(("x", "axis", "indices", "values"), _first(args, kwargs), strict=False)) | kwargs
+            x, index, values = given.pop("x"), as_value(given.pop("indices")), as_value(given.pop("values"))
+            values = values if shape_of(values) else shaping.broadcast_to(values, shape_of(index))
+            axis = given.pop("dim") if "dim" in given else given.pop("axis")
+            return segments.scatter_reduce(x, axis, index, shaping.cast(values, dtype_of(x)), **given)
         return f(*_first(args, kwargs), **kwargs)
 
     return wrapper

@@ -41,7 +41,7 @@ def save(tree, path, metadata=None):
     >>> run["epoch"], list(run["model"])
     (3, ['weight', 'bias'])
     >>> model.load_state_dict(run["model"])
-    IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+    <All keys matched successfully>
     """
     notes = dict(metadata or {})
     if not all(isinstance(k, str) and isinstance(v, str) for k, v in notes.items()) or structure.KEY in notes:

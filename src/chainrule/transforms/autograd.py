@@ -1,37 +1,32 @@
 """Derivatives of Tensors with respect to Tensors, as PyTorch's `autograd.grad` and TensorFlow's `GradientTape` ask for them."""
 
-import contextlib
-
 import numpy as np
 
 from ..core.dispatch import state
 from ..core.value import Value
 from ..errors import ArgumentError, NonDifferentiableError, explain
 from ..tensor import Tensor
-from ..trees import flatten, leaves_like, tree_map, unflatten
+from ..trees import flatten, leaves_like, unflatten
 from .backward import own, walk_back
-from .custom import Rules
+from .batch import vmap
 from .expansion import finished
-from .reverse import ROOT, Tape
-from .scope import no_grad
-
-
-def as_tensor(x):
-    """What a rule is handed, as a Tensor that no derivative flows into, so that it has the methods of one."""
-    below = isinstance(x, (np.ndarray, np.generic)) or (isinstance(x, Value) and x.owner.level < ROOT.level)
-    return ROOT._wrap(x) if below else x
-
-
-def without_tensor(x):
-    """The value of what `as_tensor` made, or of what was computed from it alone."""
-    return ROOT._value(x) if isinstance(x, Tensor) and x.owner is ROOT and x.note is None else x
+from .reverse import Tape
 
 
 def _as_list(xs):
     return [xs] if isinstance(xs, (Value, np.ndarray, float)) else list(xs)
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph=False,
+    allow_unused=None,
+    is_grads_batched=False,
+    materialize_grads=False,
+):
     """Derivatives of the sum of `outputs`, weighted by `grad_outputs`, with respect to `inputs`; `.grad` stays untouched.
 
     Parameters
@@ -40,6 +35,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     grad_outputs : None (for scalars), or arrays of the shapes of `outputs`
     retain_graph, create_graph : as in `Tensor.backward`
     allow_unused : give None for inputs that the outputs do not depend on, instead of raising
+    is_grads_batched : the first axis of `grad_outputs` counts several weights, and that of the results theirs
+    materialize_grads : give zeros for inputs that the outputs do not depend on
 
     Returns
     -------
@@ -53,6 +50,18 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     (tensor(6.),)
     """
     outputs, inputs = _as_list(outputs), _as_list(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ArgumentError(
+            explain("autograd.grad: materialize_grads=True gives zeros where allow_unused=False raises", help="leave one out")
+        )
+    if not inputs:
+        raise ArgumentError(explain("autograd.grad: `inputs` is empty", help="give the Tensors to differentiate by"))
+    if is_grads_batched:
+
+        def one(*ws):
+            return grad(outputs, inputs, ws, True, create_graph, allow_unused, materialize_grads=materialize_grads)
+
+        return vmap(one)(*_as_list(grad_outputs))
     weights = [None] * len(outputs) if grad_outputs is None else _as_list(grad_outputs)
     owners = {x.owner for x in inputs}
     if len(owners) != 1 or not isinstance(inputs[0].owner, Tape) or any(x.note is None for x in inputs):
@@ -80,6 +89,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     retain = create_graph if retain_graph is None else retain_graph
     walk_back(seeds, sink, retain=retain, owner=owner, wanted={x.note for x in inputs})
     results = [found.get(x.note) for x in inputs]
+    if materialize_grads:
+        results = [np.zeros(x.shape, x.dtype) if g is None else g for g, x in zip(results, inputs, strict=True)]
     if not allow_unused and any(g is None for g in results):
         unused = [i for i, g in enumerate(results) if g is None]
         raise ArgumentError(
@@ -88,7 +99,12 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
                 help="pass allow_unused=True to get None for it",
             )
         )
-    return tuple(g if g is None or (isinstance(g, Tensor) and g.owner is tape) else tape._wrap(g) for g in results)
+    return tuple(g if g is None or _is_above(g, tape) else tape._wrap(g) for g in results)
+
+
+def _is_above(g, tape):
+    """Whether it belongs to this tape, or to a transform that gave the weights."""
+    return isinstance(g, Tensor) and g.owner.level >= tape.level
 
 
 class GradientTape:
@@ -179,100 +195,3 @@ def _tapes():
     if not hasattr(state, "gradient_tapes"):
         state.gradient_tapes = []
     return state.gradient_tapes
-
-
-class _Unrecorded(no_grad):
-    """The tape that is always on does not record; others do."""
-
-    def _level(self):
-        return 1
-
-
-class Function:
-    """PyTorch's way to give a function its own derivative: static methods `forward(ctx, *args)` and `backward(ctx, *gs)`.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> class Double(cr.autograd.Function):
-    ...     @staticmethod
-    ...     def forward(ctx, x):
-    ...         ctx.save_for_backward(x)
-    ...         return 2 * x
-    ...     @staticmethod
-    ...     def backward(ctx, g):
-    ...         return 2 * g
-    >>> x = cr.tensor(3.0, requires_grad=True)
-    >>> Double.apply(x).backward()
-    >>> x.grad
-    tensor(2.)
-    """
-
-    class _Context:
-        def __init__(self):
-            self.saved: tuple = ()
-            self.leaves: dict = {}  # id of what `forward` was given for a leaf -> (the leaf, its value then)
-            self.needs_input_grad: tuple = ()
-
-        def save_for_backward(self, *tensors):
-            self.saved = tensors
-
-        @property
-        def saved_tensors(self):
-            """What was saved. A leaf is itself, so that `backward` can ask for derivatives with respect to it."""
-            return tuple(map(self._itself, self.saved))
-
-        def _itself(self, x):
-            leaf, value = self.leaves.get(id(x), (None, None))
-            return x if leaf is None or leaf.value is not value else leaf
-
-        def mark_non_differentiable(self, *tensors):
-            pass
-
-        def set_materialize_grads(self, value):
-            pass
-
-    @classmethod
-    def apply(cls, *args):
-        """Run `forward` on the arguments; derivatives come from `backward`."""
-
-        places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]  # what else there is, modules too, is handed on
-        # Where it is only written down, it may be differentiated later, with respect to anything.
-        needed = tuple(i in places and (a.requires_grad or not isinstance(a.owner, Tape)) for i, a in enumerate(args))
-
-        # What `forward` does is not recorded, as in PyTorch; inside of transforms, those below still see it.
-        constant = _Unrecorded if all(args[i].owner is state.root for i in places) else contextlib.nullcontext
-
-        def fwd(*xs):
-            ctx = cls._Context()
-            ctx.needs_input_grad = needed
-            given = list(args)
-            for i, x in zip(places, xs, strict=True):
-                given[i] = as_tensor(x)
-                if needed[i] and args[i].owner is state.root and args[i].is_leaf and args[i].value is x:
-                    ctx.leaves[id(given[i])] = args[i], x
-            with constant():
-                return tree_map(without_tensor, cls.forward(ctx, *given)), ctx
-
-        def bwd(ctx, g):
-            grads = cls.backward(ctx, *map(as_tensor, g if isinstance(g, tuple) else (g,)))
-            grads = grads if isinstance(grads, tuple) else (grads,)
-            if len(grads) != len(args):
-                raise ArgumentError(
-                    explain(
-                        f"{cls.__name__}.backward must return one gradient per argument of forward",
-                        f"arguments: {len(args)}    gradients: {len(grads)}",
-                        help="return None for arguments without a derivative",
-                    )
-                )
-            return tuple(without_tensor(grads[i]) for i in places)
-
-        return Rules(cls.__name__, lambda *xs: fwd(*xs)[0], None, fwd, bwd).call(*(args[i] for i in places))
-
-    @staticmethod
-    def forward(ctx, *args):
-        raise NotImplementedError
-
-    @staticmethod
-    def backward(ctx, *gs):
-        raise NotImplementedError

@@ -13,23 +13,31 @@ import numpy as np
 from ..core.derivative import Deferred, strict
 from ..core.dispatch import state
 from ..core.value import Value, dtype_of
-from ..errors import GraphFreedError, explain
+from ..errors import AnomalyError, GraphFreedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
 
 tick = count(1).__next__
+RETAINED = "retained"  # the key of the hook that keeps a gradient: it sees what all others have made of that
 NOTHING = (None,) * 3  # kept by nodes whose rules need nothing; these can be walked any number of times
 
 
 class Leaf:
     """Where derivatives are asked for: a parameter, or an argument of a transformed function."""
 
-    __slots__ = ("time", "grad", "hooks", "__weakref__")
+    __slots__ = ("time", "grad", "hooks", "after", "__weakref__")
     parents = ()
+    after: dict  # hooks to call when the gradient has been added; only leaves with such hooks have it
 
     def __init__(self):
         self.time = tick()
         self.grad = None
+
+
+class Retained(Leaf):
+    """Where the gradient of a Tensor that is no leaf is kept; its hook moves along when the Tensor is changed in place."""
+
+    __slots__ = ("handle",)
 
 
 class SimpleNode:
@@ -257,11 +265,13 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
     A branch that was not taken contributes zero, also where its derivative is infinite or NaN. Masking every product
     would make every walk slower, so the first walk does not; if a result is not finite, a second one does.
     """
+    if state.anomaly and wanted is None:
+        wanted = _leaves([node for node, _ in seeds if node is not None])
     walk = _Walk(retain, owner, wanted)
     results = None
     with np.errstate(all="ignore"):
         # A recorded program must not depend on the values that it was recorded with.
-        if state.recorder is None and not state.abstract:
+        if state.recorder is None and not state.abstract and not state.anomaly:
             results = walk.run(seeds)
         if results is None or not all(_is_finite(g) for _, g, _ in results):
             strict.append(walk)
@@ -277,6 +287,40 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
         sink(node, g, ours)
 
 
+def _leaves(roots):
+    """All leaves that these nodes depend on."""
+    found, todo = set(roots), list(roots)
+    while todo:
+        for parent in todo.pop().parents:
+            if parent is not None and parent not in found:
+                found.add(parent)
+                todo.append(parent)
+    return {node for node in found if isinstance(node, Leaf)}
+
+
+def _without_nan(node, g, parts):
+    """The cotangents that an operation hands on; raises if there is NaN among them."""
+    for parent, part in parts:
+        if not isinstance(part, Deferred) and _has_nan(part):
+            gs = [x for x in (g if isinstance(g, list) else [g]) if x is not None]
+            before = "NaN" if any(map(_has_nan, gs)) else "finite" if all(map(_is_finite, gs)) else "infinite"
+            raise AnomalyError(
+                explain(
+                    f"backward: the derivative of {node.name} has NaN",
+                    f"cotangent of its result: {before}, {dtype_of(gs[0])} {gs[0].shape}    "
+                    f"of its argument: {dtype_of(part)} {part.shape}",
+                    help="look at the arguments of this operation: infinities, NaN, or the edge of where it is defined",
+                )
+            )
+        yield parent, part
+
+
+def _has_nan(g):
+    while isinstance(g, Value):
+        g = g.value
+    return np.asarray(g).dtype.kind in "fc" and bool(np.isnan(g).any())
+
+
 def _is_finite(g):
     while isinstance(g, Value):
         g = g.value
@@ -285,9 +329,13 @@ def _is_finite(g):
 
 
 def _hooked(node, g, ours):
-    for hook in list(getattr(node, "hooks", {}).values()):
-        new = hook(g)
-        g, ours = (g, ours) if new is None else (new, False)
+    hooks = getattr(node, "hooks", {})
+    for key, hook in list(hooks.items()):
+        if key is not RETAINED:
+            new = hook(g)
+            g, ours = (g, ours) if new is None else (new, False)
+    if RETAINED in hooks:
+        hooks[RETAINED](g)
     return g, ours
 
 
@@ -397,6 +445,8 @@ class _Walk:
                 gs[at] = g if gs[at] is None else gs[at] + g  # a walk back over it makes another Output of the same result
             else:
                 parts = node.pull(g, owner, needed)
+                if state.anomaly:
+                    parts = _without_nan(node, g, parts)
                 if needed is not None and kind is Call and node.is_open:
                     parts = list(parts)
                     needed |= leading_to(wanted, [parent for parent, _ in parts])

@@ -182,7 +182,7 @@ def vmap(f, in_axes=0, out_axes=0, randomness="different", *, axis_size=None):
             ]
             own_args, own_kwargs = unflatten(structure, wrapped)
             out_leaves, out_structure = flatten(f(*own_args, **own_kwargs))
-            places = _spread(out_structure, out_axes)
+            places = spread(out_structure, out_axes)
             values = [_unwrap(scope.strip(o), trace, size, a) for o, a in zip(out_leaves, places, strict=True)]
         values = [finished(v) for v in values]
         return unflatten(out_structure, [_place(v, a) for v, a in zip(values, places, strict=True)])
@@ -198,15 +198,15 @@ def _axes_of(arg, axis):
     leaves, structure = flatten(arg)
     if axis is None or isinstance(axis, int):
         return [axis] * len(leaves)
-    return _spread(structure, axis)
+    return spread(structure, axis)
 
 
-def _spread(structure, axes):
+def spread(structure, axes):
     """Axes of each leaf from a tree that may stop above the leaves."""
     if axes is None or isinstance(axes, int):
         return [axes] * structure.size
     inner = _children_like(structure, axes)
-    return [a for child, ax in zip(structure.children, inner, strict=True) for a in _spread(child, ax)]
+    return [a for child, ax in zip(structure.children, inner, strict=True) for a in spread(child, ax)]
 
 
 def _children_like(structure, tree):

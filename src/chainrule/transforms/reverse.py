@@ -16,7 +16,7 @@ from ..errors import (
 )
 from ..ops.shaping import cast
 from ..tensor import Tensor
-from .backward import HOOKED, NOTHING, JointNode, Leaf, Node, Output, SimpleNode, own, tick, walk_back
+from .backward import HOOKED, NOTHING, RETAINED, JointNode, Leaf, Node, Output, Retained, SimpleNode, own, tick, walk_back
 from .lost import Losses
 
 _PLAIN = frozenset({np.ndarray, np.float64, np.float32, float, int})
@@ -248,7 +248,8 @@ class Tape(Trace):
             )
         if x.owner is self:
             if x.note is None:
-                x.note = Leaf()
+                holder = getattr(x, "origin", None)  # where a gradient was put while it was a constant
+                x.note = holder if type(holder) is Leaf else Leaf()
         else:
             x.value, x.owner, x.note = Tensor(x.value, x.owner, x.note), self, Leaf()
 
@@ -266,6 +267,11 @@ class Tape(Trace):
             x.value, x.owner, x.note = new.value, new.owner, new.note
         else:
             x.value, x.note = new, None
+        holder = getattr(x, "origin", None)
+        if type(holder) is Retained and x.owner is self:  # the gradient that counts is that of the new value
+            holder.handle.remove()
+            if x.note is not None:
+                self._retain(x, holder)
 
     def replace(self, x, value):
         if state.abstract:
@@ -277,9 +283,17 @@ class Tape(Trace):
     def copy_leaf(self, x):
         new = object.__new__(type(x))
         new.value, new.owner, new.note = np.array(x.value), self, None
+        new.place = True
         if x.note is not None:
             new.note = Leaf()
+            if x.grad is not None:
+                new.note.grad = self._wrap(np.array(self._value(x.grad)))
         return new
+
+    def holder(self, x):
+        """A place for a gradient that is put at a Tensor which requires none."""
+        x.origin = Leaf()
+        return x.origin
 
     def detach(self, x):
         value = self._value(x)
@@ -332,14 +346,32 @@ class Tape(Trace):
             raise ArgumentError(
                 explain("retain_grad of a constant", help="its operations must involve a leaf that requires grad")
             )
-        holder = x.origin = Leaf()
+        if type(getattr(x, "origin", None)) is not Retained:
+            x.origin = Retained()
+            self._retain(x, x.origin)
 
+    def _retain(self, x, holder):
         def keep(g):
             accumulate(holder, g, self, False, set())
 
-        self.register_hook(x, keep)
+        holder.handle = self.register_hook(x, keep, RETAINED)
 
-    def register_hook(self, x, hook):
+    def register_post_accumulate_grad_hook(self, x, hook):
+        if not isinstance(x.note, Leaf):
+            raise ArgumentError(
+                explain(
+                    "register_post_accumulate_grad_hook: only leaves that require grad have gradients added",
+                    f"Tensor: {x.dtype} {x.shape}",
+                    help="use register_hook, whose hooks are handed the gradient",
+                )
+            )
+        if not hasattr(x.note, "after"):
+            x.note.after = {}
+        handle = HookHandle(x.note.after, tick())
+        x.note.after[handle.key] = lambda: hook(x)
+        return handle
+
+    def register_hook(self, x, hook, key=None):
         node = x.note
         if node is None:
             raise ArgumentError(
@@ -353,7 +385,7 @@ class Tape(Trace):
             new = hook(g if isinstance(g, Tensor) and g.owner is self else Tensor(g, self))
             return None if new is None else new.value if isinstance(new, Tensor) and new.owner is self else new
 
-        handle = HookHandle(node, tick())
+        handle = HookHandle(node.hooks, tick() if key is None else key)
         node.hooks[handle.key] = call
         return handle
 
@@ -370,11 +402,16 @@ class Tape(Trace):
             )
         owner, seed = self._prepare(x, gradient, create_graph)
         retain = create_graph if retain_graph is None else retain_graph
-        wanted = None if inputs is None else {t.note for t in ([inputs] if isinstance(inputs, Tensor) else inputs)}
+        wanted = None if inputs is None else self._holders([inputs] if isinstance(inputs, Tensor) else list(inputs))
         handed = {id(seed)}
 
-        def sink(leaf, g, ours):
+        def sink(node, g, ours):
+            leaf = node if wanted is None else wanted[node]
+            if leaf is None:  # a hook keeps its gradient
+                return
             accumulate(leaf, g, self, ours or owner is not None, handed)
+            for hook in list(getattr(leaf, "after", {}).values()):
+                hook()
 
         recorder = state.recorder if self is ROOT else None
         if recorder is not None:
@@ -384,6 +421,29 @@ class Tape(Trace):
         finally:
             if recorder is not None:
                 recorder.backward_depth -= 1
+
+    def _holders(self, inputs):
+        """Where the gradients with respect to each of these Tensors go: node -> leaf."""
+        if not inputs:
+            raise ArgumentError(explain("backward: `inputs` is empty", help="leave it out to reach all leaves"))
+        holders: dict = {}
+        for x in inputs:
+            if x.owner is not self or x.note is None:
+                raise ArgumentError(
+                    explain(
+                        "backward: every one of `inputs` must require grad",
+                        f"found: {x.dtype} {x.shape}",
+                        help="call .requires_grad_() on it before the computation",
+                    )
+                )
+            if not isinstance(x.note, Leaf):
+                kept = getattr(x, "origin", None)
+                if kept is None:
+                    kept = x.origin = Leaf()
+                holders[x.note] = None if type(kept) is Retained else kept
+            else:
+                holders[x.note] = x.note
+        return holders
 
     def _prepare(self, x, gradient, create_graph):
         if x.note is None:
@@ -439,13 +499,19 @@ class Tape(Trace):
 
 
 class HookHandle:
-    """Takes a hook off again."""
+    """Takes a hook off again; as a context manager, at the end."""
 
-    def __init__(self, node, key):
-        self.node, self.key = node, key
+    def __init__(self, hooks, key):
+        self.hooks, self.key = hooks, key
 
     def remove(self):
-        self.node.hooks.pop(self.key, None)
+        self.hooks.pop(self.key, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.remove()
 
 
 def accumulate(leaf, g, tape, ours, handed):

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import inspect
 
 from ..core.dispatch import attention, next_level, state
 from ..core.value import Value
@@ -72,10 +73,14 @@ def phase(name):
         state.phase = before
 
 
+_ALWAYS = -(10**9)  # no level is below it
+
+
 class no_grad:
     """Context manager and decorator: operations inside record nothing for reverse mode.
 
-    Transforms that begin inside (such as `grad`) work as usual.
+    Transforms that begin inside (such as `grad`) work as usual. As a decorator, with or without parentheses, it also serves
+    generator functions: what runs between two values records nothing, what their user does meanwhile does.
 
     >>> import chainrule as cr
     >>> x = cr.tensor(2.0, requires_grad=True)
@@ -85,8 +90,15 @@ class no_grad:
     False
     """
 
+    def __new__(cls, f=None):
+        self = object.__new__(cls)
+        return self if f is None else self(f)
+
     def _level(self):
         return next_level()
+
+    def _fresh(self):
+        return type(self)()
 
     def __enter__(self):
         self._before = (*getattr(self, "_before", ()), state.paused_below)
@@ -98,12 +110,42 @@ class no_grad:
         *rest, state.paused_below = self._before
         self._before = tuple(rest)
         attention.remove(self)
+        if state.paused_below <= _ALWAYS:
+            _stay(_ALWAYS)
 
     def __call__(self, f):
+        if inspect.isgeneratorfunction(f):
+            return self._around_generator(f)
+
         @functools.wraps(f)
         def wrapper(*args, **kwargs):
-            with type(self)():
+            with self._fresh():
                 return f(*args, **kwargs)
+
+        return wrapper
+
+    def _around_generator(self, f):
+        @functools.wraps(f)
+        def wrapper(*args, **kwargs):
+            with self._fresh():
+                generator = f(*args, **kwargs)
+            step, value = next, ()
+            try:
+                while True:
+                    try:
+                        with self._fresh():
+                            item = step(generator, *value)
+                    except StopIteration as end:
+                        return end.value
+                    try:
+                        step, value = type(generator).send, ((yield item),)
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        step, value = type(generator).throw, (error,)
+            finally:
+                with self._fresh():
+                    generator.close()
 
         return wrapper
 
@@ -112,7 +154,92 @@ class enable_grad(no_grad):
     """Context manager and decorator: undoes `no_grad` inside."""
 
     def _level(self):
-        return -(10**9)
+        return _ALWAYS
+
+
+class inference_mode(no_grad):
+    """`no_grad` under another name; with `mode=False`, what surrounds it is undone inside.
+
+    >>> import chainrule as cr
+    >>> with cr.inference_mode():
+    ...     cr.is_inference_mode_enabled()
+    True
+    """
+
+    def __new__(cls, mode=True):
+        return object.__new__(cls) if isinstance(mode, bool) else object.__new__(cls)._prepared(True)(mode)
+
+    def __init__(self, mode=True):
+        self._prepared(mode)
+
+    def _prepared(self, mode):
+        self.mode, self._modes = mode, ()
+        return self
+
+    def _level(self):
+        return next_level() if self.mode else _ALWAYS
+
+    def _fresh(self):
+        return type(self)(self.mode)
+
+    def __enter__(self):
+        self._modes = (*self._modes, state.inference)
+        state.inference = self.mode
+        return super().__enter__()
+
+    def __exit__(self, *exc):
+        *rest, state.inference = self._modes
+        self._modes = tuple(rest)
+        super().__exit__(*exc)
+
+
+def is_inference_mode_enabled():
+    """Whether the program runs inside of `inference_mode()`."""
+    return state.inference
+
+
+class set_grad_enabled(no_grad):
+    """Record from now on, or do not: called on its own until it is called again, as a context manager or decorator inside.
+
+    >>> import chainrule as cr
+    >>> x = cr.tensor(2.0, requires_grad=True)
+    >>> with cr.set_grad_enabled(False):
+    ...     y = x * x
+    >>> y.requires_grad
+    False
+    """
+
+    def __new__(cls, mode):
+        return object.__new__(cls)
+
+    def __init__(self, mode):
+        self.mode, self._at_call = mode, state.paused_below
+        _stay(self._level())
+
+    def _level(self):
+        return _ALWAYS if self.mode else next_level()
+
+    def _fresh(self):
+        return enable_grad() if self.mode else no_grad()
+
+    def __enter__(self):
+        _stay(self._at_call)
+        return super().__enter__()
+
+    def __call__(self, f):
+        _stay(self._at_call)
+        return super().__call__(f)
+
+
+def _stay(level):
+    """Pause below this level until somebody says otherwise."""
+    state.paused_below = level
+    if level > _ALWAYS and state.paused_for_good is None:
+        state.paused_for_good = object()
+        attention.append(state.paused_for_good)
+    elif level <= _ALWAYS and state.paused_for_good is not None:
+        attention.remove(state.paused_for_good)
+        state.paused_for_good = None
 
 
 def is_grad_enabled():

@@ -2,7 +2,9 @@
 
 from .activations import (
     celu,
+    celu_ as celu_,
     elu,
+    elu_ as elu_,
     gelu,
     glu,
     gumbel_softmax,
@@ -10,15 +12,20 @@ from .activations import (
     hardsigmoid,
     hardswish,
     hardtanh,
+    hardtanh_ as hardtanh_,
     leaky_relu,
+    leaky_relu_ as leaky_relu_,
     log_softmax,
     logsigmoid,
     mish,
     prelu,
     relu,
     relu6,
+    relu_ as relu_,
     rrelu,
+    rrelu_ as rrelu_,
     selu,
+    selu_ as selu_,
     sigmoid,
     silu,
     softmax,
@@ -29,6 +36,7 @@ from .activations import (
     tanh,
     tanhshrink,
     threshold,
+    threshold_ as threshold_,
 )
 from .attention import scaled_dot_product_attention
 from .convolution import (

@@ -1,5 +1,6 @@
 """Activations: one array in, one array of the same shape out."""
 
+import functools
 import math
 
 import numpy as np
@@ -413,3 +414,19 @@ def gumbel_softmax(logits, tau=1.0, hard=False, eps=1e-10, dim=-1):
     places = np.arange(classes).reshape((-1,) + (1,) * (ndim_of(x) - 1 - dim % ndim_of(x)))
     one = cast(picked == places, dtype_of(x))
     return one + (soft - (soft.detach() if isinstance(soft, Tensor) else soft))
+
+
+def _in_place(f):
+    """The function as PyTorch has it under the same name with `_`: the Tensor itself is bound to the result."""
+
+    @functools.wraps(f)
+    def changed(input, *args, **kwargs):
+        return f(input, *args, **kwargs, inplace=True)
+
+    changed.__name__ = changed.__qualname__ = f"{f.__name__}_"
+    changed.__doc__ = f"`{f.__name__}` in place: the Tensor itself is bound to the result."
+    return changed
+
+
+relu_, leaky_relu_, elu_, celu_ = map(_in_place, (relu, leaky_relu, elu, celu))
+selu_, hardtanh_, rrelu_, threshold_ = map(_in_place, (selu, hardtanh, rrelu, threshold))

@@ -11,6 +11,7 @@ from ...ops import moveaxis, pad as pad_axes, stack, where
 from ...ops.indexing import getitem
 from ...ops.shaping import as_value, expand
 from ...tensor import Tensor
+from ...transforms.reverse import ROOT
 from ..entry import innermost
 
 
@@ -62,6 +63,24 @@ class PackedSequence:
     def with_data(self, data):
         """The same sequences with these elements."""
         return PackedSequence(data, *list(self)[1:])
+
+    is_cuda = False
+
+    def to(self, *args, **kwargs):
+        """The sequences with elements of another dtype; takes what `Tensor.to` takes."""
+        data = self.data if isinstance(self.data, Tensor) else ROOT.constant(as_value(self.data))
+        return self.with_data(data.to(*args, **kwargs))
+
+    def cpu(self):
+        return self
+
+    def float(self):
+        """The sequences in float32."""
+        return self.to(np.float32)
+
+    def double(self):
+        """The sequences in float64."""
+        return self.to(np.float64)
 
 
 def _static(array):
