@@ -10,9 +10,10 @@ import numpy as np
 
 from .. import numpy_views as views
 from ..core.value import shape_of
+from ..devices import on_cpu
 from ..ops import elementwise, indexing, joining, segments, shaping
 from ..ops.linalg.triangular import triangular_solve
-from ..ops.shaping import as_value, on_cpu
+from ..ops.shaping import as_value
 from . import arithmetic
 
 # Functions, and PyTorch's name = ours. Single words are the first argument, PyTorch's `input`.
