@@ -55,7 +55,7 @@ class ArrayMethods(Value):
     cumsum, cumprod = as_in_numpy("cumsum", reduction.cumsum), as_in_numpy("cumprod", reduction.cumprod)
     round, clip = as_in_numpy("round", comparison.round), as_in_numpy("clip", elementwise.clip)
     trace, diagonal = as_in_numpy("trace", arranging.trace), numpy_views.diagonal
-    repeat, nonzero = arranging.repeat, indexing.nonzero
+    nonzero = indexing.nonzero
     take, dot = as_in_numpy("take", indexing.take), as_in_numpy("dot", contraction.dot)
     argsort, argpartition = as_in_numpy("argsort", sorting.argsort), as_in_numpy("argpartition", sorting.argpartition)
     searchsorted = as_in_numpy("searchsorted", sorting.searchsorted)

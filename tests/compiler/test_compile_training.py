@@ -568,6 +568,31 @@ def test_swapped_tensors():
     agree(make, 5)
 
 
+@pytest.mark.parametrize("channels", [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("images", [1, 2])
+def test_convolutions_of_single_numbers(channels, images):
+    a, b = channels
+    x = np.random.default_rng(0).normal(size=(images, a, 4, 4)).astype(np.float32)
+
+    def make():
+        cr.manual_seed(0)
+        squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(a, b, 1), nn.SiLU(), nn.Conv2d(b, a, 1), nn.Sigmoid())
+        optimizer = optim.SGD(squeeze.parameters(), lr=0.1)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = (squeeze(x) * x).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+    eager, compiled = make(), cr.compile(make())
+    for _ in range(3):
+        close(compiled(x), eager(x))
+
+
 def test_warnings_are_none():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -118,7 +118,12 @@ def test_places_of_imports():
         assert all(hasattr(module, name) for name in names.split()), place
     assert isinstance(cr.nn.BatchNorm2d(3), cr.nn.modules.batchnorm._BatchNorm)
     assert cr.nn.modules.utils._pair(3) == (3, 3) == cr.nn.modules.utils._pair([3, 3])
-    assert cr.jit.Final[int] is not None and cr.jit.script(len) is len and cr.jit.ignore(len) is len and cr.jit.ignore(drop=True)(len) is len
+    assert (
+        cr.jit.Final[int] is not None
+        and cr.jit.script(len) is len
+        and cr.jit.ignore(len) is len
+        and cr.jit.ignore(drop=True)(len) is len
+    )
 
 
 def test_a_required_setting():

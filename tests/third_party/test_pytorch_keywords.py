@@ -144,11 +144,37 @@ def test_random_numbers():
 def test_numpys_meaning_stays():
     x = cr.tensor(X)
     same(cr.split(x, 3), np.split(X, 3))
-    same(x.split(3), np.split(X, 3))
+    same(x.split(3, axis=0), np.split(X, 3))
+    same(x.repeat(2), X.repeat(2))
+    same(x.repeat(2, 1), X.repeat(2, 1))
     same(cr.tril_indices(3, 1, 4), np.tril_indices(3, 1, 4))
     same(cr.nonzero(cr.tensor(B)), np.nonzero(B))
     same(cr.linalg.norm(x, 2), np.linalg.norm(X, 2))
     same(cr.swapaxes(x, axis1=0, axis2=1), X.T)
+
+
+def test_methods_that_arrays_do_not_have_are_pytorchs():
+    x, t = cr.tensor(X), torch.tensor(X)
+    for sizes in (2,), ([1, 2],), (2, 1), (3, -1), ([1] * X.shape[1], 1), (100,):
+        same(x.split(*sizes), t.split(*sizes))
+    same(x.repeat(2, 1, 3), t.repeat(2, 1, 3))
+    same(x.repeat(sizes=(2, 1)), t.repeat(2, 1))
+    with pytest.raises(ValueError, match="add up"):
+        x.split([1, 1])
+    assert cr.grad(lambda x: sum((p**2).sum() * i for i, p in enumerate(cr.asarray(x).split(2))))(np.ones(3)).tolist() == [
+        0,
+        0,
+        2,
+    ]
+
+
+def test_vectors_in_a_list_span_a_grid_as_pytorch_does():
+    a, b = np.arange(2.0), np.arange(3.0)
+    for indexing in "ij", "xy":
+        same(cr.meshgrid([cr.tensor(a), cr.tensor(b)], indexing=indexing), np.meshgrid(a, b, indexing=indexing))
+    same(cr.meshgrid([cr.tensor(a), cr.tensor(b)]), np.meshgrid(a, b, indexing="ij"))
+    same(cr.meshgrid([1, 2], [3, 4, 5]), np.meshgrid([1, 2], [3, 4, 5]))
+    same(cr.linalg.lstsq(X, X, driver="gels")[0], np.linalg.lstsq(X, X, rcond=None)[0])
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,7 @@ class Surroundings:
         if isinstance(thing, PLAIN) or depth > _DEPTH or id(thing) in self.seen:
             return
         self.seen[id(thing)] = thing
-        if isinstance(thing, _UNTRACKED) or (hasattr(thing, "__next__") and not isinstance(thing, Value)):
+        if isinstance(thing, _UNTRACKED) or (hasattr(type(thing), "__next__") and not isinstance(thing, Value)):
             if isinstance(thing, _RANDOM) and ("." in path or self.unused):
                 self.generators.append((path, thing, pickle.dumps(thing)))
                 return
@@ -337,9 +337,8 @@ class Surroundings:
         if isinstance(thing, (types.FunctionType, types.MethodType, functools.partial)):
             self.function(thing, f"{path}.", depth)
             return
-        watched = getattr(thing, "_watched", None)  # objects that tell of changes say what of them matters
-        if watched is not None:
-            for holder, key, name in watched():
+        if hasattr(type(thing), "_watched"):  # objects that tell of changes say what of them matters
+            for holder, key, name in thing._watched():
                 self.place(holder, key, f"{path}{name}", depth, True)
             self.kind(type(thing), path, depth)
             return

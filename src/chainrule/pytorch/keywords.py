@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 
 from .. import numpy_views as views
-from ..core.value import shape_of
+from ..core.value import Value, shape_of
 from ..devices import on_cpu
 from ..ops import elementwise, indexing, joining, segments, shaping
 from ..ops.linalg.triangular import triangular_solve
@@ -390,6 +390,28 @@ def qr(f):
     return wrapper
 
 
+def meshgrid(f):
+    """Tensors in a list are PyTorch's, whose first one runs along the first axis; NumPy takes a list for one vector."""
+
+    @functools.wraps(f)
+    def wrapper(*xs, **kwargs):
+        if len(xs) == 1 and isinstance(xs[0], (list, tuple)) and xs[0] and all(isinstance(x, Value) for x in xs[0]):
+            return f(*xs[0], **{"indexing": "ij", **kwargs})
+        return f(*xs, **kwargs)
+
+    return wrapper
+
+
+def lstsq(f):
+    """`driver` is LAPACK's way, of which there is one here."""
+
+    @functools.wraps(f)
+    def wrapper(*args, driver=None, **kwargs):
+        return renaming(f, {"A": "a", "B": "b"})(*args, **kwargs)
+
+    return wrapper
+
+
 def like(f):
     return placed(f, {"input": "x"})
 
@@ -420,7 +442,7 @@ OTHERS = {
     "empty": lambda f: placed(f, {"size": "shape"}),
     "zeros_like": like, "ones_like": like, "empty_like": like, "full_like": like, "rand_like": like, "randn_like": like,
     "eye": written, "mul": written, "sub": written, "div": written, "matmul": written, "mm": written, "bmm": written,
-    "pow": written, "sqrt": written, "rsqrt": written, "qr": qr,
+    "pow": written, "sqrt": written, "rsqrt": written, "qr": qr, "meshgrid": meshgrid,
 }  # fmt: skip
 
 
@@ -433,6 +455,7 @@ LINALG = {
     "solve": lambda f: renaming(f, {"A": "a", "B": "b"}),
     "solve_triangular": solve_triangular,
     "norm": in_dtype,
+    "lstsq": lstsq,
 }
 
 
