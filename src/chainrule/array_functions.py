@@ -33,7 +33,7 @@ mod = _ops.remainder
 conj = _ops.conjugate
 
 
-amax, amin, row_stack = _ops.max, _ops.min, _ops.vstack
+amax, amin, row_stack = _ops.reduction.amax, _ops.reduction.amin, _ops.vstack
 acos, asin, atan, atan2 = _ops.arccos, _ops.arcsin, _ops.arctan, _ops.arctan2
 acosh, asinh, atanh = _ops.arccosh, _ops.arcsinh, _ops.arctanh
 deg2rad, rad2deg = _ops.radians, _ops.degrees

@@ -217,6 +217,9 @@ def type_(self, dtype=None):
     """The name of the dtype; with one, the values in it."""
     if dtype is None:
         return f"chainrule.{self.dtype}"
+    if isinstance(dtype, str):
+        module, _, name = dtype.rpartition(".")
+        dtype = getattr(pytorch, name, name) if module in ("chainrule", "torch") else dtype
     if dtype is Tensor:
         dtype = pytorch.get_default_dtype()
     return shaping.cast(self, np.dtype(getattr(dtype, "kind", dtype) if callable(dtype) else dtype))

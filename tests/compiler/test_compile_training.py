@@ -635,3 +635,15 @@ def test_an_update_after_a_decision_stays_in_place():
     report = cr.compile(step).explain(x)
     assert len(report.in_place) >= 2
     assert sorted(v for k in report.kernels for v in k.in_place.values()) == sorted(report.in_place)
+
+
+def test_products_of_products_of_small_matrices():
+    def inverse(x):
+        z = x.T / 20
+        for _ in range(8):  # each turn has four products, which must not all be unrolled into each other
+            y = x @ z
+            z = 0.25 * z @ (13 * np.eye(4) - y @ (15 * np.eye(4) - y @ (7 * np.eye(4) - y)))
+        return z
+
+    x = np.eye(4) * 3 + np.random.default_rng(0).normal(size=(4, 4)) / 4
+    close(cr.compile(cr.grad(lambda x: (inverse(x) ** 2).sum()))(x), cr.grad(lambda x: (inverse(x) ** 2).sum())(x))

@@ -142,3 +142,10 @@ def test_generators():
     assert g.manual_seed(7) is g and g.initial_seed() == 7 and cr.Generator(device="cpu") is not None
     cr.manual_seed(3)
     assert cr.initial_seed() == 3
+
+
+def test_names_of_dtypes():
+    x = cr.tensor([1.5])
+    for name, dtype in {"torch.FloatTensor": "float32", "chainrule.float64": "float64", "float32": "float32"}.items():
+        assert x.type(name).dtype == dtype
+    assert x.half().type(x.type()).dtype == x.dtype

@@ -501,3 +501,18 @@ def adjoint_cube():
             return 3 * ctx.saved_tensors[0] ** 2 * g
 
     return Cube
+
+
+def test_function_may_give_none_for_arguments_left_out():
+    class Scaled(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, factor=3.0):
+            return x * factor
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 3.0, None
+
+    x = cr.tensor(2.0, requires_grad=True)
+    Scaled.apply(x).backward()
+    assert x.grad == 3

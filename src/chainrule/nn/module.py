@@ -3,37 +3,33 @@
 import copy
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import NamedTuple
 
 import numpy as np
 
 from .. import trees
 from ..core.changes import LENGTH, HookHandle, Noted, changes
-from ..core.value import Value, shape_of
+from ..core.value import Value
 from ..devices import KINDS, on_cpu
 from ..errors import ArgumentError, UnsupportedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..transforms.reverse import ROOT
-from .errors import LOCATED, MissingNameError, StateDictError, locate
+from .errors import LOCATED, MissingNameError, locate
 from .hooks import call_all, run_watched
 from .parameter import Parameter
+from .state import BUFFER, PARAMETER, IncompatibleKeys as IncompatibleKeys, StateDicts
 
-PARAMETER, BUFFER, PASSING_BUFFER, MODULE = "parameter", "buffer", "passing buffer", "module"
-
-
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` returns: the names that it did not find, and those that it has no place for."""
-
-    missing_keys: list
-    unexpected_keys: list
+PASSING_BUFFER, MODULE = "passing buffer", "module"
+_HOOKS = (
+    "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_saving_hooks", "_loading_hooks", "_loaded_hooks",
+)  # fmt: skip
 
 
 def _constant(value):
     return value if isinstance(value, Value) else ROOT.constant(np.array(value))
 
 
-class Module:
+class Module(StateDicts):
     """A part of a model: override `forward`, and assign Parameters and other Modules as attributes in `__init__`.
 
     Assigned Parameters and Modules are found by `parameters`, `state_dict`, `train` and the other methods here.
@@ -131,9 +127,7 @@ class Module:
         >>> layer(1.5)
         2.5
         """
-        if self._forward_pre_hooks is None:
-            self._forward_pre_hooks = Noted()
-        return HookHandle(self._forward_pre_hooks, hook)
+        return self._hook("_forward_pre_hooks", hook)
 
     def register_full_backward_hook(self, hook):
         """Call `hook(module, grad_input, grad_output)` when the gradients of a call of this module are known.
@@ -391,72 +385,6 @@ class Module:
         """All buffers, each once."""
         return (b for _, b in self.named_buffers(recurse=recurse))
 
-    # --- state --------------------------------------------------------------------------------------------------------
-
-    def state_dict(self, *, prefix=""):
-        """The values of all parameters and persistent buffers by path: a snapshot, to save or to load elsewhere.
-
-        >>> from chainrule import nn
-        >>> list(nn.Sequential(nn.Linear(2, 3), nn.ReLU()).state_dict())
-        ['0.weight', '0.bias']
-        """
-        return {path: value.detach() for path, value in self._named((PARAMETER, BUFFER), prefix, True, False)}
-
-    def load_state_dict(self, state_dict, strict=True):
-        """Take over the values of a state dict, cast to the dtypes here.
-
-        Parameters
-        ----------
-        state_dict : mapping of paths to arrays or Tensors
-        strict : every path must be found, and no others; otherwise the rest is left as it is
-
-        Returns
-        -------
-        (missing_keys, unexpected_keys)
-
-        Raises
-        ------
-        StateDictError
-            Names or shapes do not fit: all of them are listed, and nothing has been changed.
-
-        Examples
-        --------
-        >>> from chainrule import nn
-        >>> a, b = nn.Linear(2, 3), nn.Linear(2, 3)
-        >>> b.load_state_dict(a.state_dict())
-        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
-        >>> bool((a.weight == b.weight).all())
-        True
-        """
-        for path, module in self.named_modules():
-            module._expect(state_dict, f"{path}." if path else "")
-        places = dict(self._named((PARAMETER, BUFFER), "", True, False))
-        missing = [k for k in places if k not in state_dict]
-        unexpected = [k for k in state_dict if k not in places]
-        shapes = {k: (t.shape, shape_of(state_dict[k])) for k, t in places.items() if k in state_dict}
-        misshaped = [f"{k}: expected {here}, found {there}" for k, (here, there) in shapes.items() if here != there]
-        found = [
-            f"{what}: {', '.join(names)}"
-            for what, names in (("missing", missing), ("unexpected", unexpected))
-            if names and strict
-        ]
-        if found or misshaped:
-            raise StateDictError(
-                explain(
-                    f"{type(self).__name__}.load_state_dict: the state dict does not fit",
-                    *found,
-                    *(f"wrong shape: {line}" for line in misshaped),
-                    help="build the model with the sizes that were saved"
-                    + ("; strict=False skips names that do not match" if found else ""),
-                )
-            )
-        for name in shapes:
-            places[name].data = state_dict[name]
-        return IncompatibleKeys(missing, unexpected)
-
-    def _expect(self, state_dict, prefix):
-        """Layers that wait for their sizes take them from a state dict that is about to be loaded."""
-
     # --- changing all of it -------------------------------------------------------------------------------------------
 
     def apply(self, fn):
@@ -565,7 +493,7 @@ class Module:
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
         new.__dict__.update(_kinds=dict(self._kinds), _forward_hooks=Noted(self._forward_hooks))
-        for name in ("_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
+        for name in _HOOKS:
             if getattr(self, name) is not None:
                 new.__dict__[name] = Noted(getattr(self, name))
         return new

@@ -443,6 +443,9 @@ def min(x, axis=None, keepdims=False, initial=None, where=True):
     return _extremum(_min, minimum, x, axis, keepdims, initial, where)
 
 
+amax, amin = max.__wrapped__, min.__wrapped__  # of the same functions, PyTorch's names that give the values alone
+
+
 @torch_names
 def ptp(x, axis=None, keepdims=False):
     """Largest minus smallest element over `axis`.

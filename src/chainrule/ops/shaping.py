@@ -499,7 +499,11 @@ def squeeze(x, axis=None):
         axes = normalize_axes(axis, len(shape))
         if any(shape[a] != 1 for a in axes):
             raise ShapeError(
-                explain(f"squeeze: cannot remove axis {axis}", f"x: {shape}", help="only axes of length 1 can be removed")
+                explain(
+                    f"squeeze: cannot remove axis {axis}",
+                    f"x: {shape}",
+                    help="only axes of length 1 can be removed; `dim=`, as in PyTorch, leaves others",
+                )
             )
     return reshape(x, without(shape, axes))
 

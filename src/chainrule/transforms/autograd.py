@@ -257,7 +257,7 @@ class Function:
         def bwd(ctx, g):
             grads = cls.backward(ctx, *map(as_tensor, g if isinstance(g, tuple) else (g,)))
             grads = grads if isinstance(grads, tuple) else (grads,)
-            if len(grads) != len(args):
+            if len(grads) < len(args) or any(g is not None for g in grads[len(args) :]):
                 raise ArgumentError(
                     explain(
                         f"{cls.__name__}.backward must return one gradient per argument of forward",
