@@ -115,7 +115,7 @@ LAYERS = [
     ["sampling"],
     ["emath", "fft", "linalg", "signal", "special", "random", "gradcheck"],
     ["pytorch.arithmetic", "pytorch.arrays", "pytorch.counting", "pytorch.drawing", "pytorch.environment", "pytorch.settings"],
-    ["pytorch.keywords"],
+    ["pytorch.foreach", "pytorch.keywords"],
     ["pytorch"],
     ["array_functions"],
     ["numpy"],

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import functools
 import pickle
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -318,6 +319,24 @@ def test_numbers_in_closures_lists_dicts_and_objects():
     Settings.scale = 10.0
     del settings.scale
     check()
+
+
+class Turns:
+    """Answers for any name, as objects that stand for others do."""
+
+    def __getattr__(self, name):
+        if name.startswith("__deepcopy__"):
+            raise AttributeError(name)
+        return lambda *args: 1
+
+
+TURNS = Turns()
+
+
+def test_classes_of_iterators_are_no_iterators():
+    chained = chain
+    eager_and_compiled(lambda x: sum(chained([x], [x])) * TURNS.times(2), X)
+    eager_and_compiled(lambda x: sum(chain([x], [x])), X)
 
 
 def test_attributes_of_classes():

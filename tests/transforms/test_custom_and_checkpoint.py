@@ -628,3 +628,18 @@ def test_rules_that_make_tensors():
 
     for f in (cr.grad(loop), cr.compile(cr.grad(loop)), cr.grad(cr.compile(loop))):
         close(f(np.ones(12)), 3 * table)
+
+
+def test_function_may_give_none_for_arguments_left_out():
+    class Scaled(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, factor=3.0):
+            return x * factor
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 3.0, None
+
+    x = cr.tensor(2.0, requires_grad=True)
+    Scaled.apply(x).backward()
+    assert x.grad == 3

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .value import Value
+from ..errors import ArgumentError, ShapeError, explain
+from .value import Value, shape_of
 
 next_level = count(1).__next__  # levels are never used twice, so an inner transform is always above an outer one
 RECORDING_LEVEL = -1
@@ -155,6 +156,20 @@ def _given(row, args):
     return args
 
 
+def written(out, found):
+    """Put `found` into the Tensor `out`, as PyTorch's functions do; it must have the shape."""
+    if not isinstance(out, Value):
+        raise ArgumentError(
+            explain(
+                "`out` must be a Tensor", f"found: {type(out).__name__}", help="write out[...] = f(x), or use chainrule.numpy"
+            )
+        )
+    if shape_of(out) != shape_of(found):
+        found_shapes = f"out: {shape_of(out)}    result: {shape_of(found)}"
+        raise ShapeError(explain("`out` must have the shape of the result", found_shapes, help="leave `out` out"))
+    return out.copy_(found)
+
+
 def caller(row):
     """The function that users and rules call for this row, as direct as its arguments allow."""
     evaluate = row.evaluate
@@ -167,14 +182,18 @@ def caller(row):
             return x.owner.process1(row, x, params)
         return evaluate(x, **params)
 
-    def one(x=None, *, input=None):  # `input` and `other` are PyTorch's names
+    def one(x=None, *, input=None, out=None):  # `input`, `other` and `out` are PyTorch's names
+        if out is not None:
+            return written(out, one(x, input=input))
         if isinstance(x, Value):
             return x.owner.process1(row, x, None)
         if x is None:
             return one(*_given(row, (input,)))
         return evaluate(x)
 
-    def two(x=None, y=None, *, input=None, other=None):
+    def two(x=None, y=None, *, input=None, other=None, out=None):
+        if out is not None:
+            return written(out, two(x, y, input=input, other=other))
         if isinstance(x, Value):
             owner = x.owner
             if isinstance(y, Value):
