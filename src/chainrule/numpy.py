@@ -48,7 +48,7 @@ class _Arrays(type):
         return getattr(_Tensor, name)
 
 
-class ndarray(metaclass=_Arrays):
+class ndarray(metaclass=_Arrays):  # type: ignore[no-redef]
     """The type of arrays: Tensors and NumPy's own. Called, as in NumPy, it makes an array of a shape.
 
     Parameters

@@ -167,7 +167,8 @@ def written(out, found):
     if shape_of(out) != shape_of(found):
         found_shapes = f"out: {shape_of(out)}    result: {shape_of(found)}"
         raise ShapeError(explain("`out` must have the shape of the result", found_shapes, help="leave `out` out"))
-    return out.copy_(found)
+    target: Any = out  # a Tensor, which is defined further down
+    return target.copy_(found)
 
 
 def caller(row):

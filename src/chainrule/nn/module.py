@@ -538,7 +538,7 @@ class Module(Stateful):
             if getattr(self, name) is not None:
                 new.__dict__[name] = Noted(getattr(self, name))
         if "_hooks_of_state" in self.__dict__:
-            new.__dict__["_hooks_of_state"] = {when: dict(hooks) for when, hooks in self._hooks_of_state.items()}
+            new.__dict__["_hooks_of_state"] = {when: dict(hooks) for when, hooks in self.__dict__["_hooks_of_state"].items()}
         return new
 
 

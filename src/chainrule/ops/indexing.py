@@ -630,7 +630,8 @@ def torch_pair(position, keeps_axis=False):
         @functools.wraps(numpy_like)
         def wrapper(*args, **kwargs):
             if "keepdim" in kwargs and len(args) == 2:  # x.max(1, keepdim=True)
-                args, kwargs["dim"] = args[:1], args[1]
+                *rest, kwargs["dim"] = args
+                args = tuple(rest)
             if "dim" not in kwargs:
                 return numpy_like(*args, **kwargs)
             (x,) = args or (kwargs.pop("input"),)

@@ -475,7 +475,7 @@ def check_writable(array, label, others):
 def _shares_memory(a, b):
     """Whether two arrays have elements in common; in doubt, they have."""
     try:
-        return np.shares_memory(a, b, max_work=1000)
+        return np.shares_memory(a, b, max_work=1000)  # type: ignore[arg-type]  # any number is allowed
     except np.exceptions.TooHardError:
         return True
 

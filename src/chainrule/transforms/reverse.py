@@ -1,5 +1,7 @@
 """Reverse mode: the tape, a trace that writes down what runs. The walk back over it stands in backward.py."""
 
+from typing import Any
+
 import numpy as np
 
 from ..core.aval import Aval
@@ -267,7 +269,7 @@ class Tape(Trace):
             x.value, x.owner, x.note = new.value, new.owner, new.note
         else:
             x.value, x.note = new, None
-        holder = getattr(x, "origin", None)
+        holder: Any = getattr(x, "origin", None)
         if type(holder) is Retained and x.owner is self:  # the gradient that counts is that of the new value
             holder.handle.remove()
             if x.note is not None:
