@@ -305,3 +305,23 @@ def test_hooks_that_return_too_few_gradients():
     layer.register_full_backward_hook(lambda module, gi, go: ())
     with pytest.raises(cr.errors.ArgumentError, match="expected: 1    found: 0"):
         layer(cr.ones(2, requires_grad=True)).sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "dim"),
+    [
+        ((2, 3), (1, 3), 0),
+        ((3,), (2, 3), 0),
+        ((3,), (2, 3), 1),
+        ((2, 1, 3), (1, 4, 3), 1),
+        ((2, 1, 3), (4, 3), -3),
+        ((0, 3), (1, 3), 0),
+    ],
+)
+def test_cosines_of_vectors_that_broadcast(one, other, dim):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=one), rng.normal(size=other)
+    expected = torch.nn.functional.cosine_similarity(torch.tensor(x), torch.tensor(y), dim=dim).numpy()
+    found = F.cosine_similarity(x, y, dim=dim)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    assert found.shape == expected.shape
