@@ -325,3 +325,13 @@ def test_cosines_of_vectors_that_broadcast(one, other, dim):
     found = F.cosine_similarity(x, y, dim=dim)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
     assert found.shape == expected.shape
+
+
+@pytest.mark.parametrize("name", ["std", "var", "std_mean", "var_mean"])
+def test_spread_by_a_switch(name):
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    for unbiased in True, False:
+        expected = getattr(torch, name)(torch.tensor(x), unbiased)
+        np.testing.assert_allclose(getattr(cr, name)(x, unbiased), expected, rtol=1e-12)
+        if "mean" not in name:
+            np.testing.assert_allclose(getattr(cr.tensor(x), name)(unbiased), expected, rtol=1e-12)
