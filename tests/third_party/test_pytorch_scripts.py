@@ -335,3 +335,16 @@ def test_spread_by_a_switch(name):
         np.testing.assert_allclose(getattr(cr, name)(x, unbiased), expected, rtol=1e-12)
         if "mean" not in name:
             np.testing.assert_allclose(getattr(cr.tensor(x), name)(unbiased), expected, rtol=1e-12)
+
+
+def test_probabilities_of_binary_cross_entropy():
+    for wrong in [2.0, 0.5], [0.5, -0.1]:
+        with pytest.raises(cr.errors.ArgumentError, match="binary_cross_entropy_with_logits, or apply sigmoid"):
+            F.binary_cross_entropy(np.array(wrong), np.ones(2))
+    p = np.array([0.25, 1.0])
+    loss = lambda p: F.binary_cross_entropy(p, np.ones(2))  # noqa: E731
+    for f in loss, cr.compile(loss), cr.vmap(lambda p: loss(p[None] * np.ones(2)) / 1):
+        assert np.sum(f(p)) > 0
+    losses = cr.scan(lambda c, x: (c, loss(x)), 0.0, np.stack([p, p]))[1]
+    np.testing.assert_allclose(losses, -np.log([0.5, 0.5]))
+    assert F.binary_cross_entropy(np.zeros((0, 2)), np.zeros((0, 2)), reduction="sum") == 0
