@@ -348,3 +348,36 @@ def test_probabilities_of_binary_cross_entropy():
     losses = cr.scan(lambda c, x: (c, loss(x)), 0.0, np.stack([p, p]))[1]
     np.testing.assert_allclose(losses, -np.log([0.5, 0.5]))
     assert F.binary_cross_entropy(np.zeros((0, 2)), np.zeros((0, 2)), reduction="sum") == 0
+
+
+def test_datasets_see_changes_of_their_tensors():
+    x = cr.zeros(3)
+    dataset = data.TensorDataset(x)
+    assert dataset[0][0].item() == 0
+    x[0] = 5.0
+    assert dataset[0][0].item() == 5 and next(iter(data.DataLoader(dataset, 3)))[0].tolist() == [5, 0, 0]
+
+
+def test_words_that_choose_nothing(tmp_path):
+    x = cr.tensor([1.0, 2.0], requires_grad=True)
+    (g,) = cr.autograd.grad((x * x).sum(), x, None, True, True, only_inputs=True)
+    assert g.tolist() == [2, 4]
+    cr.save({"epoch": 3, "w": x.detach()}, tmp_path / "a.pt")
+    found = cr.load(tmp_path / "a.pt", map_location="cpu", weights_only=True)
+    assert found["epoch"] == 3 and found["w"].tolist() == [1, 2]
+
+
+def test_what_is_registered():
+    layer = nn.Linear(2, 3)
+    layer.register_buffer("seen", cr.zeros(1))
+    model = nn.Sequential(layer, nn.ReLU())
+    assert list(layer._parameters) == ["weight", "bias"] and list(layer._buffers) == ["seen"] and layer._modules == {}
+    assert model._modules["0"] is layer and len(model._modules) == 2 and "2" not in model._modules
+    model._modules["1"] = nn.Tanh()
+    assert isinstance(model[1], nn.Tanh)
+    model._modules["2"] = nn.ReLU()
+    assert len(model) == 3 and model._modules.pop("2") is not None and len(model) == 2
+    del layer._parameters["bias"]
+    assert not hasattr(layer, "bias") and [name for name, _ in layer.named_parameters()] == ["weight"]
+    with pytest.raises(KeyError):
+        del layer._parameters["seen"]
