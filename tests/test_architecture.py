@@ -70,6 +70,7 @@ LAYERS = [
     ["transforms.custom"],
     ["transforms.autograd", "transforms.function"],
     ["transforms"],
+    ["compiler.code_names"],
     [
         "compiler.cache",
         "compiler.check",
@@ -114,7 +115,7 @@ LAYERS = [
     ["sampling"],
     ["emath", "fft", "linalg", "signal", "special", "random", "gradcheck"],
     ["pytorch.arithmetic", "pytorch.arrays", "pytorch.counting", "pytorch.drawing", "pytorch.environment", "pytorch.settings"],
-    ["pytorch.keywords"],
+    ["pytorch.foreach", "pytorch.keywords"],
     ["pytorch"],
     ["array_functions"],
     ["numpy"],

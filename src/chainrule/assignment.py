@@ -14,7 +14,7 @@ from .core.value import Value
 from .errors import ArgumentError, explain
 from .methods import Methods
 from .ops import elementwise, indexing, shaping, sorting
-from .views import Part, Views, owner_of, scattered
+from .views import Part, Views, layout, owner_of, reshaped_part, reshaped_whole, scattered
 
 
 class Assignable(Methods):
@@ -47,11 +47,7 @@ class Assignable(Methods):
 
     def _tell_views(self):
         """Have all views read anew when they are used."""
-        try:
-            views = self.views
-        except AttributeError:
-            return
-        for view in views:
+        for view in getattr(self, "views", ()):
             if type(view) is not self.stale:
                 view.__class__ = self.stale
                 view._tell_views()
@@ -96,6 +92,27 @@ class Assignable(Methods):
             watcher.assigned_to(self, with_history=False)
         self.owner.replace(self, values)
         self._tell_views()
+
+    def _reshape(self, shape):
+        """Give this Tensor another shape where it stands; views of it, and what it is a view of, keep theirs."""
+        before = self.shape
+        array = layout(self)
+        if not np.shares_memory(np.reshape(array, shape), array) and array.size:
+            raise AttributeError(
+                explain(
+                    f"shape = {shape}: the elements do not lie so that this could be done in place",
+                    f"Tensor: {self.dtype} {before}",
+                    help="use x.reshape(shape), which copies",
+                )
+            )
+        new = shaping.reshape(self, shape)
+        part = getattr(self, "part", None)
+        if part is not None:
+            self.part = reshaped_part(part, before, new.shape)
+        for view in getattr(self, "views", ()):
+            view.part = reshaped_whole(view.part, before, new.shape)
+        self.place = True  # an array, even without axes
+        self.owner.rebind(self, new)
 
     def _fitting(self, new):
         if new.shape == self.shape and new.dtype == self.dtype:

@@ -3,11 +3,12 @@
 import numpy as np
 
 from .core.value import Value, dtype_of, shape_of
+from .devices import on_cpu
 from .errors import NonDifferentiableError, ShapeError, explain
 from .ops import ranges
 from .ops.comparison import isfinite
 from .ops.joining import stack
-from .ops.shaping import as_shape, as_value, astype, broadcast_to, expand_dims, of_numbers, on_cpu
+from .ops.shaping import as_shape, as_value, astype, broadcast_to, expand_dims, of_numbers
 from .tensor import Tensor
 from .transforms.reverse import ROOT
 

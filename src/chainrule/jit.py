@@ -1,6 +1,8 @@
 """PyTorch's decorators of scripts that it compiles: functions stay as they are. `chainrule.compile` is what compiles."""
 
-__all__ = ["export", "ignore", "is_scripting", "is_tracing", "script", "script_method", "unused"]
+from typing import Final as Final
+
+__all__ = ["Final", "export", "ignore", "is_scripting", "is_tracing", "script", "script_method", "unused"]
 
 
 def script(thing, **options):

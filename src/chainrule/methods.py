@@ -55,7 +55,7 @@ class Methods(ArrayMethods):
     expand_dims = unsqueeze = torch_names(numpy_views.expand_dims)
     tril, triu = arranging.tril, arranging.triu
     roll, tile, diff = arranging.roll, arranging.tile, arranging.diff
-    split, unbind = numpy_views.split, numpy_views.unstack
+    unbind = numpy_views.unstack
     matmul, outer = contraction.matmul, contraction.outer
     mm = bmm = contraction.matmul
     gather, scatter_add, scatter = indexing.gather, indexing.scatter_add, indexing.scatter

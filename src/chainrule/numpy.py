@@ -14,6 +14,7 @@ from .array_functions import (
 )
 from .in_place import put_along_axis as put_along_axis
 from .numpy_calls import completed as _completed
+from .tensor import Tensor as _Tensor
 
 
 def _complete():
@@ -26,6 +27,45 @@ def _complete():
 
 
 _complete()
+
+
+class _Arrays(type):
+    """Lets Tensors and plain arrays be instances of `ndarray`."""
+
+    def __instancecheck__(cls, x):
+        return isinstance(x, (_Tensor, _np.ndarray))
+
+    def __subclasscheck__(cls, kind):
+        return issubclass(kind, (_Tensor, _np.ndarray))
+
+    def __eq__(cls, kind):
+        return kind is cls or kind is _Tensor
+
+    def __hash__(cls):
+        return hash(_Tensor)
+
+    def __getattr__(cls, name):
+        return getattr(_Tensor, name)
+
+
+class ndarray(metaclass=_Arrays):  # type: ignore[no-redef]
+    """The type of arrays: Tensors and NumPy's own. Called, as in NumPy, it makes an array of a shape.
+
+    Parameters
+    ----------
+    shape : int or tuple of ints
+    dtype : default float64
+    buffer, offset, strides, order : with a buffer, its memory is taken over as it is, and the result is a plain array
+
+    >>> import chainrule.numpy as np
+    >>> np.ndarray((2, 3)).shape, isinstance(np.zeros(3), np.ndarray)
+    ((2, 3), True)
+    """
+
+    def __new__(cls, shape, dtype=float, buffer=None, offset=0, strides=None, order=None):
+        if buffer is None and strides is None and not offset:
+            return _creation.empty(shape, dtype=dtype)
+        return _np.ndarray(shape, dtype, buffer, offset, strides, order)
 
 
 def __getattr__(name):

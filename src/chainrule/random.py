@@ -10,7 +10,8 @@ import contextlib
 import numpy as np
 
 from .core.value import shape_of
-from .ops.shaping import as_shape, cast, on_cpu
+from .devices import on_cpu
+from .ops.shaping import as_shape, cast
 from .sampling.continuous import Continuous
 from .sampling.order import Order
 from .sampling.stream import result_dtype

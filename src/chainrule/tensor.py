@@ -62,6 +62,10 @@ class Tensor(Assignable):
         """The lengths of the axes: a tuple, with the methods of PyTorch's `Size`."""
         return Size(self.owner.shape_of(self))
 
+    @shape.setter
+    def shape(self, shape):
+        self._reshape(shape)
+
     @property
     def ndim(self):
         return len(self.owner.shape_of(self))
@@ -175,10 +179,8 @@ class Tensor(Assignable):
         self.grad = None
 
     def _grad_holder(self):
-        try:
-            return self.origin
-        except AttributeError:
-            return self.note if self.owner.is_leaf(self) else None
+        origin = getattr(self, "origin", None)
+        return origin or (self.note if self.owner.is_leaf(self) else None)
 
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
         """Accumulate into `.grad` of every leaf the derivative of this Tensor, weighted by `gradient`.

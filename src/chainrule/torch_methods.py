@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from . import array_functions as functions, linalg, pytorch, random, special
+from . import array_functions as functions, linalg, numpy_views, pytorch, random, special
 from .errors import ArgumentError, UnsupportedError, explain
-from .ops import elementwise, indexing, shaping, sorting, statistics
+from .ops import arranging, elementwise, indexing, shaping, sorting, statistics
 from .tensor import Tensor
 
 # Methods that are the function of the same name, of the first argument that it takes.
@@ -45,7 +45,7 @@ IN_PLACE = """
 # Methods of NumPy's meaning that take PyTorch's keywords, too.
 KEYWORDS = """
     clip diagonal divide dot flatten gather index_select logit log_softmax masked_fill matmul max min nonzero
-    quantile roll rot90 scatter scatter_add scatter_reduce softmax split squeeze std subtract swapaxes tile
+    quantile roll rot90 scatter scatter_add scatter_reduce softmax squeeze std subtract swapaxes tile
     trace transpose tril triu unbind var
 """
 COMPARING = frozenset(["eq", "ne", "lt", "le", "gt", "ge", "greater", "greater_equal", "less", "less_equal", "not_equal"])
@@ -136,6 +136,34 @@ def unfold(self, dimension, size, step):
     return shaping.moveaxis(indexing.getitem(self, (slice(None),) * axis + (places,)), axis + 1, -1)
 
 
+_parts = pytorch.keywords.split(numpy_views.split)
+
+
+def split(self, *sizes, **kwargs):
+    """Parts of one size, the last of which may be smaller, or of several sizes, along `dim`; views.
+
+    NumPy's arrays have no such method; with NumPy's `axis`, it is NumPy's function, whose ints are a number of parts or places.
+    """
+    if "axis" in kwargs:
+        return numpy_views.split(self, *sizes, **kwargs)
+    if len(sizes) > 1:
+        kwargs["dim"] = sizes[1]
+    return _parts(self, *sizes[:1], **{"dim": 0, **kwargs})
+
+
+def repeat(self, *repeats, **kwargs):
+    """Each element repeated, as by the function. With three counts or more, which NumPy's does not take, the whole is repeated.
+
+    >>> import chainrule as cr
+    >>> cr.tensor([1.0, 2.0]).repeat(1, 1, 2)
+    tensor([[[1., 2., 1., 2.]]])
+    """
+    counts = kwargs.get("sizes", repeats)
+    if len(counts) > 2 or "sizes" in kwargs:
+        return arranging.tile(self, counts)
+    return arranging.repeat(self, *repeats, **kwargs)
+
+
 def index_add(self, dim, index, source, *, alpha=1):
     """Rows of `source`, times `alpha`, added to those at `index` along an axis."""
     key = (slice(None),) * shaping.normalize_axis(dim, self.ndim) + (shaping.as_value(index),)
@@ -189,6 +217,9 @@ def type_(self, dtype=None):
     """The name of the dtype; with one, the values in it."""
     if dtype is None:
         return f"chainrule.{self.dtype}"
+    if isinstance(dtype, str):
+        module, _, name = dtype.rpartition(".")
+        dtype = getattr(pytorch, name, name) if module in ("chainrule", "torch") else dtype
     if dtype is Tensor:
         dtype = pytorch.get_default_dtype()
     return shaping.cast(self, np.dtype(getattr(dtype, "kind", dtype) if callable(dtype) else dtype))
@@ -289,7 +320,9 @@ OTHERS = {
     "put_": put_,
     "resolve_conj": lambda self: self,
     "resolve_neg": lambda self: self,
+    "repeat": repeat,
     "select": select,
+    "split": split,
     "share_memory_": lambda self: self,
     "short": in_dtype(np.int16),
     "stride": stride,

@@ -66,6 +66,26 @@ def read_only(whole, part):
     )
 
 
+def reshaped_part(part, before, after):
+    """What a view of shape `before` is once it has the shape `after`."""
+    write = part.write
+
+    def written(whole, new):
+        return write(whole, shaping.reshape(new, before))
+
+    return part._replace(read=lambda whole: part.read(whole).reshape(after), write=write and written)
+
+
+def reshaped_whole(part, before, after):
+    """What a view is once the Tensor of shape `before` that it is a part of has the shape `after`."""
+    write = part.write
+
+    def written(whole, new):
+        return shaping.reshape(write(shaping.reshape(whole, before), new), after)
+
+    return part._replace(read=lambda whole: part.read(whole.reshape(before)), write=write and written)
+
+
 def layout(x):
     """A NumPy array that lies in memory as `x` would if it were one: it says which reshapes are views."""
     whole = owner_of(x)

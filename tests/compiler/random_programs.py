@@ -6,8 +6,6 @@ import numpy as np
 
 import chainrule as cr
 
-_numbers = np.random.default_rng  # by this name, `compile` does not take programs for ones that draw random numbers
-
 
 class Unfit(Exception):
     """The values at hand do not allow for an operation."""
@@ -33,7 +31,7 @@ class Program:
     """
 
     def __init__(self, seed, sizes=(1, 2, 3, 4, 5, 8, 17, 33), steps=(3, 28), largest=20_000):
-        r = _numbers(seed)
+        r = np.random.default_rng(seed)
         dtype = r.choice(["float32", "float64"])
         shapes = [tuple(int(n) for n in r.choice([*sizes, 0], r.integers(0, 4), p=_rarely_zero(sizes))) for _ in range(2)]
         self.inputs = [r.normal(size=s).astype(dtype) for s in shapes]
@@ -46,7 +44,7 @@ class Program:
         n = len(pool)
         for name, seed in self.steps:
             try:
-                x = OPERATIONS[name](_numbers(seed), pool)
+                x = OPERATIONS[name](np.random.default_rng(seed), pool)
             except Unfit:
                 continue
             if math.prod(x.shape) <= self.largest:

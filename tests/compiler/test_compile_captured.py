@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import functools
 import pickle
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -320,6 +321,24 @@ def test_numbers_in_closures_lists_dicts_and_objects():
     check()
 
 
+class Turns:
+    """Answers for any name, as objects that stand for others do."""
+
+    def __getattr__(self, name):
+        if name.startswith("__deepcopy__"):
+            raise AttributeError(name)
+        return lambda *args: 1
+
+
+TURNS = Turns()
+
+
+def test_classes_of_iterators_are_no_iterators():
+    chained = chain
+    eager_and_compiled(lambda x: sum(chained([x], [x])) * TURNS.times(2), X)
+    eager_and_compiled(lambda x: sum(chain([x], [x])), X)
+
+
 def test_attributes_of_classes():
     class Config:
         rate = 2.0
@@ -546,3 +565,25 @@ def test_gradient_bound_to_a_tensor_from_outside():
         return f, lambda i: (OFFSETS + i,), (p, other)
 
     agree(make, 4)
+
+
+RATE, TABLE = 2.0, np.arange(12.0)
+
+
+def test_what_derivative_rules_see(monkeypatch):
+    @cr.custom_vjp
+    def g(x):
+        return x * RATE
+
+    g.defvjp(lambda x: (g(x), None), lambda _, ct: (ct * TABLE,))
+    plain = cr.compile(lambda x: g(x).sum())
+    slope = cr.compile(cr.grad(lambda x: g(x).sum()))
+    loop = cr.compile(cr.grad(lambda x: cr.scan(lambda c, _: (g(c), None), x, None, length=2)[0].sum()))
+    x = np.ones(12)
+    for factor in (1, 3):
+        monkeypatch.setitem(globals(), "RATE", 2.0 * factor)
+        TABLE[:] = factor * np.arange(12.0)
+        assert plain(x) == 24 * factor
+        np.testing.assert_array_equal(slope(x), TABLE)
+        np.testing.assert_array_equal(loop(x), TABLE**2)
+    TABLE[:] = np.arange(12.0)

@@ -1,5 +1,6 @@
 """Decisions by value are part of a program: each path is a variant. What cannot be followed is an error that says where."""
 
+import random
 import sys
 import warnings
 
@@ -291,8 +292,6 @@ def test_results_that_are_no_arrays():
 
 @pytest.mark.parametrize("what", ["random", "generator", "iterator", "file", "numpy.random"])
 def test_what_cannot_be_followed(what, tmp_path):
-    import random
-
     things = {
         "random": random.Random(0), "generator": np.random.default_rng(0), "iterator": iter([1.0, 2.0]),
         "file": (tmp_path / "f").open("w"),
@@ -302,6 +301,36 @@ def test_what_cannot_be_followed(what, tmp_path):
     with pytest.raises(CompileError, match=r"test_compile_decisions\.py:\d+(?s:.*)help:"):
         f(X)
     things["file"].close()
+
+
+def test_generators_that_the_function_makes_from_a_seed():
+    def f(x, seed=3):
+        return x * np.random.default_rng(seed).normal(size=3) + np.random.default_rng(seed=4).random()
+
+    g = cr.compile(f)
+    for scale in (1, 2):
+        close(g(X * scale), f(X * scale))
+    close(g(X, 5), f(X, 5))
+    with pytest.raises(CompileError, match=r"default_rng without a seed(.|\n)*help: use cr.random"):
+        cr.compile(lambda x: f(x, None))(X)
+    assert np.random.default_rng.__module__ != __name__
+
+
+@pytest.mark.parametrize("draw", [np.random.randn, np.random.default_rng, random.random, random.gauss])
+def test_drawing_functions_by_names_of_their_own(draw):
+    class Kept:
+        drawing = staticmethod(draw)
+
+        def __call__(self, x, used):
+            return x * self.drawing() if used else x
+
+    with pytest.raises(CompileError, match=r"random numbers that the compiler cannot follow: draw(.|\n)*help: use cr.random"):
+        cr.compile(lambda x: x * draw())(X)
+    kept = cr.compile(Kept())
+    if draw in (random.random, random.gauss):
+        close(kept(X, False), X)
+    with pytest.raises(CompileError, match=r"random numbers that the compiler cannot follow: self.drawing"):
+        kept(X, True)
 
 
 def test_plain_values_that_the_function_changes():
@@ -433,3 +462,28 @@ def test_random_numbers_of_methods_that_run(noise, named):
     with pytest.raises(CompileError, match=named):
         cr.compile(agent.learn)(np.arange(3.0))
     assert sys.getprofile() is None
+
+
+def test_results_with_a_history_of_their_own_warn_in_the_end():
+    def f(x):
+        w = cr.tensor(np.ones(3), requires_grad=True)
+        loss = (w * x).sum()
+        loss.backward()
+        return loss
+
+    g = cr.compile(f)
+    with pytest.warns(UserWarning, match=r"Tensors that it leaves behind(.|\n)*help: return values without history, such as"):
+        for i in range(16):
+            close(g(X * i).detach(), f(X * i).detach())
+
+
+def test_results_that_hang_on_each_other_stay_so():
+    def f(x):
+        w = cr.tensor(np.ones(3), requires_grad=True)
+        return w, (w * x).sum()
+
+    g = cr.compile(f)
+    for i in range(3):
+        w, loss = g(X * i)
+        loss.backward()
+        np.testing.assert_allclose(w.grad, X * i)

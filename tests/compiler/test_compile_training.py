@@ -568,6 +568,31 @@ def test_swapped_tensors():
     agree(make, 5)
 
 
+@pytest.mark.parametrize("channels", [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("images", [1, 2])
+def test_convolutions_of_single_numbers(channels, images):
+    a, b = channels
+    x = np.random.default_rng(0).normal(size=(images, a, 4, 4)).astype(np.float32)
+
+    def make():
+        cr.manual_seed(0)
+        squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(a, b, 1), nn.SiLU(), nn.Conv2d(b, a, 1), nn.Sigmoid())
+        optimizer = optim.SGD(squeeze.parameters(), lr=0.1)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = (squeeze(x) * x).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+    eager, compiled = make(), cr.compile(make())
+    for _ in range(3):
+        close(compiled(x), eager(x))
+
+
 def test_warnings_are_none():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -610,3 +635,15 @@ def test_an_update_after_a_decision_stays_in_place():
     report = cr.compile(step).explain(x)
     assert len(report.in_place) >= 2
     assert sorted(v for k in report.kernels for v in k.in_place.values()) == sorted(report.in_place)
+
+
+def test_products_of_products_of_small_matrices():
+    def inverse(x):
+        z = x.T / 20
+        for _ in range(8):  # each turn has four products, which must not all be unrolled into each other
+            y = x @ z
+            z = 0.25 * z @ (13 * np.eye(4) - y @ (15 * np.eye(4) - y @ (7 * np.eye(4) - y)))
+        return z
+
+    x = np.eye(4) * 3 + np.random.default_rng(0).normal(size=(4, 4)) / 4
+    close(cr.compile(cr.grad(lambda x: (inverse(x) ** 2).sum()))(x), cr.grad(lambda x: (inverse(x) ** 2).sum())(x))

@@ -101,3 +101,19 @@ def test_random_split_refuses_other_lengths(lengths):
 def test_random_split_refuses_seed_and_generator():
     with pytest.raises(ArgumentError, match="not both"):
         data.random_split(data.TensorDataset(np.arange(2)), [1, 1], generator=cr.Generator(0), seed=0)
+
+
+def test_kinds_of_samples_in_annotations():
+    class Numbers(cr.data.Dataset[float]):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, i):
+            return float(i)
+
+    def total(loader: cr.data.DataLoader[float]) -> float:
+        return sum(float(x.sum()) for x in loader)
+
+    assert total(cr.data.DataLoader(Numbers(), sampler=cr.data.SequentialSampler(Numbers()))) == 3
+    for kind in cr.data.Sampler[int], cr.data.IterableDataset[float], cr.data.DataLoader[float], cr.data.Subset[float]:
+        assert isinstance(kind, type(cr.data.Dataset[int]))

@@ -10,6 +10,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, NonDifferentiableError, TreeError, UnsupportedError
 from chainrule.nn import functional as F
+from chainrule.nn.errors import StateDictError
 
 
 class Net(nn.Module):
@@ -589,3 +590,37 @@ def test_what_dicts_of_modules_share_with_dicts():
     relu = nn.ReLU()
     assert len(nn.Sequential(relu) * 3) == 3 and (2 * nn.ModuleList([relu]))[1] is relu
     assert repr(nn.ModuleList([nn.ReLU(), nn.ReLU(), nn.Tanh()])) == "ModuleList(\n  (0-1): 2 x ReLU()\n  (2): Tanh()\n)"
+
+
+def test_what_is_noted_about_a_parameter():
+    p = nn.Parameter(np.ones(2))
+    p.no_decay = True
+    assert pickle.loads(pickle.dumps(p)).no_decay and not hasattr(nn.Parameter(np.ones(2)), "no_decay")
+
+
+def test_hooks_of_state_dicts():
+    class Old(nn.Linear):
+        """Reads files in which the weight was called `w`."""
+
+        def _load_from_state_dict(self, state_dict, prefix, *rest):
+            if prefix + "w" in state_dict:
+                state_dict[prefix + "weight"] = state_dict.pop(prefix + "w")
+            super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    model, seen = nn.Sequential(Old(2, 1, bias=False), nn.Linear(1, 1, bias=False)), []
+    given = {"0.w": np.ones((1, 2)), "1.weight": np.ones((1, 1))}
+    model[1]._register_load_state_dict_pre_hook(lambda found, prefix, *rest: seen.append((prefix, sorted(found))))
+    done = model.register_load_state_dict_post_hook(lambda module, keys: seen.append(module))
+    assert model.load_state_dict(given) == ([], []) and sorted(given) == ["0.w", "1.weight"]
+    assert seen == [("1.", ["0.weight", "1.weight"]), model] and model[0].weight.tolist() == [[1, 1]]
+    done.remove()
+    model[1].register_state_dict_post_hook(lambda module, found, prefix, local: found.pop(prefix + "weight"))
+    assert list(model.state_dict()) == ["0.weight"] and list(model.state_dict(prefix="m.")) == ["m.0.weight"]
+    assert list(copy.copy(model[1]).state_dict()) == []
+
+    def refuse(module, found, prefix, local, strict, missing, unexpected, errors):
+        errors.append("too old")
+
+    model.register_load_state_dict_pre_hook(refuse)
+    with pytest.raises(StateDictError, match="too old"):
+        model.load_state_dict(given)

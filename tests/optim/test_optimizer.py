@@ -695,3 +695,18 @@ def test_an_optimizer_without_algorithm():
     (x * x).backward()
     with pytest.raises(UnsupportedError, match="Nothing has no algorithm"):
         optimizer.step()
+
+
+def test_settings_of_classes_with_a_step_of_their_own_are_theirs():
+    class Mine(optim.Optimizer):
+        def __init__(self, params, lr):
+            self.lr = lr
+            super().__init__(params, {"lr": lr / 10, "betas": (0.9, 1.0)})
+
+        def step(self, closure=None):
+            for group in self.param_groups:
+                group["lr"] *= 2
+
+    optimizer = Mine([cr.nn.Parameter(np.ones(1))], 1.0)
+    optimizer.step()
+    assert optimizer.lr == 1.0 and optimizer.param_groups[0]["lr"] == 0.2

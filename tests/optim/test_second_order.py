@@ -10,6 +10,7 @@ import scipy.optimize
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, UnsupportedError
+from chainrule.optim.lbfgs import History
 from chainrule.optim.line_search import Search, cubic_minimum
 from chainrule.optim.newton_cg import newton_direction
 
@@ -345,3 +346,77 @@ def test_places_without_a_value_are_left_again(make):
         for _ in range(60):
             optimizer.step(lambda: cr.log(x) * x - 0.5)
             assert np.isfinite(x.item())
+
+
+def recursion(steps, changes, gradient, scale):
+    """The product of the inverse with the gradient by the recursion over pairs (Nocedal and Wright, 2006, algorithm 7.4)."""
+    q, weights = gradient.copy(), []
+    for s, y in zip(reversed(steps), reversed(changes), strict=True):
+        weights.append(s @ q / (y @ s))
+        q -= weights[-1] * y
+    q *= scale
+    for s, y, weight in zip(steps, changes, reversed(weights), strict=True):
+        q += (weight - y @ q / (y @ s)) * s
+    return q
+
+
+@pytest.mark.parametrize("most", [1, 3, 5, 20])
+def test_lbfgs_pairs_stand_for_the_inverse(most):
+    history, matrix, steps, changes = History(most, 12, np.float64), positive(12), [], []
+    for k in range(9):
+        gradient, step = RNG.normal(size=12), RNG.normal(size=12)
+        scale = (changes[-1] @ steps[-1]) / (changes[-1] @ changes[-1]) if steps else 1.0
+        wanted = recursion(steps[-most:], changes[-most:], gradient, scale)
+        np.testing.assert_allclose(-history.direction(gradient), wanted, rtol=1e-8, atol=1e-10)
+        history.add(step, matrix @ step)
+        history.add(step, -step)  # has negative curvature, and is left out
+        steps.append(step)
+        changes.append(matrix @ step)
+        assert len(history) == min(k + 1, most)
+    gradient = RNG.normal(size=12)
+    for other, own in itertools.product((most, 4, 30), (True, False)):
+        twin, state = History(other, 12, np.float64), history.state()
+        twin.load(state if own else {key: state[key] for key in ("old_dirs", "old_stps", "ro", "H_diag")})
+        kept = min(most, other, 9)
+        wanted = recursion(steps[-kept:], changes[-kept:], gradient, history.scale)
+        np.testing.assert_allclose(-twin.direction(gradient), wanted, rtol=1e-8, atol=1e-10)
+        twin.add(steps[0], changes[0])
+        kept = min(kept + 1, other)
+        wanted = recursion([*steps, steps[0]][-kept:], [*changes, changes[0]][-kept:], gradient, twin.scale)
+        np.testing.assert_allclose(-twin.direction(gradient), wanted, rtol=1e-8, atol=1e-10)
+
+
+def test_lbfgs_steps_from_values_that_were_set_between_steps():
+    x = leaf([3.0, -2.0])
+    optimizer = optim.LBFGS([x], max_iter=2, lr=1e-9)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = ((x - 1) ** 2).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    x.data = np.array([5.0, 7.0])
+    optimizer.step(closure)
+    np.testing.assert_allclose(x.detach(), [5.0, 7.0], atol=1e-6)
+    with cr.no_grad():
+        x[0] = 4.0
+    optimizer.step(closure)
+    np.testing.assert_allclose(x.detach(), [4.0, 7.0], atol=1e-6)
+
+
+def test_lbfgs_ends_where_rounding_does():
+    x, target = leaf(np.linspace(-1.0, 1.0, 40), np.float32), np.linspace(0.0, 3.0, 40, dtype=np.float32)
+    optimizer = optim.LBFGS(
+        [x], max_iter=200, max_eval=2000, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
+
+    def closure():
+        optimizer.zero_grad()
+        loss = cr.log1p((x - target) ** 2).sum() + 1
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    np.testing.assert_allclose(x.detach(), target, atol=1e-3)

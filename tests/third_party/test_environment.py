@@ -14,9 +14,22 @@ def test_devices():
     assert cr.zeros(2, device=cpu).to(cpu).device.type == "cpu" and cr.get_default_device() == cr.device(type="cpu")
     with cr.device("cpu"):
         assert cr.zeros(2).sum() == 0
-    for wrong in lambda: cr.device("cuda"), lambda: cr.set_default_device("cuda:0"), lambda: cr.rand(2, device="cuda"):
+    card = cr.device("cuda", 1)  # may be named, as defaults of functions do, but not used
+    assert (card, card.type, card.index) == ("cuda:1", "cuda", 1) and cr.device("cpu:0") == cpu and cr.device(1) == card
+    layer = cr.nn.Linear(1, 1)
+    for wrong in (
+        lambda: cr.set_default_device("cuda:0"),
+        lambda: cr.rand(2, device="cuda"),
+        lambda: cr.tensor(1.0, device=card),
+        lambda: cr.zeros(2).to(card),
+        lambda: layer.to(card),
+        lambda: cr.nn.Linear(1, 1, device=card),
+        card.__enter__,
+    ):
         with pytest.raises(cr.errors.UnsupportedError, match="computes on the CPU"):
             wrong()
+    with pytest.raises(cr.errors.ArgumentError, match="device 'gpu'"):
+        cr.device("gpu")
     assert not cr.cuda.is_available() and cr.cuda.device_count() == 0 and not cr.backends.cudnn.is_available()
     cr.backends.cudnn.benchmark = True
     cr.use_deterministic_algorithms(True)
@@ -105,7 +118,12 @@ def test_places_of_imports():
         assert all(hasattr(module, name) for name in names.split()), place
     assert isinstance(cr.nn.BatchNorm2d(3), cr.nn.modules.batchnorm._BatchNorm)
     assert cr.nn.modules.utils._pair(3) == (3, 3) == cr.nn.modules.utils._pair([3, 3])
-    assert cr.jit.script(len) is len and cr.jit.ignore(len) is len and cr.jit.ignore(drop=True)(len) is len
+    assert (
+        cr.jit.Final[int] is not None
+        and cr.jit.script(len) is len
+        and cr.jit.ignore(len) is len
+        and cr.jit.ignore(drop=True)(len) is len
+    )
 
 
 def test_a_required_setting():
@@ -124,3 +142,10 @@ def test_generators():
     assert g.manual_seed(7) is g and g.initial_seed() == 7 and cr.Generator(device="cpu") is not None
     cr.manual_seed(3)
     assert cr.initial_seed() == 3
+
+
+def test_names_of_dtypes():
+    x = cr.tensor([1.5])
+    for name, dtype in {"torch.FloatTensor": "float32", "chainrule.float64": "float64", "float32": "float32"}.items():
+        assert x.type(name).dtype == dtype
+    assert x.half().type(x.type()).dtype == x.dtype

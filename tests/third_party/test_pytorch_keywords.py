@@ -144,11 +144,37 @@ def test_random_numbers():
 def test_numpys_meaning_stays():
     x = cr.tensor(X)
     same(cr.split(x, 3), np.split(X, 3))
-    same(x.split(3), np.split(X, 3))
+    same(x.split(3, axis=0), np.split(X, 3))
+    same(x.repeat(2), X.repeat(2))
+    same(x.repeat(2, 1), X.repeat(2, 1))
     same(cr.tril_indices(3, 1, 4), np.tril_indices(3, 1, 4))
     same(cr.nonzero(cr.tensor(B)), np.nonzero(B))
     same(cr.linalg.norm(x, 2), np.linalg.norm(X, 2))
     same(cr.swapaxes(x, axis1=0, axis2=1), X.T)
+
+
+def test_methods_that_arrays_do_not_have_are_pytorchs():
+    x, t = cr.tensor(X), torch.tensor(X)
+    for sizes in (2,), ([1, 2],), (2, 1), (3, -1), ([1] * X.shape[1], 1), (100,):
+        same(x.split(*sizes), t.split(*sizes))
+    same(x.repeat(2, 1, 3), t.repeat(2, 1, 3))
+    same(x.repeat(sizes=(2, 1)), t.repeat(2, 1))
+    with pytest.raises(ValueError, match="add up"):
+        x.split([1, 1])
+    assert cr.grad(lambda x: sum((p**2).sum() * i for i, p in enumerate(cr.asarray(x).split(2))))(np.ones(3)).tolist() == [
+        0,
+        0,
+        2,
+    ]
+
+
+def test_vectors_in_a_list_span_a_grid_as_pytorch_does():
+    a, b = np.arange(2.0), np.arange(3.0)
+    for indexing in "ij", "xy":
+        same(cr.meshgrid([cr.tensor(a), cr.tensor(b)], indexing=indexing), np.meshgrid(a, b, indexing=indexing))
+    same(cr.meshgrid([cr.tensor(a), cr.tensor(b)]), np.meshgrid(a, b, indexing="ij"))
+    same(cr.meshgrid([1, 2], [3, 4, 5]), np.meshgrid([1, 2], [3, 4, 5]))
+    same(cr.linalg.lstsq(X, X, driver="gels")[0], np.linalg.lstsq(X, X, rcond=None)[0])
 
 
 @pytest.mark.parametrize(
@@ -164,3 +190,67 @@ def test_numpys_meaning_stays():
 def test_errors(wrong):
     with pytest.raises(TypeError):
         wrong()
+
+
+def test_largest_by_their_other_name():
+    x, t = cr.tensor(X), torch.tensor(X)
+    for options in {"dim": 1}, {"dim": (0, 1)}, {"dim": -1, "keepdim": True}:
+        same(cr.amax(x, **options), torch.amax(t, **options))
+        same(x.amin(**options), t.amin(**options))
+
+
+def test_what_is_scattered_may_be_larger_than_the_indices():
+    x, t, i = cr.tensor(X), torch.tensor(X), np.array([[0], [1], [0]])
+    for f in (
+        lambda x, i, v: x.scatter(1, i, v),
+        lambda x, i, v: x.scatter_add(1, i, v),
+        lambda x, i, v: x.clone().scatter_add_(1, i, v),
+        lambda x, i, v: x.scatter_reduce(1, i, v, "prod"),
+    ):
+        same(f(x, cr.tensor(i), x * 10), f(t, torch.tensor(i), t * 10))
+
+
+def test_squeeze_by_keyword_skips_longer_axes():
+    x, t = cr.ones(1, 3, 1), torch.ones(1, 3, 1)
+    for dim in 0, 1, -1, (0, 1):
+        same(x.squeeze(dim=dim), t.squeeze(dim=dim))
+        same(cr.squeeze(x, dim=dim), torch.squeeze(t, dim=dim))
+    with pytest.raises(ValueError, match="dim="):
+        x.squeeze(1)
+
+
+def test_results_written_into_a_tensor():
+    x = cr.tensor(X)
+    calls = {
+        "exp": (x,), "maximum": (x, 2.0), "add": (x, x), "lerp": (x, x, 0.5), "addcmul": (x, x, x), "where": (x > 1, x, 0.0),
+        "clamp": (x, 0.0, 1.0), "cumsum": (x, 0), "cat": ([x],), "reciprocal": (x,),
+    }  # fmt: skip
+    for name, args in calls.items():
+        out = cr.zeros(X.shape)
+        assert getattr(cr, name)(*args, out=out) is out
+        same(out, getattr(cr, name)(*args))
+    w, out = cr.tensor([1.0, 2.0], requires_grad=True), cr.zeros(2)
+    cr.multiply(w, w, out=out)
+    out.sum().backward()
+    assert w.grad.tolist() == [2, 4]
+    with pytest.raises(cr.errors.ShapeError, match="shape of the result"):
+        cr.exp(x, out=cr.zeros(2))
+    with pytest.raises(cr.errors.ArgumentError, match="must be a Tensor"):
+        cr.exp(x, out=X)
+
+
+def test_functions_of_lists():
+    def run(t):
+        xs, ys = [t.tensor([1.0, 2.0]), t.tensor([3.0])], [t.tensor([4.0, 5.0]), t.tensor([6.0])]
+        t._foreach_add_(xs, ys, alpha=2)
+        t._foreach_lerp_(xs, ys, 0.5)
+        t._foreach_addcmul_(xs, ys, ys, [1.0, 2.0])
+        t._foreach_maximum_(xs, 20.0)
+        t._foreach_clamp_min_(xs, 21.0)
+        t._foreach_copy_(ys, t._foreach_sqrt(ys))
+        return [*xs, *ys, *t._foreach_norm(xs), *t._foreach_div(xs, ys), *t._foreach_neg(xs), *t._foreach_mul(xs, [2.0, 3.0])]
+
+    same(run(cr), run(torch))
+    for wrong in "_foreach_nothing", "_foreach_":
+        with pytest.raises(AttributeError):
+            getattr(cr, wrong)

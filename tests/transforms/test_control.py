@@ -568,3 +568,20 @@ def test_errors_while_recording(call, message):
         cr.graph(call)(X)
     assert "help:" in str(caught.value)
     assert (state.recorder, state.abstract, state.scopes) == (None, [], [])
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, cr.checkpoint], ids=["plain", "checkpoint"])
+def test_assignment_inside_of_a_derivative_inside_of_a_body(wrap):
+    @wrap
+    def swapped(x):
+        y = x * x
+        y[0] = y[1] * x[2]
+        return y
+
+    def f(x):
+        return cr.scan(lambda c, row: (c, cr.vjp(swapped, row)[1](row)[0]), 0.0, x)[1]
+
+    x = X.reshape(1, 3) * np.array([[1.0], [2.0]])
+    plain = np.stack([cr.vjp(swapped, row)[1](row)[0] for row in x])
+    close(cr.compile(f)(x), plain)
+    close(cr.compile(cr.grad(lambda x: (f(x) ** 2).sum()))(x), cr.grad(lambda x: (f(x) ** 2).sum())(x))

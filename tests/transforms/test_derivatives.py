@@ -364,3 +364,33 @@ def test_complex_gradients_follow_d_re_plus_i_d_im():
     close(g, 2 * np.conj(z), rtol=1e-12)
     x = np.array([0.3, 0.4])
     close(cr.grad(lambda x: cr.absolute(cr.sum(x * z)) ** 2)(x), 2 * np.real(np.conj(np.sum(x * z)) * z), rtol=1e-12)
+
+
+def test_vmap_with_a_size_and_results_without_an_axis():
+    x = np.arange(6.0).reshape(2, 3)
+    close(cr.vmap(lambda: 2.0, axis_size=3)(), np.full(3, 2.0))
+    close(cr.vmap(lambda v: 2 * v, in_axes=None, axis_size=2)(x[0]), [2 * x[0]] * 2)
+    first, same = cr.vmap(lambda row, v: (row * v, v + 1), (0, None), (1, None))(x, x[0])
+    close(first, (x * x[0]).T)
+    close(same, x[0] + 1)
+    slope = cr.grad(lambda v: cr.vmap(lambda row: v * 2, out_axes=None)(x).sum())(x[0])
+    close(slope, np.full(3, 2.0))
+    for call, words in [
+        (lambda: cr.vmap(lambda v: v, axis_size=3)(x), "axis_size: 3"),
+        (lambda: cr.vmap(lambda v: v, out_axes=None)(x), "differs from entry to entry"),
+        (lambda: cr.vmap(lambda v: v, out_axes=2)(x), "no axis 2"),
+    ]:
+        with pytest.raises((ShapeError, ArgumentError), match=words):
+            call()
+
+
+def test_linearize_with_aux():
+    value, push, aux = cr.linearize(lambda x: (x * x, {"twice": 2 * x}), 3.0, has_aux=True)
+    assert (value, push(1.0), aux["twice"]) == (9, 6, 6)
+
+
+@pytest.mark.parametrize("transform", [cr.grad, cr.jacfwd, cr.jacrev, cr.hessian])
+@pytest.mark.parametrize("argnums", [(0, 0), (1, -1)])
+def test_an_argument_named_twice(transform, argnums):
+    with pytest.raises(ArgumentError, match="names an argument twice"):
+        transform(lambda x, y: x * y, argnums)(2.0, 3.0)

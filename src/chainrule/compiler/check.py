@@ -10,10 +10,11 @@ from ..trees import flatten
 
 
 class Saved:
-    """Values of Tensors and gradients of their leaves, to compare and to go back to."""
+    """Values of Tensors, gradients of their leaves, and arrays that may be written to, to compare and to go back to."""
 
-    def __init__(self, tensors):
-        self.tensors = tensors
+    def __init__(self, tensors, arrays=()):
+        self.tensors, self.arrays = tensors, arrays
+        self.copies = [a.copy() for a in arrays]
         self.values = [np.array(t.value) for t in tensors]
         self.grads = [
             (leaf, leaf.grad, None if leaf.grad is None else np.array(leaf.grad.value)) for leaf in map(_leaf, tensors) if leaf
@@ -26,8 +27,11 @@ class Saved:
             leaf.grad = grad
             if grad is not None:
                 grad.value = np.array(saved)
+        for a, copy in zip(self.arrays, self.copies, strict=True):
+            np.copyto(a, copy)
 
     def named(self):
+        yield from ((f"an argument of shape {a.shape}", a) for a in self.copies)
         yield from ((f"a Tensor of shape {t.shape}", np.asarray(v)) for t, v in zip(self.tensors, self.values, strict=True))
         yield from ((f"the gradient of a Tensor of shape {() if v is None else v.shape}", v) for *_, v in self.grads)
 
@@ -44,14 +48,14 @@ def checked(compiled, args, kwargs, leaves, structure):
         return compiled.direct(args, kwargs, leaves, structure)
     owners = [variant.owner(k, leaves) for k in range(len(variant.sources))]
     found = [x for x in (*owners, *leaves, *(g.state for g in REPLAYED)) if isinstance(x, Tensor)]
-    before = Saved(list({id(t): t for t in found}.values()))
+    before = Saved(list({id(t): t for t in found}.values()), [owners[k] for k, _ in variant.written])
     result = compiled.direct(args, kwargs, leaves, structure)
-    values = [_plain(x) for x in flatten(result)[0]]
-    after = list(Saved(before.tensors).named())
+    values = [np.array(_plain(x)) if isinstance(x, np.ndarray) else _plain(x) for x in flatten(result)[0]]
+    after = list(Saved(before.tensors, before.arrays).named())
     before.restore()
     expected = compiled.f(*args, **kwargs)
     pairs = [(f"result {i}", a, _plain(b)) for i, (a, b) in enumerate(zip(values, flatten(expected)[0], strict=True))]
-    now = Saved(before.tensors).named()
+    now = Saved(before.tensors, before.arrays).named()
     pairs += [(name, a, b) for (name, a), (_, b) in zip(after, now, strict=True)]
     for name, a, b in pairs:
         if not _alike(a, b):

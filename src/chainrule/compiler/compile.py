@@ -22,6 +22,7 @@ from ..transforms.record import _labels, record
 from ..transforms.reverse import ROOT
 from ..transforms.scope import is_grad_enabled
 from ..trees import flatten, unflatten
+from ..views import owner_of
 from .check import checked
 from .doors import open_door
 from .explain import explanation
@@ -30,7 +31,7 @@ from .profile import profiled
 from .program import FIRST_GUARD
 from .simplify import EFFECTS, one_number, simplify
 from .surroundings import PLAIN, Surroundings, watchable
-from .variant import Miss, NotThis, OutOfBounds, Variant, is_array
+from .variant import Miss, NotThis, OutOfBounds, Variant, depends_on_new_leaf, is_array
 
 programs.execute = execute  # programs that are parts of others run as machine code, too
 MANY = 16  # recorded runs from which on a warning says what varies
@@ -91,6 +92,8 @@ class Traced(NamedTuple):
     captured: list
     structure: Any
     keep: Any  # objects by whose identity the call is known
+    written: tuple = ()  # numbers of the operands that the function assigns to; their new values are the last results
+    returned: tuple = ()  # for each result, the number of the operand that it is, or None
 
     def fits(self):
         """Whether what the graph reads from outside has the shapes that it had."""
@@ -98,6 +101,17 @@ class Traced(NamedTuple):
             return True
         avals = [i.var.aval for i in self.graph.inputs[len(self.graph.inputs) - len(self.captured) :]]
         return all(aval_like(c)[:2] == a[:2] for c, a in zip(self.captured, avals, strict=True))
+
+
+def _overlap(operands, written):
+    """Whether what the function assigns to is, or is a part of, something else among its operands."""
+    wholes = [id(owner_of(x)) for x in operands]
+    return any(wholes.count(wholes[k]) > 1 for k in written)
+
+
+def _is_place(x):
+    """Whether this has no axes, but is an array that `x += 1` changes."""
+    return not x.shape and (isinstance(x, np.ndarray) or hasattr(x, "place") or hasattr(x, "part"))
 
 
 def leaves_kept(leaves, active):
@@ -260,7 +274,7 @@ class Compiled:
         assert around is not None
         around.refresh()
         with around.watched():
-            recorded = record(self.f, args, kwargs, asked="compile")
+            recorded = record(self.f, args, kwargs, asked="compile", writing=True)
         slots, steady = around.after(self.loose)
         lasting = [*(after for *_, after in slots), *(leaf.grad for leaf, _ in recorded.grads), *recorded.leaves]
         known = {id(t) for x in lasting for t in _views(x)}
@@ -268,6 +282,7 @@ class Compiled:
         self.around = None
         new = self.key(args, kwargs, leaves, structure)  # as the function has left things: it may have made state
         steady &= not recorded.rehung and new[1] == key[1] and all(id(t) in known for t in recorded.made)
+        steady &= not depends_on_new_leaf(lasting, recorded.made)
         if steady:
             keep = [x for x in leaves if not is_array(x)], self.around
             variants = self.table.setdefault(new, [])
@@ -290,10 +305,15 @@ class Compiled:
             what = ["the structure of the arguments"]
         if not what and sum(map(len, self.table.values())) < len(self.calls) // 2:
             what = ["Tensors that it leaves behind, or binds to another history, at each call"]
+            advice = "return values without history, such as loss.detach(), and make Tensors that last outside of it"
+        else:
+            advice = (
+                "pass numbers that change as arrays, pad arrays to a few shapes, or use cr.where, cr.cond and cr.while_loop"
+            )
         return explain(
             f"compile: {self.name} has been compiled {len(self.calls)} times",
             f"what varies: {', '.join(what) or 'the path of its decisions'}",
-            help="pass numbers that change as arrays, pad arrays to a few shapes, or use cr.where, cr.cond and cr.while_loop",
+            help=advice,
         )
 
     # --- beneath transforms ---------------------------------------------------------------------------------------------------
@@ -304,15 +324,16 @@ class Compiled:
             leaves = [native_order(x) if is_array(x) else x for x in leaves]
             active = [isinstance(x, Value) or is_array(x) for x in leaves]
             avals = [aval_like(x) for x, a in zip(leaves, active, strict=True) if a]
+            places = tuple(_is_place(x) for x, a in zip(leaves, active, strict=True) if a)
             statics = tuple(kind_of(x) for x, a in zip(leaves, active, strict=True) if not a)
 
             def key():
                 self.look(args, kwargs)
-                return structure, tuple(active), tuple(avals), statics, self.around_key
+                return structure, tuple(active), tuple(avals), places, statics, self.around_key
 
             found = self.traces.get(key())
             if found is None or not found.fits():
-                found = self.trace(leaves, active, avals, structure)
+                found = self.trace(leaves, active, avals, places, structure)
                 if not any(
                     isinstance(c, Value) and (c.owner is not ROOT or isinstance(c.value, Value)) for c in found.captured
                 ):
@@ -320,21 +341,35 @@ class Compiled:
         if found.graph is None:
             return self.f(*args, **kwargs)
         operands = [x for x, a in zip(leaves, active, strict=True) if a]
-        return unflatten(found.structure, list(_program(*operands, *found.captured, graph=found.graph)))
+        if not found.written:
+            return unflatten(found.structure, list(_program(*operands, *found.captured, graph=found.graph)))
+        if not all(isinstance(operands[k], Tensor) for k in found.written) or _overlap(operands, found.written):
+            return self.f(*args, **kwargs)  # as it stands, since NumPy alone knows what becomes of plain arrays
+        out = list(_program(*operands, *found.captured, graph=found.graph))
+        for k in reversed(found.written):
+            operands[k]._rebind(out.pop())
+        out = [x if k is None else operands[k] for x, k in zip(out, found.returned, strict=True)]
+        return unflatten(found.structure, out)
 
-    def trace(self, leaves, active, avals, structure):
+    def trace(self, leaves, active, avals, places, structure):
         """The function as a pure graph; none where it decides by values, draws random numbers or changes state."""
         assert self.around is not None
         keep = leaves_kept(leaves, active), self.around
-        shape: list = []
+        ends: list = []
 
         def flat(*xs):
+            for x, place in zip(xs, places, strict=True):
+                if place:
+                    x.place = True
+            before = [x.note for x in xs]
             rest = iter(xs)
             full = [next(rest) if a else x for x, a in zip(leaves, active, strict=True)]
             args, kwargs = unflatten(structure, full)
             out, out_structure = flatten(self.f(*args, **kwargs))
-            shape.append(out_structure)
-            return out
+            written = [k for k, (x, note) in enumerate(zip(xs, before, strict=True)) if x.note is not note]
+            number = {id(xs[k]): k for k in written}
+            ends.append((out_structure, written, [number.get(id(o)) for o in out]))
+            return [*out, *(xs[k] for k in written)]
 
         before = [(g.state, g.state.value) for g in REPLAYED]
         try:
@@ -350,7 +385,8 @@ class Compiled:
             return Traced(None, [], None, keep)
         if self.around.arrays and not self.contents and computed_outside(graph, self.around.arrays, captured):
             self.contents, self.around = True, None
-        return Traced(simplify(graph, write_out=False), captured, shape[-1], keep)
+        structure, written, returned = ends[-1]
+        return Traced(simplify(graph, write_out=False), captured, structure, keep, tuple(written), tuple(returned))
 
     # --- looking --------------------------------------------------------------------------------------------------------------
 

@@ -119,6 +119,9 @@ class Node:
     id: int = field(default_factory=_tick)
 
 
+MOST = 1000  # expressions in a kernel, beyond which operands of small products stand in memory
+
+
 class NeedsBuffer(Exception):
     """An operand must stand in memory before it can be read the way it is asked for."""
 
@@ -293,6 +296,12 @@ class Expressions:
 
     def _product(self, x, at_x, y, at_y, loops, dtype):
         def part(operand, index):
+            if (
+                len(self.table) > MOST
+                and isinstance(operand, Var)
+                and not (operand.id in self.stored or operand.id in self.inside)
+            ):
+                raise NeedsBuffer(operand)  # products of products of products would grow without end
             shape = shape_of(operand)
             own = index[len(index) - len(shape) :]
             own = tuple(ZERO if n == 1 and not isinstance(i, Node) else i for n, i in zip(shape, own, strict=True))

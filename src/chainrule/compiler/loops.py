@@ -256,9 +256,12 @@ class Emitter(Access):
     def prepare(self, roots, level):
         """Compute here all that depends on no loop that is still to come, and the parts of addresses that do not."""
         is_open = level.indices
-        pending = []
-        for node in nodes_under_loops(roots, level):
-            if node.id in level.values or node.kind == "given":
+        pending, nodes, waiting = [], nodes_under_loops(roots, level), set()
+        for node in nodes:  # a result that is still to come need not have an axis: it may be a single number
+            if node.kind == "given" or any(a.id in waiting for a in node.args):
+                waiting.add(node.id)
+        for node in nodes:
+            if node.id in level.values or node.id in waiting:
                 continue
             if any(a not in is_open for a in node.axes):
                 if node.kind == "load":
@@ -272,7 +275,7 @@ class Emitter(Access):
             self.folds(pending, level)
             pending = [n for n in pending if n.id not in level.values]
         for node in nodes_under_loops(roots, level):
-            if node.id not in level.values and node.kind != "given" and all(a in is_open for a in node.axes):
+            if node.id not in level.values and node.id not in waiting and all(a in is_open for a in node.axes):
                 self.value(node, level)
 
     def value(self, node, level):

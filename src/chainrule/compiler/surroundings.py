@@ -4,14 +4,20 @@ Tensors and arrays are read where they stand; everything else that a function se
 flags such as `module.training`, which function a name stands for. A change makes another variant of the program.
 """
 
+import array
+import collections
 import contextlib
-import dis
+import contextvars
 import functools
 import io
+import os
+import pathlib
 import pickle
 import random
 import sys
+import threading
 import types
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +26,9 @@ from ..core.changes import LENGTH, Noted, changes
 from ..core.value import Value
 from ..errors import CompileError, explain
 from ..tensor import Tensor
+from ..transforms.custom import CustomFunction
 from ..transforms.reverse import ROOT
+from .code_names import all_names, attribute_chains, global_names, imported_modules, texts
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range)
 _DEPTH = 8
@@ -36,6 +44,15 @@ _HIDDEN = {
 _OURS = __name__.partition(".")[0]
 _RANDOM = (np.random.Generator, np.random.RandomState, random.Random)
 _UNTRACKED = (*_RANDOM, types.GeneratorType, io.IOBase, map, filter, zip)
+# Code with one of these names may use attributes that it does not name.
+_REFLECTION = {
+    "getattr", "setattr", "hasattr", "delattr", "vars", "dir", "eval", "exec", "__dict__", "__getattribute__", "attrgetter",
+    "methodcaller", "asdict", "astuple", "fields",
+}  # fmt: skip
+_BUFFERS = (bytearray, memoryview, array.array)
+_HOLDERS = {"types", "argparse", "collections", "_thread"}  # their objects hold what users put there
+# Classes there use no attributes of those that derive from them.
+_GENERAL = {"builtins", "abc", "typing", "enum", "typing_extensions"}
 
 
 class Place(NamedTuple):
@@ -72,7 +89,34 @@ def same(a, b):
     """Whether two things stand for the same in a program."""
     if a is b:
         return True
-    return type(a) is type(b) and isinstance(a, PLAIN) and (a == b or (a != a and b != b))
+    return type(a) is type(b) and isinstance(a, (*PLAIN, Contents)) and (a == b or (a != a and b != b))
+
+
+class Contents(tuple):
+    """What a container held: equal to what holds the same things."""
+
+    __slots__ = ()
+
+    __hash__ = tuple.__hash__
+
+    def __eq__(self, other):
+        return len(self) == len(other) and all(map(same, self, other))
+
+    def key(self):
+        return tuple((type(x), repr(x)) if isinstance(x, PLAIN) else id(x) for x in self)
+
+
+class Reader:
+    """Stands for something that is read by a call rather than from a dict or list."""
+
+    def __init__(self, read):
+        self.read = read
+
+    def __getitem__(self, key):
+        try:
+            return self.read()
+        except (AttributeError, LookupError):
+            raise IndexError from None
 
 
 def watchable(thing, depth=0):
@@ -84,6 +128,12 @@ def watchable(thing, depth=0):
             yield from watchable(x, depth + 1)
     else:
         yield thing
+
+
+def _key(x):
+    if isinstance(x, Contents):
+        return x.key()
+    return (type(x), repr(x)) if isinstance(x, PLAIN) else id(x)
 
 
 def _is_constant(x):
@@ -117,11 +167,20 @@ class Surroundings:
         self.arrays: list = []
         self.seen: dict = {}
         self.unused = False  # whether to look at what the function can reach, but need not use: all methods of a class
-        self.drawing: dict = {}  # code of such methods that draws random numbers -> from what
+        self.drawing: dict = {}  # such methods, or their code, that draw random numbers -> from what
         self.generators: list = []  # (path, generator, its state) of those in attributes
+        self.seeding = False  # whether it makes generators of its own
+        self.used: set = set()  # names in the code that is reached
+        self.todo: list = []  # those whose places are still to be looked at
+        self.waiting: dict = {}  # name of an attribute that no code has named yet -> how to look at its places
+        self.reflects = False  # whether code may use attributes that it does not name
         self.function(f, "")
         for i, thing in enumerate(self.objects):
             self.walk(thing, f"argument {i}", 0)
+        while self.todo:
+            for place, unused in self.waiting.pop(self.todo.pop(), ()):
+                self.unused = unused
+                self.place(*place)
         self.version = changes.count
         self.unversioned = [p for p in self.places if not (p.versioned or isinstance(p.holder, tuple))]
         # What is looked at before each call, sorted by how: names in dicts, cells of closures, everything else.
@@ -130,6 +189,7 @@ class Surroundings:
         self.rest = len(self.unversioned) - len(self.names) - len(self.cells)
         self.copies = [(a, a.copy()) for a in self.arrays if a.size <= _LARGE] if contents else []
         self.seen.clear()
+        self.waiting.clear()
 
     def sees(self, objects):
         """Whether these are the objects among the arguments that it looked at."""
@@ -139,7 +199,7 @@ class Surroundings:
         """Whether everything is as it was."""
         if changes.count == self.version and not (self.rest or self.slots or self.copies):
             for holder, key, value in self.names:
-                if holder.get(key) is not value:
+                if holder.get(key, _GONE) is not value:
                     break
             else:
                 for cell, value in self.cells:
@@ -194,7 +254,7 @@ class Surroundings:
 
     def key(self):
         """What has to be equal for the same program to hold."""
-        fixed = ((p.path, (type(p.value), repr(p.value)) if isinstance(p.value, PLAIN) else id(p.value)) for p in self.places)
+        fixed = ((p.path, _key(p.value)) for p in self.places)
         loose = ((p.path, _looks(p.value)) for p in self.slots)
         return *fixed, *loose, *(("contents", copy.tobytes()) for _, copy in self.copies)
 
@@ -221,16 +281,23 @@ class Surroundings:
             return
         if self.foreign(f.__globals__.get("__name__", "")):
             return
-        for name in sorted(_names(code) & f.__globals__.keys()):
+        self.use(code)
+        self.attributes(vars(f), f"{path or f.__name__}.".replace("..", "."), depth)
+        for module in imported_modules(code, f.__globals__):
+            self.walk(module, module.__name__, depth)
+        names = global_names(code)
+        for name in sorted((names | texts(code) if "globals" in names else names) & f.__globals__.keys()):
             thing = f.__globals__[name]
             if not isinstance(thing, types.ModuleType):
                 self.place(f.__globals__, name, name, depth, False)
                 continue
-            attributes = [attribute for base, attribute in _attributes(code) if base == name]
-            self.check_module(thing, attributes, name, code)
+            chains = [chain for base, *chain in attribute_chains(code) if base == name]
+            self.check_module(thing, chains, name, code)
             if not self.foreign(thing.__name__):
-                for attribute in sorted(attributes):
+                for attribute in sorted({attribute for attribute, _ in chains}):
                     self.place(vars(thing), attribute, f"{name}.{attribute}", depth, False)
+            elif thing is os and any(attribute in ("environ", "getenv") for attribute, _ in chains):
+                self.place(Reader(lambda: Contents(sorted(os.environ.items()))), None, "os.environ", depth, False)
         for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
             self.place(cell, None, name, depth, False)
         for i, value in enumerate(f.__defaults__ or ()):
@@ -244,12 +311,21 @@ class Surroundings:
         first, _, rest = module.partition(".")
         return (first == _OURS and not rest.startswith("examples")) or first in _FOREIGN
 
-    def check_module(self, thing, attributes, name, code):
-        if thing.__name__ in ("random", "numpy.random") or (thing.__name__ == "numpy" and "random" in attributes):
-            drawn = f"{name}.random" if thing.__name__ == "numpy" else f"{name}.{next(iter(attributes), '...')}"
-            if not self.unused:
-                raise self.draws(drawn)
-            self.drawing[code] = drawn
+    def check_module(self, thing, chains, name, code):
+        """Refuse code that draws from a module; generators that it makes itself from a seed draw the same at each call."""
+        if thing.__name__ == "numpy":
+            drawn = {f"{name}.random": then for attribute, then in chains if attribute == "random"}
+        elif thing.__name__ in ("random", "numpy.random"):
+            drawn = {f"{name}.{attribute}": attribute for attribute, _ in chains} or {f"{name}....": None}
+        else:
+            return
+        for what, function in drawn.items():
+            if function == "default_rng":
+                self.seeding = True
+            elif self.unused:
+                self.drawing[code] = what
+            else:
+                raise self.draws(what)
 
     def draws(self, what):
         return CompileError(
@@ -275,19 +351,38 @@ class Surroundings:
         before = sys.getprofile()
 
         def calls(frame, event, arg):
-            if event == "call" and frame.f_code in self.drawing:
-                raise self.draws(self.drawing[frame.f_code])
+            called = frame.f_code if event == "call" else arg if event == "c_call" else None
+            if called is not None and called in self.drawing:
+                raise self.draws(self.drawing[called])
 
         if self.drawing:
             sys.setprofile(calls)
         try:
-            yield
+            with self.seeds() if self.seeding else contextlib.nullcontext():
+                yield
         finally:
             if self.drawing:
                 sys.setprofile(before)
         for path, generator, state in self.generators:
             if pickle.dumps(generator) != state:
                 raise self.untracked(generator, path)
+
+    @contextlib.contextmanager
+    def seeds(self):
+        """While this thread is inside, `np.random.default_rng` wants a seed: without one it draws anew at each call."""
+        real, thread = np.random.default_rng, threading.get_ident()
+
+        @functools.wraps(real)
+        def default_rng(seed=None):
+            if seed is None and threading.get_ident() == thread:
+                raise self.draws("np.random.default_rng without a seed")
+            return real(seed)
+
+        np.random.default_rng = default_rng
+        try:
+            yield
+        finally:
+            np.random.default_rng = real
 
     @property
     def name(self):
@@ -300,8 +395,6 @@ class Surroundings:
 
     def place(self, holder, key, path, depth, versioned):
         value = read(holder, key)
-        if value is _GONE:
-            return
         if isinstance(value, np.ndarray):
             self.arrays.append(value)
         loose = (id(holder), key) in self.loose if self.loose else False
@@ -314,66 +407,144 @@ class Surroundings:
                     help="keep large tables in an array, or pass what a call needs as an argument",
                 )
             )
-        self.walk(value, path, depth + 1)
+        if value is not _GONE:
+            self.walk(value, path, depth + 1)
+
+    def use(self, code):
+        """Attributes of these names are looked at from now on."""
+        new = all_names(code) - self.used
+        self.used |= new
+        self.todo += sorted(new)
+        if not self.reflects and new & _REFLECTION:
+            self.reflects = True
+            self.todo += sorted(self.waiting)
+
+    def attribute(self, holder, key, path, depth, versioned=False):
+        """A place that matters once code names it."""
+        if self.reflects or key in self.used or (key[:2] == key[-2:] == "__"):
+            self.place(holder, key, path, depth, versioned)
+        else:
+            self.waiting.setdefault(key, []).append(((holder, key, path, depth, versioned), self.unused))
+
+    def attributes(self, own, path, depth):
+        for k in list(own):
+            if isinstance(k, str):
+                self.attribute(own, k, f"{path}{k}", depth)
 
     def walk(self, thing, path, depth):
         if isinstance(thing, PLAIN) or depth > _DEPTH or id(thing) in self.seen:
             return
         self.seen[id(thing)] = thing
-        if isinstance(thing, _UNTRACKED) or (hasattr(thing, "__next__") and not isinstance(thing, Value)):
+        if isinstance(thing, _UNTRACKED) or (hasattr(type(thing), "__next__") and not isinstance(thing, Value)):
             if isinstance(thing, _RANDOM) and ("." in path or self.unused):
                 self.generators.append((path, thing, pickle.dumps(thing)))
                 return
             raise self.untracked(thing, path)
-        if isinstance(thing, (Value, np.ndarray, types.ModuleType)):
+        if isinstance(thing, (Value, np.ndarray)):
+            if type(thing) is not np.ndarray and hasattr(thing, "__dict__"):
+                self.attributes(thing.__dict__, f"{path}.", depth)
+            return
+        if isinstance(thing, types.ModuleType):
+            if not (self.foreign(thing.__name__) or _is_installed(thing)):
+                outside, self.unused = self.unused, True
+                self.attributes(vars(thing), f"{path}.", depth)
+                self.unused = outside
             return
         if isinstance(thing, type):
             self.kind(thing, path, depth)
             return
-        if isinstance(thing, (staticmethod, classmethod)):
-            thing = thing.__func__
-        if isinstance(thing, property):
-            thing = thing.fget
+        thing = _within(thing)
+        if thing is np.random.default_rng or isinstance(_self(thing), _RANDOM):
+            traced = isinstance(getattr(thing, "__func__", thing), (types.FunctionType, types.BuiltinMethodType))
+            if not (self.unused and traced):
+                raise self.draws(path)
+            self.drawing[getattr(thing, "__code__", thing)] = path
+            return
         if isinstance(thing, (types.FunctionType, types.MethodType, functools.partial)):
             self.function(thing, f"{path}.", depth)
             return
-        watched = getattr(thing, "_watched", None)  # objects that tell of changes say what of them matters
-        if watched is not None:
-            for holder, key, name in watched():
-                self.place(holder, key, f"{path}{name}", depth, True)
-            self.kind(type(thing), path, depth)
+        if isinstance(thing, CustomFunction):
+            for part in ("f", "jvp_rule", "fwd", "bwd"):
+                self.place(vars(thing), part, f"{path}.{part}", depth, False)
             return
-        if isinstance(thing, Noted):
+        watched = getattr(type(thing), "_watched", None)  # objects that tell of changes say what of them matters
+        if watched is not None:
+            named = _is_only(type(thing), "Module", "Stateful")
+            for holder, key, name in watched(thing):
+                if named and name[1:] == key and not key.startswith("_") and isinstance(read(holder, key), PLAIN):
+                    self.attribute(holder, key, f"{path}{name}", depth, True)
+                else:
+                    self.place(holder, key, f"{path}{name}", depth, True)
+            self.kind(type(thing), path, depth)
+        elif isinstance(thing, Noted):
             self.place(thing, LENGTH, f"len({path})", depth, True)
             for k in list(thing):
-                self.place(thing, k, f"{path}[{k!r}]" if isinstance(k, PLAIN) else f"{path}[...]", depth, True)
-        elif isinstance(thing, dict):
+                self.place(thing, k, _at(path, k), depth, True)
+        elif isinstance(thing, (weakref.ref, contextvars.ContextVar)):
+            self.place(Reader(thing if isinstance(thing, weakref.ref) else thing.get), None, f"{path}()", depth, False)
+        elif isinstance(thing, _BUFFERS):
+            if len(thing) > _LARGE:
+                raise self.untracked(thing, path)
+            self.place(Reader(lambda: bytes(thing)), None, path, depth, False)
+        elif type(thing).__module__ != "builtins" or isinstance(thing, (dict, list, tuple, set, frozenset)):
+            self.contents(thing, path, depth)
+            self.object(thing, path, depth)
+
+    def contents(self, thing, path, depth):
+        """What a container holds."""
+        if isinstance(thing, dict):
             self.length(thing, path)
             for k in list(thing):
-                self.place(thing, k, f"{path}[{k!r}]" if isinstance(k, PLAIN) else f"{path}[...]", depth, False)
+                self.place(thing, k, _at(path, k), depth, False)
         elif isinstance(thing, (list, tuple)):
             if isinstance(thing, list):
                 self.length(thing, path)
             for i in range(len(thing)):
                 self.place(thing, i, f"{path}[{i}]", depth, False)
-        elif isinstance(thing, (set, frozenset)):
-            self.length(thing, path)
-        elif not self.foreign(type(thing).__module__) and type(thing).__module__ != "builtins":
-            own = getattr(thing, "__dict__", {})
-            self.length(own, f"vars({path})")
+        elif isinstance(thing, (set, frozenset, collections.deque)):
+            self.place(Reader(lambda: Contents(thing)), None, path, depth, False)
+            for x in thing:
+                self.walk(x, f"{path}[...]", depth + 1)
+
+    def object(self, thing, path, depth):
+        """The attributes that stand in an object, and what its class gives to it."""
+        cls, own = type(thing), getattr(thing, "__dict__", {})
+        if self.foreign(cls.__module__) or cls.__module__ == "builtins":
+            if cls.__module__ not in _HOLDERS:
+                return
+            if cls.__module__ != "types" and cls.__module__ != "argparse":  # its own methods use them
+                for k in own:
+                    self.place(own, k, f"{path}.{k}", depth, False)
+                return
+        if not _is_only(cls):
             for k in list(own):
                 self.place(own, k, f"{path}.{k}", depth, False)
-            self.kind(type(thing), path, depth)
+        if self.reflects:
+            self.length(own, f"vars({path})")
+        for c in cls.__mro__:
+            if not self.foreign(c.__module__) and c.__module__ != "builtins":
+                for k, value in vars(c).items():
+                    if isinstance(value, types.MemberDescriptorType):
+                        self.attribute(Reader(functools.partial(getattr, thing, k)), k, f"{path}.{k}", depth)
+                    elif k not in own and k not in _HIDDEN and k[:2] != "__":
+                        self.attribute(own, k, f"{path}.{k}", depth)
+        self.attributes(own, f"{path}.", depth)
+        self.kind(cls, path, depth)
 
     def kind(self, cls, path, depth):
         """What a class of the user's gives to its objects: methods, which see more, and settings."""
         outside, self.unused = self.unused, True
+        known: set = set()  # names that classes of others know, whose methods may use them
+        for c in cls.__mro__:
+            if c.__module__ not in _GENERAL and self.foreign(c.__module__):
+                known |= vars(c).keys()
         for c in cls.__mro__:
             if c in self.seen or self.foreign(c.__module__) or c.__module__ == "builtins":
                 continue
             self.seen[c] = c
             for k in vars(c).keys() - _HIDDEN:
-                self.place(vars(c), k, f"{path}.{k}", depth, False)
+                if not isinstance(vars(c)[k], types.MemberDescriptorType):
+                    (self.place if k in known else self.attribute)(vars(c), k, f"{path}.{k}", depth, False)
         self.unused = outside
 
     def length(self, thing, path):
@@ -390,22 +561,37 @@ class _Length:
         return len(self.thing)
 
 
-@functools.lru_cache(4096)
-def _names(code):
-    """The names that code looks up as globals, functions inside of it included; attributes may be called like other globals."""
-    found = {step.argval for step in dis.get_instructions(code) if "GLOBAL" in step.opname or step.opname == "LOAD_NAME"}
-    return found.union(*(_names(c) for c in code.co_consts if isinstance(c, types.CodeType)))
+def _at(path, key):
+    return f"{path}[{key!r}]" if isinstance(key, PLAIN) else f"{path}[...]"
 
 
-def _attributes(code):
-    """(name, attribute) for every `name.attribute` of a global name in the code."""
-    found, before = set(), None
-    for step in dis.get_instructions(code):
-        if before is not None and step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-            found.add((before, step.argval))
-        if step.opname not in ("CACHE", "PRECALL"):
-            before = step.argval if step.opname == "LOAD_GLOBAL" else None
-    for c in code.co_consts:
-        if isinstance(c, types.CodeType):
-            found |= _attributes(c)
-    return found
+def _within(thing):
+    """The function that a method, property or cache is made of."""
+    if isinstance(thing, (staticmethod, classmethod)):
+        thing = thing.__func__
+    if isinstance(thing, functools.cached_property):
+        thing = thing.func
+    if isinstance(thing, property):
+        thing = thing.fget
+    if isinstance(thing, functools._lru_cache_wrapper):
+        thing = thing.__wrapped__
+    return thing
+
+
+def _self(thing):
+    """What a method is bound to; not asked of the user's `__getattr__`."""
+    try:
+        return object.__getattribute__(thing, "__self__")
+    except AttributeError:
+        return None
+
+
+def _is_installed(module):
+    """Whether a module comes from a package that somebody else wrote."""
+    return bool({"site-packages", "dist-packages"} & set(pathlib.PurePath(getattr(module, "__file__", None) or "").parts))
+
+
+def _is_only(cls, *bases):
+    """Whether a class is the user's, and all that it derives from but for `bases`; else others may use its attributes."""
+    others = [c for c in cls.__mro__ if Surroundings.foreign(c.__module__) and c.__module__ not in _GENERAL]
+    return cls not in others and {c.__name__ for c in others} <= set(bases)

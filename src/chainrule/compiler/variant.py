@@ -13,7 +13,7 @@ from ..errors import CompileError, explain
 from ..tensor import Tensor
 from ..transforms.backward import NOTHING, Call, Leaf, Output
 from ..transforms.programs import _program
-from ..transforms.record import WRITTEN
+from ..transforms.record import WRITTEN, check_writable
 from ..transforms.reverse import ROOT
 from ..trees import unflatten
 from .native import execute, prepare
@@ -55,20 +55,48 @@ def exclusive(array, held):
     return sys.getrefcount(array) <= own + held and array.base is None and array.flags.c_contiguous and array.flags.writeable
 
 
-def alive(note):
-    """Whether nothing that a walk back from `note` needs has been freed."""
+def in_order(array):
+    """Whether native code can write to an array of the caller's where it stands."""
+    return array.flags.c_contiguous and array.flags.aligned
+
+
+def leave(owner, array):
+    """Let a Tensor, or an array of the caller's, have these values from now on."""
+    if isinstance(owner, np.ndarray):
+        if array is not owner:
+            np.copyto(owner, array)
+    else:
+        owner.value = array
+        owner._tell_views()
+
+
+def history(note):
+    """The records of operations and the leaves that a walk back from `note` meets."""
     seen, todo = set(), [note]
     while todo:
         node = todo.pop()
-        if node is None or id(node) in seen or type(node) is Leaf:
-            continue
-        seen.add(id(node))
-        if type(node) is not Output and getattr(node, "kept", NOTHING) is None:
+        if node is not None and id(node) not in seen:
+            seen.add(id(node))
+            yield node
+            todo.extend(node.parents)
+
+
+def alive(note):
+    """Whether nothing that a walk back from `note` needs has been freed."""
+    for node in history(note):
+        if type(node) not in (Leaf, Output) and getattr(node, "kept", NOTHING) is None:
             return False
         if type(node) is Call and node.pullback is None:
             return False
-        todo.extend(node.parents)
     return True
+
+
+def depends_on_new_leaf(tensors, made):
+    """Whether a lasting Tensor hangs on a leaf among them that the run made: a user may go back from one to the other."""
+    tensors, own = [t for t in tensors if isinstance(t, Tensor)], set(map(id, made))
+    leaves = {id(t.note) for t in tensors if type(t.note) is Leaf and id(t) in own}
+    later = [t.note for t in tensors if type(t.note) is not Leaf]
+    return bool(leaves) and any(id(node) in leaves for note in later for node in history(note))
 
 
 def array_in(x):
@@ -110,6 +138,11 @@ class Variant:
         self.preconditions = [(self._leaf_source(leaf), g is None) for leaf, g in recorded.grads if g is not WRITTEN]
 
         self.number = {id(i.tensor): k for k, i in enumerate(graph.inputs) if i.tensor is not None}
+        for k, (kind, *rest) in enumerate(self.sources):
+            if kind == "argument" and isinstance(leaves[rest[0]], np.ndarray):
+                self.number[id(leaves[rest[0]])] = k
+        # Arrays of the caller's that the program assigns to.
+        self.written = [(self.number[id(u.tensor)], u.label) for u in graph.updates if isinstance(u.tensor, np.ndarray)]
         self.made = {id(u.tensor): u.value for u in graph.updates if id(u.tensor) not in self.number}
         ours = set(map(id, recorded.made))
         tensors = [(x, o) for x, o in zip(recorded.leaves, graph.outputs, strict=True) if isinstance(x, Tensor)]
@@ -280,7 +313,7 @@ class Variant:
         # The array of an old gradient may be written over only if nothing can go wrong any more.
         self.reuses = not calls and not graph.guards
         self.gradient_of: dict = {}  # id of a variable -> where the leaf is whose gradient it becomes
-        self.quick = not (self.after or calls or self.slots)
+        self.quick = not (self.after or calls or self.slots or self.written)
         for where, r in self.gradients:
             if r is None:
                 self.quick &= (where, True) in self.preconditions
@@ -289,6 +322,12 @@ class Variant:
                 self.quick &= self.reuses
             else:
                 self.quick &= r[0] == "input" and self.sources[r[1]] == ("grad", *where)
+
+    def _check_written(self, owners):
+        if self.written:
+            read = [np.asarray(array_in(x)) for x in owners]
+            for k, label in self.written:
+                check_writable(owners[k], label, read)
 
     def call(self, leaves):
         """Run on the leaves of the arguments; gives the result. Raises Miss if another path is taken."""
@@ -299,9 +338,9 @@ class Variant:
 
     def _call(self, run, leaves):
         inputs: list = []
-        owners: list = []
-        for k, i in enumerate(self.graph.inputs):
-            t = self.owner(k, leaves)
+        owners = [self.owner(k, leaves) for k in range(len(self.graph.inputs))]
+        self._check_written(owners)
+        for k, (i, t) in enumerate(zip(self.graph.inputs, owners, strict=True)):
             x = array_in(t)
             if type(x) is not np.ndarray:
                 x = np.asarray(x)
@@ -311,12 +350,12 @@ class Variant:
             if x.shape != i.var.aval.shape or x.dtype != i.var.aval.dtype:
                 raise Miss
             if k in self.taken:
-                if not exclusive(x, 1) or any(x is y for y in inputs):
+                free = in_order(x) if x is t else exclusive(x, 1) and not any(x is y for y in inputs)
+                if not free:
                     x = np.array(x, order="C")
             elif not x.flags.c_contiguous or not x.flags.aligned:
                 x = np.ascontiguousarray(x)
             inputs.append(x)
-            owners.append(t)
         made = {}
         for _, v in run.output_slots:
             grad = self._spare_gradient(v, leaves)
@@ -325,8 +364,7 @@ class Variant:
         if status != DONE:
             self._failed(run, status)
         for k in self.taken:
-            owners[k].value = inputs[k]
-            owners[k]._tell_views()
+            leave(owners[k], inputs[k])
 
         def value(operand):
             if isinstance(operand, Constant):
@@ -384,8 +422,7 @@ class Variant:
 
         new = [(owners[k], own(x)) for k, x in self.after]
         for t, array in new:
-            t.value = array
-            t._tell_views()
+            leave(t, array)
         for where, r in self.gradients:
             leaf = self._leaf(where, leaves)
             if r is None:
@@ -436,16 +473,17 @@ class Variant:
     def call_pure(self, leaves):
         """Run as an operation on the tape."""
         owners = [self.owner(k, leaves) for k in range(len(self.graph.inputs))]
+        self._check_written(owners)
         for x, i in zip(owners, self.graph.inputs, strict=True):
             if x.shape != i.var.aval.shape or x.dtype.newbyteorder("=") != i.var.aval.dtype:
                 raise Miss
-        owners = [x if isinstance(x, Value) else native_order(x) for x in owners]
+        operands = [x if isinstance(x, Value) else native_order(x) for x in owners]
         if self.decisions is not None:
-            now = execute(self.decisions, [np.asarray(array_in(x)) for x in owners])
+            now = execute(self.decisions, [np.asarray(array_in(x)) for x in operands])
             for n, (x, g) in enumerate(zip(now, self.graph.guards, strict=True)):
                 if type(g.value)(x) != g.value:
                     raise Miss(n)
-        made = _program(*owners, graph=self.pure)
+        made = _program(*operands, graph=self.pure)
 
         def value(operand):
             return np.array(operand.value) if isinstance(operand, Constant) else made[self.place_of[operand.id]]

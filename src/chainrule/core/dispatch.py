@@ -1,12 +1,14 @@
 """Where a primitive meets its arguments: the highest trace among them decides how it runs."""
 
 import threading
+import weakref
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from .value import Value
+from ..errors import ArgumentError, ShapeError, explain
+from .value import Value, shape_of
 
 next_level = count(1).__next__  # levels are never used twice, so an inner transform is always above an outer one
 RECORDING_LEVEL = -1
@@ -77,6 +79,66 @@ def plain(x):
     return x.value
 
 
+_copies: dict = {}  # id of an array of the user's -> weak references to it and to the copy that was kept of it
+_COMPARED = 4096  # bytes from which on a copy is looked for that is there already
+
+
+def steady(x):
+    """What to keep of an argument, which stands in the user's program and may be written to later: a copy of an array.
+
+    Nothing is copied that nobody can write to. What is kept twice without having changed in between is copied once.
+    """
+    if type(x) is not np.ndarray:
+        return x
+    if x.nbytes < _COMPARED and x.flags.writeable and not state.abstract:
+        return x.copy("K")
+    if not _writable(x) or (state.abstract and reads_in_place(x)):
+        return x
+    of, copy = (ref() for ref in _copies.get(id(x), (_nothing, _nothing)))
+    if of is not x or copy is None or copy.dtype != x.dtype or not np.array_equal(copy, x):
+        copy = _frozen(x)
+        number = id(x)
+        _copies[number] = weakref.ref(x), weakref.ref(copy, lambda ref: _forget(number, ref))
+    return copy
+
+
+def _writable(x):
+    """Whether somebody can write to an array, itself or what it is a view of."""
+    while not x.flags.writeable:
+        x = x.base
+        if not isinstance(x, np.ndarray):
+            return False
+    return True
+
+
+def _frozen(x):
+    if 0 in x.strides and x.size > 1:  # copies of one and the same
+        whole = tuple(slice(0, 1) if step == 0 else slice(None) for step in x.strides)
+        return np.broadcast_to(_frozen(np.array(x[whole])), x.shape)
+    copy = x.copy("K")
+    copy.setflags(write=False)
+    return copy
+
+
+def _forget(number, ref):
+    if number in _copies and _copies[number][1] is ref:
+        del _copies[number]
+
+
+def _nothing():
+    return None
+
+
+def reads_in_place(x):
+    """Whether programs that are being written down read this array where it stands."""
+    changing = frozenset().union(*(t.changing for t in state.abstract))
+    while changing and isinstance(x, np.ndarray):
+        if id(x) in changing:
+            return True
+        x = x.base
+    return False
+
+
 def dispatch(row, args, params):
     """Run a primitive: on plain arrays if none of its arguments is traced, else by the highest trace."""
     top = None
@@ -94,6 +156,21 @@ def _given(row, args):
     return args
 
 
+def written(out, found):
+    """Put `found` into the Tensor `out`, as PyTorch's functions do; it must have the shape."""
+    if not isinstance(out, Value):
+        raise ArgumentError(
+            explain(
+                "`out` must be a Tensor", f"found: {type(out).__name__}", help="write out[...] = f(x), or use chainrule.numpy"
+            )
+        )
+    if shape_of(out) != shape_of(found):
+        found_shapes = f"out: {shape_of(out)}    result: {shape_of(found)}"
+        raise ShapeError(explain("`out` must have the shape of the result", found_shapes, help="leave `out` out"))
+    target: Any = out  # a Tensor, which is defined further down
+    return target.copy_(found)
+
+
 def caller(row):
     """The function that users and rules call for this row, as direct as its arguments allow."""
     evaluate = row.evaluate
@@ -106,14 +183,18 @@ def caller(row):
             return x.owner.process1(row, x, params)
         return evaluate(x, **params)
 
-    def one(x=None, *, input=None):  # `input` and `other` are PyTorch's names
+    def one(x=None, *, input=None, out=None):  # `input`, `other` and `out` are PyTorch's names
+        if out is not None:
+            return written(out, one(x, input=input))
         if isinstance(x, Value):
             return x.owner.process1(row, x, None)
         if x is None:
             return one(*_given(row, (input,)))
         return evaluate(x)
 
-    def two(x=None, y=None, *, input=None, other=None):
+    def two(x=None, y=None, *, input=None, other=None, out=None):
+        if out is not None:
+            return written(out, two(x, y, input=input, other=other))
         if isinstance(x, Value):
             owner = x.owner
             if isinstance(y, Value):

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from itertools import accumulate
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from ..errors import ArgumentError, ShapeError, explain
 from ..ops.joining import concatenate
 from ..tensor import Tensor
 
+Sample = TypeVar("Sample", covariant=True)
 
-class Dataset:
+
+class Dataset(Generic[Sample]):
     """A collection of samples. Subclasses give `__len__` and `__getitem__`.
 
     Any object with these two methods serves; deriving from this class adds `a + b`, which joins two datasets. A
@@ -39,7 +42,7 @@ class Dataset:
         return ConcatDataset([self, other])
 
 
-class IterableDataset:
+class IterableDataset(Generic[Sample]):
     """A stream of samples, of which one may not know how many there are. Subclasses give `__iter__`.
 
     With worker processes, each of them walks over the stream on its own; `get_worker_info()` tells `__iter__` which share
@@ -62,7 +65,7 @@ class IterableDataset:
         return ChainDataset([self, other])
 
 
-class ChainDataset(IterableDataset):
+class ChainDataset(IterableDataset[Sample]):
     """Several streams one after another.
 
     >>> import chainrule as cr
@@ -209,7 +212,7 @@ def _rows(array, indices):
     return np.asarray(array[indices])
 
 
-class MapDataset(Dataset):
+class MapDataset(Dataset[Sample]):
     """`dataset` with `function` applied to its samples when they are read, for example to augment images.
 
     Parameters
@@ -236,7 +239,7 @@ class MapDataset(Dataset):
         return self.function(*sample) if isinstance(sample, tuple) else self.function(sample)
 
 
-class Subset(Dataset):
+class Subset(Dataset[Sample]):
     """The samples of `dataset` at `indices`, in that order.
 
     Examples
@@ -280,7 +283,7 @@ class Subset(Dataset):
         return self.dataset[int(self.indices[index])]
 
 
-class ConcatDataset(Dataset):
+class ConcatDataset(Dataset[Sample]):
     """Several datasets one after another.
 
     Examples

@@ -1,20 +1,21 @@
 """Batches, in order or shuffled, made here or by worker processes."""
 
 from itertools import islice, repeat
+from typing import Generic
 
 import numpy as np
 
 from ..errors import ArgumentError, explain
 from ..random import Generator
 from .ahead import batches_of_rows, rows_of
-from .dataset import Dataset, IterableDataset
+from .dataset import Dataset, IterableDataset, Sample
 from .fetch import STARTING, Exhausted, MapFetch, StreamFetch, Task
 from .samplers import BatchSampler, DrawnSampler, RandomSampler, SequentialSampler, check_batch_size
 from .streams import drawn_key, generator_for
 from .workers import Pool
 
 
-class DataLoader:
+class DataLoader(Generic[Sample]):
     """Batches of a dataset, for a `for` loop: each pass over it is one epoch.
 
     Parameters

@@ -2,14 +2,17 @@
 
 import math
 import numbers
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from ..errors import ArgumentError, explain
 from .streams import generator_for
 
+Index = TypeVar("Index", covariant=True)
 
-class Sampler:
+
+class Sampler(Generic[Index]):
     """An order of samples. Subclasses give `__iter__` (and `__len__`, so that a loader knows the number of its batches)."""
 
     def __init__(self, data_source=None):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..core.dispatch import state
 from ..core.value import Value, dtype_of, ndim_of, shape_of
+from ..devices import on_cpu
 from ..errors import ArgumentError, ShapeError, UnsupportedError, explain
 from ..ops.shaping import as_value, cast
 from ..tensor import Tensor
@@ -14,8 +15,7 @@ FLOAT32 = np.dtype(np.float32)
 
 def parameter_dtype(dtype, device=None):
     """The dtype of new parameters; by default that of `set_default_dtype`, float32."""
-    if device is not None and not str(device).startswith("cpu"):
-        raise ArgumentError(explain(f"device {device!r}", help="chainrule computes on the CPU; leave the device out"))
+    on_cpu(device)
     return state.layer_dtype if dtype is None else np.dtype(dtype)
 
 

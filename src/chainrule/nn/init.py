@@ -54,7 +54,14 @@ def fans(tensor):
     return shape[1] * field, shape[0] * field
 
 
-_calculate_fan_in_and_fan_out = fans  # as layers that were copied from PyTorch call it
+_calculate_fan_in_and_fan_out = fans  # PyTorch's name, which models import
+
+
+def _calculate_correct_fan(tensor, mode):
+    """One of the two, by PyTorch's name."""
+    if mode not in ("fan_in", "fan_out"):
+        raise ArgumentError(explain(f"kaiming: unknown mode {mode!r}", help="use 'fan_in' or 'fan_out'"))
+    return fans(tensor)[mode == "fan_out"]
 
 
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
@@ -131,9 +138,7 @@ def xavier_normal_(tensor, gain=1.0, generator=None):
 
 
 def _kaiming_std(tensor, a, mode, nonlinearity):
-    if mode not in ("fan_in", "fan_out"):
-        raise ArgumentError(explain(f"kaiming: unknown mode {mode!r}", help="use 'fan_in' or 'fan_out'"))
-    return calculate_gain(nonlinearity, a) / math.sqrt(fans(tensor)[mode == "fan_out"])
+    return calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode.lower()))
 
 
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):

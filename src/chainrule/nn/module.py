@@ -9,6 +9,7 @@ import numpy as np
 from .. import trees
 from ..core.changes import LENGTH, HookHandle, Noted, changes
 from ..core.value import Value
+from ..devices import KINDS, on_cpu
 from ..errors import ArgumentError, UnsupportedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
@@ -474,12 +475,11 @@ class Module(Stateful):
         for a in args:
             if isinstance(a, Tensor):
                 dtype = a.dtype
-            elif isinstance(a, str) and a.split(":")[0] in ("cpu", "cuda", "mps", "xpu", "xla"):
+            elif isinstance(a, str) and a.partition(":")[0] in KINDS:
                 device = a
             elif a is not None and not isinstance(a, bool):
                 dtype = a
-        if device is not None and not str(device).startswith("cpu"):
-            raise UnsupportedError(explain(f"device {device!r}", help="chainrule computes on the CPU; leave the device out"))
+        on_cpu(device)
         if dtype is None:
             return self
         dtype = np.dtype(dtype)
@@ -543,7 +543,7 @@ class Module(Stateful):
             if getattr(self, name) is not None:
                 new.__dict__[name] = Noted(getattr(self, name))
         if "_hooks_of_state" in self.__dict__:
-            new.__dict__["_hooks_of_state"] = {when: dict(hooks) for when, hooks in self._hooks_of_state.items()}
+            new.__dict__["_hooks_of_state"] = {when: dict(hooks) for when, hooks in self.__dict__["_hooks_of_state"].items()}
         return new
 
 

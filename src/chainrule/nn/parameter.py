@@ -37,7 +37,7 @@ class Parameter(Tensor):
     tensor([1., 2.], requires_grad=True)
     """
 
-    __slots__ = ()
+    __slots__ = ("__dict__",)  # what programs note about a parameter, such as that it is not to decay
 
     def __init__(self, data=(), requires_grad=True):
         super().__init__(_value(data), ROOT)
@@ -57,7 +57,7 @@ class Parameter(Tensor):
 
     def __reduce__(self):
         array = np.asarray(self.owner.to_array(self.detach(), "pickle"))
-        return _rebuild, (array, self.requires_grad)
+        return _rebuild, (array, self.requires_grad), self.__dict__ or None
 
 
 def _rebuild(array, requires_grad):

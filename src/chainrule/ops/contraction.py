@@ -1,5 +1,6 @@
 """Products summed over shared axes."""
 
+import functools
 import math
 import string
 
@@ -246,6 +247,32 @@ def _parse_einsum(subscripts, shapes):
     return operands, out
 
 
+@functools.lru_cache(1024)
+def _plan(subscripts, shapes):
+    """What `_parse_einsum` gives, the length of each label, and whether it all is one product of two operands as they are."""
+    labels, out = _parse_einsum(subscripts, shapes)
+    sizes: dict[int, int] = {}
+    for shape, own in zip(shapes, labels, strict=True):
+        for k, n in zip(own, shape, strict=True):
+            if sizes.setdefault(k, n) != n:
+                if 1 not in (n, sizes[k]):
+                    raise ShapeError(
+                        explain(
+                            f"einsum: one label of {subscripts!r} stands for lengths {sizes[k]} and {n}",
+                            f"operands: {', '.join(map(str, shapes))}",
+                            help="axes with the same label must have the same length",
+                        )
+                    )
+                sizes[k] = max(n, sizes[k])
+    direct = False
+    if len(labels) == 2:
+        a, b = map(set, labels)
+        whole = all(shape == tuple(sizes[k] for k in own) for shape, own in zip(shapes, labels, strict=True))
+        plain = len(a) == len(labels[0]) and len(b) == len(labels[1]) and a <= b.union(out) and b <= a.union(out)
+        direct = whole and plain and not a & b <= set(out)
+    return tuple(labels), out, sizes, direct
+
+
 def _as_text(*interleaved):
     """NumPy's other form, einsum(x, [0, 1], y, [1, 2], [0, 2]), in letters: (subscripts, operands)."""
 
@@ -320,20 +347,10 @@ def einsum(subscripts, *operands, optimize=True, dtype=None, casting="safe"):
     kind = np.result_type(*map(dtype_of, xs)) if dtype is None and xs else np.dtype(dtype)
     if dtype is not None:
         xs = cast_by_rule("einsum", xs, kind, casting)
-    labels, out = _parse_einsum(subscripts, [shape_of(x) for x in xs])
-    sizes: dict[int, int] = {}
-    for x, own in zip(xs, labels, strict=True):
-        for k, n in zip(own, shape_of(x), strict=True):
-            if sizes.setdefault(k, n) != n:
-                if 1 not in (n, sizes[k]):
-                    raise ShapeError(
-                        explain(
-                            f"einsum: one label of {subscripts!r} stands for lengths {sizes[k]} and {n}",
-                            f"operands: {', '.join(str(shape_of(x)) for x in xs)}",
-                            help="axes with the same label must have the same length",
-                        )
-                    )
-                sizes[k] = max(n, sizes[k])
+    labels, out, sizes, direct = _plan(subscripts, tuple(map(shape_of, xs)))
+    if direct:
+        product = _contract(*xs, labels=(*labels, out))
+        return product if dtype_of(product) == kind else cast(product, kind)
     terms = []
     for i, (x, own) in enumerate(zip(xs, labels, strict=True)):
         needed = set(out).union(*(other for j, other in enumerate(labels) if j != i))

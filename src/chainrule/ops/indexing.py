@@ -533,6 +533,12 @@ def put_along_axis(x, indices, values, axis=-1):
     return index_set(x, _grids(shape_of(x), normalize_axis(axis, ndim_of(x)), indices), values)
 
 
+def corner(values, shape):
+    """The part of `values` that stands over an array of this shape: what PyTorch scatters may be larger than the indices."""
+    larger = ndim_of(values) == len(shape) and any(n > m for n, m in zip(shape_of(values), shape, strict=True))
+    return as_value(values)[tuple(map(slice, shape))] if larger else values
+
+
 @torch_names
 def scatter_add(x, axis, indices, values):
     """A copy of `x` where, along `axis`, `values` are added at `indices` (PyTorch's `scatter_add`).
@@ -543,8 +549,7 @@ def scatter_add(x, axis, indices, values):
     """
     x, indices = as_value(x), as_value(indices)
     axis = normalize_axis(axis, ndim_of(x))
-    grids = list(_grids(shape_of(indices), axis, indices))
-    return index_add(x, tuple(grids), values)
+    return index_add(x, tuple(_grids(shape_of(indices), axis, indices)), corner(values, shape_of(indices)))
 
 
 @torch_names
@@ -591,7 +596,8 @@ def scatter(x, axis, indices, values):
     array([1., 0., 2.])
     """
     x, indices = as_value(x), as_value(indices)
-    return index_set(x, _grids(shape_of(indices), normalize_axis(axis, ndim_of(x)), indices), values)
+    places = _grids(shape_of(indices), normalize_axis(axis, ndim_of(x)), indices)
+    return index_set(x, places, corner(values, shape_of(indices)))
 
 
 def compress(condition, x, axis=None):
@@ -624,7 +630,8 @@ def torch_pair(position, keeps_axis=False):
         @functools.wraps(numpy_like)
         def wrapper(*args, **kwargs):
             if "keepdim" in kwargs and len(args) == 2:  # x.max(1, keepdim=True)
-                args, kwargs["dim"] = args[:1], args[1]
+                *rest, kwargs["dim"] = args
+                args = tuple(rest)
             if "dim" not in kwargs:
                 return numpy_like(*args, **kwargs)
             (x,) = args or (kwargs.pop("input"),)

@@ -18,7 +18,7 @@ from ..errors import ArgumentError, ShapeError, UnsupportedError, explain
 from ..names import torch_names
 from .comparison import isnan
 from .elementwise import conjugate, maximum, where
-from .indexing import index_add, index_set, take
+from .indexing import corner, index_add, index_set, take
 from .joining import concatenate
 from .shaping import as_value, broadcast_to, cast, flip, moveaxis, normalize_axis, reshape
 from .sorting import argsort
@@ -298,7 +298,7 @@ def scatter_reduce(x, axis, indices, values, reduce, *, include_self=True):
         )
     x, indices, values = as_value(x), as_value(indices), as_value(values)
     axis = normalize_axis(axis, ndim_of(x))
-    values = values[tuple(slice(0, n) for n in shape_of(indices))]
+    values = corner(values, shape_of(indices))
     size = math.prod(shape_of(x))
     ids = reshape(_places(shape_of(x), axis, indices), (-1,))
     own, new = reshape(x, (-1,)), reshape(values, (-1,))

@@ -12,7 +12,8 @@ from ..core.derivative import Linear, Pair
 from ..core.lowering import Assemble, Reduce, View
 from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of, size_of
-from ..errors import NonDifferentiableError, ShapeError, UnsupportedError, explain
+from ..devices import on_cpu
+from ..errors import NonDifferentiableError, ShapeError, explain
 from ..names import torch_names
 
 
@@ -498,7 +499,11 @@ def squeeze(x, axis=None):
         axes = normalize_axes(axis, len(shape))
         if any(shape[a] != 1 for a in axes):
             raise ShapeError(
-                explain(f"squeeze: cannot remove axis {axis}", f"x: {shape}", help="only axes of length 1 can be removed")
+                explain(
+                    f"squeeze: cannot remove axis {axis}",
+                    f"x: {shape}",
+                    help="only axes of length 1 can be removed; `dim=`, as in PyTorch, leaves others",
+                )
             )
     return reshape(x, without(shape, axes))
 
@@ -618,12 +623,6 @@ def of_numbers(asked, dtype):
                 f"{asked}: a Tensor cannot have dtype {dtype}", help="use booleans, integers, floating point or complex numbers"
             )
         )
-
-
-def on_cpu(device):
-    """Accept a device if it is the CPU."""
-    if device is not None and not str(device).lower().startswith("cpu"):
-        raise UnsupportedError(explain(f"device {device!r}", help="chainrule computes on the CPU; leave the device out"))
 
 
 def duplicate(x):

@@ -9,6 +9,7 @@ from ..core.dispatch import state as dispatching
 from ..errors import ArgumentError, GraphFreedError, UnsupportedError, explain
 from ..tensor import Tensor
 from ..transforms import autograd
+from ..transforms.reverse import ROOT
 from ..transforms.scope import enable_grad
 from .optimizer import Optimizer
 from .settings import constant
@@ -23,6 +24,7 @@ class ClosureOptimizer(Optimizer):
             name = type(self).__name__
             raise ArgumentError(explain(f"{name} has a single group of parameters", help="list all parameters in one group"))
         super().add_param_group(param_group)
+        self._placed: tuple = None, ()
         self._layout, self._dtype = Layout(self._params), np.result_type(*[real_dtype(p.dtype) for p in self._params])
 
     def init_one(self, param, hyper):
@@ -90,12 +92,22 @@ class ClosureOptimizer(Optimizer):
         return packed([_array(a, p) for p, a in zip(self._params, arrays, strict=True)], self._dtype)
 
     def _values(self):
+        """All parameters; the vector that they were placed from if they still are its parts."""
+        vector, parts = self._placed
+        if len(parts) == len(self._params) and all(p.value is part for p, part in zip(self._params, parts, strict=True)):
+            return vector
         return self._vector(self._params)
 
     def _place(self, vector):
         """Give the parameters these values."""
-        for p, value in zip(self._params, self._layout.unpacked(vector), strict=True):
-            p.data = value  # all share one vector, which nobody changes
+        self._placed = vector, self._layout.unpacked(vector)
+        watched = dispatching.watchers or dispatching.abstract
+        for p, value in zip(self._params, self._placed[1], strict=True):  # all share one vector, which nobody changes
+            if watched or p.owner is not ROOT or type(p.value) is not np.ndarray:
+                p.data = value
+            else:
+                p.value = value
+                p._tell_views()
 
     def _along(self, place, direction, evaluate):
         """For a search: step length -> (step length, loss, slope, gradient), from `evaluate()` -> (loss, gradient)."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..core.changes import Noted
 from ..errors import ArgumentError, explain
+from ..ops.linalg.triangular import scipy_lapack
 from ..tensor import Tensor
 from .closures import ClosureOptimizer
 from .line_search import Search
@@ -14,35 +15,102 @@ from .settings import check, constant
 class History:
     """Pairs of steps and changes of the gradient, which stand for the inverse of the Hessian.
 
+    The inverse is applied in its compact form (Byrd, Nocedal and Schnabel, 1994, theorem 2.2): two products with the matrix of
+    all pairs and some algebra as small as their number, where the recursion over pairs reads and writes a vector for each.
+
+    Parameters
+    ----------
+    most : pairs that are kept
+    size, dtype : of the vectors
+
     Attributes
     ----------
-    steps, changes : lists of vectors, the newest last
-    ro : for each pair, one over their product
+    order : where the pairs stand, the oldest first: that of place k in rows 2k (the step) and 2k + 1 (the change)
+    crossed, changed : products of steps with changes (its upper triangle counts) and of changes with changes, oldest first
     scale : the inverse of the Hessian before the first pair, times the identity
     """
 
-    def __init__(self, most, steps=(), changes=(), ro=(), scale=1.0):
-        self.most, self.steps, self.changes, self.ro, self.scale = most, list(steps), list(changes), list(ro), scale
+    def __init__(self, most, size, dtype):
+        self.most, self.rows, self.order, self.scale = most, np.empty((0, size), dtype), [], 1.0
+        self.crossed, self.changed = np.empty((0, 0)), np.empty((0, 0))
+
+    def __len__(self):
+        return len(self.order)
+
+    def pairs(self):
+        """Steps and changes, as two lists, the oldest first."""
+        return [self.rows[2 * k] for k in self.order], [self.rows[2 * k + 1] for k in self.order]
 
     def add(self, step, change):
         """Remember a pair, unless the curvature along it is not positive."""
-        curvature = change @ step
+        curvature = float(change @ step)
         if curvature > 1e-10:
-            for values, new in ((self.steps, step), (self.changes, change), (self.ro, 1 / curvature)):
-                values[:] = [*values, new][-self.most :]
-            self.scale = curvature / (change @ change)
+            self._store(step, change)
+            crossed, changed = self._products(change)
+            self.crossed, self.changed = _grown(self.crossed, crossed), _grown(self.changed, changed)
+            self.scale = curvature / changed[-1]
+
+    def _store(self, step, change):
+        if len(self) == self.most:
+            self.order.append(self.order.pop(0))
+            self.crossed, self.changed = self.crossed[1:, 1:], self.changed[1:, 1:]
+        else:
+            self.order.append(len(self))
+        if 2 * len(self) > len(self.rows):
+            room = np.empty((2 * min(self.most, max(4, 2 * len(self))), self.rows.shape[1]), self.rows.dtype)
+            room[: len(self.rows)] = self.rows
+            self.rows = room
+        self.rows[2 * self.order[-1]], self.rows[2 * self.order[-1] + 1] = step, change
+
+    def _products(self, vector):
+        """Those of all steps, and of all changes, with a vector."""
+        both = (self.rows[: 2 * len(self)] @ vector).reshape(-1, 2)[self.order].astype(np.float64)
+        return both[:, 0], both[:, 1]
 
     def direction(self, gradient):
-        """Minus the inverse of the Hessian times the gradient (Nocedal and Wright, 2006, algorithm 7.4)."""
-        q, weights = -gradient, []
-        pairs = list(zip(self.steps, self.changes, self.ro, strict=True))
-        for s, y, ro in reversed(pairs):
-            weights.append((s @ q) * ro)
-            q -= weights[-1] * y
-        q *= self.scale
-        for (s, y, ro), weight in zip(pairs, reversed(weights), strict=True):
-            q += (weight - (y @ q) * ro) * s
-        return q
+        """Minus the inverse of the Hessian times the gradient."""
+        if not len(self):
+            return -self.scale * gradient
+        solve, (along, across) = scipy_lapack("trtrs", "d"), self._products(gradient)
+        changes, _ = solve(self.crossed, along)
+        steps = np.diag(self.crossed) * changes + self.scale * (self.changed @ changes - across)
+        weights = np.empty((len(self), 2))
+        weights[self.order, 0] = -solve(self.crossed, steps, trans=1)[0]
+        weights[self.order, 1] = self.scale * changes
+        out = weights.ravel().astype(self.rows.dtype) @ self.rows[: 2 * len(self)]
+        out -= self.scale * gradient
+        return out
+
+    def state(self):
+        """Under PyTorch's names, and what it takes to go on bit for bit."""
+        steps, changes = self.pairs()
+        own = {"order": np.array(self.order), "crossed": self.crossed, "changed": self.changed}
+        return {"old_stps": steps, "old_dirs": changes, "ro": list(1 / np.diag(self.crossed)), "H_diag": self.scale, **own}
+
+    def load(self, state):
+        """Become that of which `state` tells; PyTorch's has fewer entries."""
+        changes = state["old_dirs"][-self.most :]
+        steps = state["old_stps"][-self.most :]
+        order = [int(k) for k in state.get("order", ())]
+        self.order, self.scale = order if len(order) == len(steps) else list(range(len(steps))), float(state["H_diag"])
+        self.rows = np.empty((2 * len(steps), self.rows.shape[1]), self.rows.dtype)
+        for k, step, change in zip(self.order, steps, changes, strict=True):
+            self.rows[2 * k], self.rows[2 * k + 1] = step, change
+        if self.order is order:
+            self.crossed, self.changed = state["crossed"], state["changed"]
+        else:
+            products = [self._products(change) for change in changes]
+            self.crossed, self.changed = (np.array(p).reshape(len(steps), -1).T for p in zip(*products, strict=True))
+
+
+def _grown(matrix, column):
+    """The matrix with one more column, which is its last row too."""
+    out = np.empty((len(column), len(column)))
+    out[:-1, :-1], out[:, -1], out[-1] = matrix, column, column
+    return out
+
+
+HISTORY = "old_dirs", "old_stps", "ro", "H_diag", "order", "crossed", "changed"
 
 
 class LBFGS(ClosureOptimizer):
@@ -106,9 +174,7 @@ class LBFGS(ClosureOptimizer):
             return closure(), self._vector(p.grad for p in self._params)
 
         out, gradient = evaluate()
-        loss, tiny = float(out), group["tolerance_change"]
-        steps, changes, ro = (state.get(key, ()) for key in ("old_stps", "old_dirs", "ro"))
-        history = History(group["history_size"], steps, changes, ro, state.get("H_diag", 1.0))
+        loss, tiny, history = float(out), group["tolerance_change"], self._history()
         rounds = 0
         while rounds < group["max_iter"] and np.abs(gradient).max() > group["tolerance_grad"]:
             rounds += 1
@@ -136,16 +202,24 @@ class LBFGS(ClosureOptimizer):
             if evaluations >= group["max_eval"] or moved <= tiny or change < tiny:
                 break
         state["func_evals"] += evaluations
-        if rounds:
-            state.update(old_dirs=history.changes, old_stps=history.steps, ro=history.ro, H_diag=history.scale)
         return out
+
+    def _history(self):
+        state, most = self.state[self._params[0]], self.param_groups[0]["history_size"]
+        if "history" not in state or state["history"].most != most:
+            old, state["history"] = state.get("history"), History(most, self._layout.size, self._dtype)
+            if old:
+                state["history"].load(old.state())
+        return state["history"]
 
     # --- state --------------------------------------------------------------------------------------------------------
 
     def state_dict(self):
         """As for `Optimizer`; the state of the first parameter is that of all, and holds numbers and lists besides Tensors."""
         group = {**self.param_groups[0], "params": list(range(len(self._params)))}
-        state = {k: _saved(v) for k, v in self.state.get(self._params[0], {}).items()}
+        state = dict(self.state.get(self._params[0], {}))
+        pairs = state.pop("history", ())
+        state = {k: _saved(v) for k, v in {**state, **(pairs.state() if pairs else {})}.items()}
         return {"state": {0: state} if state else {}, "param_groups": [group]}
 
     def _loaded(self, saved, p, i, group):
@@ -161,6 +235,10 @@ class LBFGS(ClosureOptimizer):
                         help="make the optimiser for the model that the state was saved with",
                     )
                 )
+        pairs = {key: state.pop(key) for key in HISTORY if key in state}
+        if pairs.get("old_dirs"):
+            state["history"] = History(group["history_size"], total, self._dtype)
+            state["history"].load(pairs)
         return state
 
 

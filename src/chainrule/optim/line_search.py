@@ -34,7 +34,8 @@ class Search:
     size : the largest element of the direction
     most : evaluations
     c1, c2 : how much the value must fall, and by how much the slope
-    tolerance : intervals shorter than this, in elements of the parameters, are not divided
+    tolerance : intervals shorter than this, in elements of the parameters, are not divided, nor are those that rounding
+        does not divide
     """
 
     def __init__(self, at, start, size, most, tolerance=1e-9, c1=1e-4, c2=0.9):
@@ -79,7 +80,7 @@ class Search:
         while self.evaluations <= self.most:
             low, high = sorted(bracket, key=lambda p: p[1])
             left, right = sorted((low[0], high[0]))
-            if (right - left) * self.size < self.tolerance:
+            if (right - left) * self.size < self.tolerance or not left < (left + right) / 2 < right:
                 break
             step = cubic_minimum(bracket[0][:3], bracket[1][:3])
             margin = 0.1 * (right - left)

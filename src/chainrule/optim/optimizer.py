@@ -106,8 +106,12 @@ class Optimizer:
 
     @classmethod
     def check(cls, settings):
-        """Raise ArgumentError unless the settings of a group make sense."""
-        check_settings(cls.__name__, settings)
+        """Raise ArgumentError unless the settings of a group make sense.
+
+        Classes with a `step` of their own may mean something else by the same names.
+        """
+        if cls.step.__module__.startswith(f"{__package__}."):
+            check_settings(cls.__name__, settings)
 
     def init_one(self, param, hyper):
         """State of one parameter before its first step.
@@ -245,11 +249,18 @@ class Optimizer:
 
     @property
     def lr(self):
-        """The learning rate of the first group; assigning sets that of all groups."""
-        return self.param_groups[0]["lr"]
+        """The learning rate of the first group; assigning sets that of all groups.
+
+        What a subclass assigns before there are groups is an attribute of its own.
+        """
+        own = vars(self).get("lr")
+        return self.param_groups[0]["lr"] if own is None else own
 
     @lr.setter
     def lr(self, value):
+        if "param_groups" not in vars(self):
+            vars(self)["lr"] = value
+            return
         for group in self.param_groups:
             group["lr"] = value
 

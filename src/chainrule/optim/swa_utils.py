@@ -4,8 +4,9 @@ import copy
 
 import numpy as np
 
+from ..devices import on_cpu
 from ..errors import ArgumentError, explain
-from ..ops.shaping import cast, on_cpu
+from ..ops.shaping import cast
 from .cycles import SWALR
 from .settings import constant
 from .vectors import real_dtype

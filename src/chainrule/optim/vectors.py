@@ -33,7 +33,7 @@ def from_pairs(x, dtype):
 def packed(arrays, dtype):
     """All elements of arrays (plain ones or Tensors) as one vector of a real dtype; a complex element becomes two."""
     if all(type(a) is np.ndarray for a in arrays):
-        parts = [np.ascontiguousarray(a).reshape(-1).view(real_dtype(a.dtype)) for a in arrays]
+        parts = [a.reshape(-1) if a.dtype.kind == "f" else a.reshape(-1).view(real_dtype(a.dtype)) for a in arrays]
         return np.concatenate(parts, dtype=dtype, casting="same_kind") if parts else np.zeros(0, dtype)
     parts = [reshape(pairs(a) if a.dtype.kind == "c" else a, (-1,)) for a in map(as_value, arrays)]
     return concatenate([cast(p, dtype) for p in parts]) if parts else np.zeros(0, dtype)
@@ -59,6 +59,8 @@ class Layout:
 
 
 def _unpacked(part, shape, dtype):
+    if part.dtype == dtype:
+        return part.reshape(shape)
     if type(part) is np.ndarray:
         return part.astype(real_dtype(dtype), copy=False).view(dtype).reshape(shape)
     if dtype.kind == "c":

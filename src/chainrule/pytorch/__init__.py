@@ -19,6 +19,7 @@ from . import (
     counting as counting,
     drawing as drawing,
     environment as environment,
+    foreach as foreach,
     keywords as keywords,
     settings as settings,
 )

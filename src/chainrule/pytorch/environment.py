@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..creation import tensor
-from ..devices import device as device
+from ..devices import device as device, on_cpu
 from ..errors import UnsupportedError, explain
 from ..random import default_generator as default_generator
 
@@ -65,7 +65,7 @@ def set_default_device(new):
     >>> import chainrule as cr
     >>> cr.set_default_device("cpu")
     """
-    device("cpu" if new is None else new)
+    on_cpu(new)
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False):

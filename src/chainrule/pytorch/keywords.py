@@ -9,17 +9,19 @@ import itertools
 import numpy as np
 
 from .. import numpy_views as views
-from ..core.value import dtype_of, shape_of
+from ..core.dispatch import written
+from ..core.value import Value, dtype_of, shape_of
+from ..devices import on_cpu
 from ..ops import elementwise, indexing, joining, segments, shaping
 from ..ops.linalg.triangular import triangular_solve
-from ..ops.shaping import as_value, on_cpu
+from ..ops.shaping import as_value
 from . import arithmetic
 
 # Functions, and PyTorch's name = ours. Single words are the first argument, PyTorch's `input`.
 TABLE = """
     tril triu diag: x diagonal=k
     diagflat: v offset=k
-    squeeze unstack unbind: x dim=axis
+    unstack unbind: x dim=axis
     permute permute_dims: x dims=axes
     swapdims: x dim0=axis1 dim1=axis2
     flatten reshape ravel fliplr flipud trace clone t numel nan_to_num argwhere unflatten narrow narrow_copy is_complex: x
@@ -395,17 +397,53 @@ def qr(f):
     return wrapper
 
 
+def squeeze(f):
+    """`dim` names axes that are removed where their length is 1; NumPy's `axis` must name such axes."""
+
+    @functools.wraps(f)
+    def wrapper(*args, **kwargs):
+        x, *rest = _first(args, kwargs)
+        if "dim" in kwargs:
+            axes = shaping.normalize_axes(kwargs.pop("dim"), len(shape_of(x)))
+            kwargs["axis"] = tuple(a for a in axes if shape_of(x)[a] == 1)
+        return f(x, *rest, **kwargs)
+
+    return wrapper
+
+
+def meshgrid(f):
+    """Tensors in a list are PyTorch's, whose first one runs along the first axis; NumPy takes a list for one vector."""
+
+    @functools.wraps(f)
+    def wrapper(*xs, **kwargs):
+        if len(xs) == 1 and isinstance(xs[0], (list, tuple)) and xs[0] and all(isinstance(x, Value) for x in xs[0]):
+            return f(*xs[0], **{"indexing": "ij", **kwargs})
+        return f(*xs, **kwargs)
+
+    return wrapper
+
+
+def lstsq(f):
+    """`driver` is LAPACK's way, of which there is one here."""
+
+    @functools.wraps(f)
+    def wrapper(*args, driver=None, **kwargs):
+        return renaming(f, {"A": "a", "B": "b"})(*args, **kwargs)
+
+    return wrapper
+
+
 def like(f):
     return placed(f, {"input": "x"})
 
 
-def written(f):
+def writing(f):
     """`out` is the Tensor that the result is written into."""
 
     @functools.wraps(f)
     def wrapper(*args, out=None, **kwargs):
         result = f(*args, **kwargs)
-        return result if out is None else out.copy_(result)
+        return result if out is None else written(out, result)
 
     return wrapper
 
@@ -424,9 +462,16 @@ OTHERS = {
     "zeros": lambda f: placed(f, {"size": "shape"}), "ones": lambda f: placed(f, {"size": "shape"}),
     "empty": lambda f: placed(f, {"size": "shape"}),
     "zeros_like": like, "ones_like": like, "empty_like": like, "full_like": like, "rand_like": like, "randn_like": like,
-    "eye": written, "mul": written, "sub": written, "div": written, "matmul": written, "mm": written, "bmm": written,
-    "pow": written, "sqrt": written, "rsqrt": written, "qr": qr,
+    "qr": qr, "meshgrid": meshgrid, "squeeze": squeeze,
 }  # fmt: skip
+
+
+# Functions that write their result into `out`, besides those that are one operation on each element.
+WRITING = (
+    "add", "addbmm", "addcdiv", "addcmul", "addmm", "addmv", "addr", "baddbmm", "bmm", "cat", "clamp", "concatenate",
+    "cumprod", "cumsum", "div", "divide", "eye", "lerp", "matmul", "mm", "mv", "norm", "outer", "pow", "rsqrt", "stack", "sub",
+    "where",
+)  # fmt: skip
 
 
 def matrix(f):
@@ -438,13 +483,15 @@ LINALG = {
     "solve": lambda f: renaming(f, {"A": "a", "B": "b"}),
     "solve_triangular": solve_triangular,
     "norm": in_dtype,
+    "lstsq": lstsq,
 }
 
 
 def accepting(function, name):
     """The function of this name, called with PyTorch's keywords too."""
     found = renaming(function, RENAMED[name]) if RENAMED.get(name) else function
-    return _marked(OTHERS[name](found) if name in OTHERS else found, function)
+    found = OTHERS[name](found) if name in OTHERS else found
+    return _marked(writing(found) if name in WRITING else found, function)
 
 
 def _marked(wrapper, function):
@@ -463,7 +510,7 @@ def accept_in(names, get, put):
 
 def install(namespace, linalg):
     """Let the functions of the package, and those of linear algebra, take PyTorch's keywords."""
-    accept_in({**RENAMED, **OTHERS}, namespace.get, namespace.__setitem__)
+    accept_in([*{**RENAMED, **OTHERS, **dict.fromkeys(WRITING)}], namespace.get, namespace.__setitem__)
     for name, way in LINALG.items():
         function = getattr(linalg, name)
         setattr(linalg, name, _marked(way(function), function))

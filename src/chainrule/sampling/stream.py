@@ -7,10 +7,11 @@ import numpy as np
 
 from ..core.dispatch import state
 from ..core.value import Value, dtype_of, ndim_of, shape_of
+from ..devices import on_cpu
 from ..errors import ArgumentError, ShapeError, explain
 from ..ops.indexing import getitem, index_add
 from ..ops.random import inside, normals, random_bits, uniform_numbers
-from ..ops.shaping import as_shape, on_cpu, reshape
+from ..ops.shaping import as_shape, reshape
 from ..tensor import Tensor
 from ..transforms.batch import draws
 from ..transforms.checkpoint import REPLAYED

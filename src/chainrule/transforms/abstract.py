@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.aval import Aval, aval_of
-from ..core.dispatch import Trace, next_level, state
+from ..core.dispatch import Trace, next_level, reads_in_place, state, steady
 from ..core.graph import Constant, Graph, Input, Operand, Step, Var
 from ..core.value import Value, dtype_of, shape_of
 from ..errors import LostDerivativeError, NonDifferentiableError, ShapeError, explain
@@ -53,12 +53,7 @@ def _may_change(x):
     """Whether a recorder below takes this array for an input, since later runs may find other numbers in it."""
     if state.recorder is not None and isinstance(state.recorder.plain_operand(x), Var):
         return True
-    changing = frozenset().union(*(t.changing for t in state.abstract))
-    while changing and isinstance(x, np.ndarray):
-        if id(x) in changing:
-            return True
-        x = x.base
-    return False
+    return reads_in_place(x)
 
 
 class Abstract(Trace):
@@ -98,6 +93,7 @@ class Abstract(Trace):
         elif not isinstance(x, np.ndarray):
             return Constant(x)
         elif not (self.capture and _may_change(x)):
+            x = steady(x)
             if x.size > SMALL and (x == x.flat[0]).all():  # zeros and ones, mostly: one number, repeated
                 return self._step(_broadcast.row, (Constant(x.flat[0]),), {"shape": x.shape}, Aval(x.shape, x.dtype))
             if x.size <= SMALL or not self.capture:
@@ -126,8 +122,9 @@ class Abstract(Trace):
         return made
 
     def assigned_to(self, x):
-        """A Tensor of an outer tape is about to be assigned to."""
-        self.assigned.setdefault(id(x), (x, _state(x), user_line()))
+        """A Tensor is about to be assigned to; those of transforms inside of the function were made there."""
+        if x.owner.level < self.level:
+            self.assigned.setdefault(id(x), (x, _state(x), user_line()))
 
     def check_assignments(self):
         """Undo assignments to Tensors that were there before, and raise: they would happen once, not in every step.
@@ -305,7 +302,7 @@ def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset(
             graph = tracer.graph
             graph.outputs = [tracer.operand(o if isinstance(o, Value) else np.asarray(o)) for o in out]
             captured = tracer.operands_from_outside()
-            del out, o
+            out = o = None
             tracer.check_assignments()
     finally:
         state.abstract.remove(tracer)

@@ -10,6 +10,7 @@ from itertools import count
 
 import numpy as np
 
+from ..core.changes import HookHandle
 from ..core.derivative import Deferred, strict
 from ..core.dispatch import state
 from ..core.value import Value, dtype_of
@@ -38,6 +39,7 @@ class Retained(Leaf):
     """Where the gradient of a Tensor that is no leaf is kept; its hook moves along when the Tensor is changed in place."""
 
     __slots__ = ("handle",)
+    handle: HookHandle
 
 
 class SimpleNode:

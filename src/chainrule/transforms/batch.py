@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import operator
 import threading
 
 import numpy as np
@@ -113,7 +114,7 @@ def drawing(batches):
         draws.batches = before
 
 
-def vmap(f, in_axes=0, out_axes=0, randomness="different"):
+def vmap(f, in_axes=0, out_axes=0, randomness="different", *, axis_size=None):
     """`f` applied to every entry along an axis of its arguments, as whole-array operations.
 
     Parameters
@@ -121,10 +122,11 @@ def vmap(f, in_axes=0, out_axes=0, randomness="different"):
     f : function of trees of arrays
     in_axes : int, None, or a tuple with one for each argument; an argument's may be a tree like the argument.
         The axis that is mapped over; None leaves an argument as it is.
-    out_axes : int, or a tree like the result; where the mapped axis stands in the result; None for a result that is the same
-        for all entries
+    out_axes : int, or a tree like the result; where the mapped axis stands in the result. None for what is the same for all
+        entries, which then gets no such axis.
     randomness : what `f` draws from a `cr.random` generator: 'different' numbers for each entry, as a Python loop would;
         the 'same' for all, as when a sample is drawn before; or 'error', to be asked
+    axis_size : number of entries; needed where no argument is mapped over
 
     Returns
     -------
@@ -170,7 +172,7 @@ def vmap(f, in_axes=0, out_axes=0, randomness="different"):
             None if not _is_array(x) and a is not None and ndim_of(x) == 0 else a
             for x, a in zip(leaves, leaf_axes, strict=True)
         ]
-        size = _batch_size(leaves, leaf_axes, paths(structure, ""))
+        size = _batch_size(leaves, leaf_axes, paths(structure, ""), axis_size)
         trace = Batch(size, randomness)
         batches = draws.batches if randomness == "same" else (*draws.batches, trace)
         with Scope(trace) as scope, drawing(batches):
@@ -181,7 +183,7 @@ def vmap(f, in_axes=0, out_axes=0, randomness="different"):
             own_args, own_kwargs = unflatten(structure, wrapped)
             out_leaves, out_structure = flatten(f(*own_args, **own_kwargs))
             places = spread(out_structure, out_axes)
-            values = [_unwrap(scope.strip(o), trace, size, a is None) for o, a in zip(out_leaves, places, strict=True)]
+            values = [_unwrap(scope.strip(o), trace, size, a) for o, a in zip(out_leaves, places, strict=True)]
         values = [finished(v) for v in values]
         return unflatten(out_structure, [_place(v, a) for v, a in zip(values, places, strict=True)])
 
@@ -218,47 +220,60 @@ def _children_like(structure, tree):
     return children
 
 
-def _batch_size(leaves, axes, names):
+def _batch_size(leaves, axes, names, given):
     sizes: dict = {}
+    names = [f"argument{name}" for name in names]
     for x, a, name in zip(leaves, axes, names, strict=True):
         if a is not None:
             shape = shape_of(x)
             if not -len(shape) <= a < len(shape):
                 raise ShapeError(
                     explain(
-                        f"vmap: argument{name} has no axis {a} to map over",
+                        f"vmap: {name} has no axis {a} to map over",
                         f"its shape is {shape}",
                         help="use in_axes=None for arguments that are not mapped over",
                     )
                 )
             sizes.setdefault(shape[a], name)
+    if given is not None:
+        sizes.setdefault(operator.index(given), "axis_size")
     if len(sizes) > 1:
-        found = ", ".join(f"argument{name}: {n}" for n, name in sizes.items())
+        found = ", ".join(f"{name}: {n}" for n, name in sizes.items())
         raise ShapeError(explain("vmap: mapped axes differ in length", found, help="all mapped axes must have one length"))
     if not sizes:
-        raise ShapeError(explain("vmap: no argument has an axis to map over", help="map over at least one array"))
+        raise ShapeError(
+            explain("vmap: no argument has an axis to map over", help="map over at least one array, or give axis_size")
+        )
     return next(iter(sizes))
 
 
-def _unwrap(x, trace, size, once):
+def _unwrap(x, trace, size, axis):
     if isinstance(x, Value) and x.owner is trace:
-        if once:
+        if axis is None:
             raise ArgumentError(
                 explain(
                     "vmap: out_axes is None for a result that differs from entry to entry",
                     f"result: {x.dtype} {x.shape}, batch of {size}",
-                    help="say where the mapped axis shall stand, 0 for example",
+                    help="give the axis along which the entries shall stand",
                 )
             )
         return x.value
-    if once:
-        return x
     x = x if isinstance(x, (np.ndarray, Value)) else np.asarray(x)
     if dtype_of(x).kind not in "biufc":
         raise ArgumentError(explain("vmap: the function must return arrays", f"found: {x!r}", help="return arrays or Tensors"))
+    if axis is None:
+        return x
     out = broadcast_to(expand(x, (0,)), (size, *shape_of(x)))
     return out.copy() if isinstance(out, np.ndarray) else out
 
 
 def _place(x, axis):
+    if axis is not None and not -ndim_of(x) <= axis < ndim_of(x):
+        raise ShapeError(
+            explain(
+                f"vmap: there is no axis {axis} where the entries could stand in the result",
+                f"shape of an entry: {shape_of(x)[1:]}",
+                help=f"out_axes may be from {-ndim_of(x)} to {ndim_of(x) - 1}, or None for what is the same for all entries",
+            )
+        )
     return x if axis is None or axis == 0 else moveaxis(x, 0, axis)

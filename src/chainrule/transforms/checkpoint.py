@@ -7,7 +7,7 @@ parameters, nested checkpoints and higher orders need nothing of their own.
 import functools
 import weakref
 
-from ..core.dispatch import attention, state
+from ..core.dispatch import attention, state, steady
 from ..core.value import Value, dtype_of
 from ..trees import flatten, unflatten
 from .backward import Call, Leaf, Output
@@ -139,9 +139,11 @@ def checkpoint(f, *, preserve_rng_state=True):
 def _run(f, tape, leaves, structure, replay):
     parents = tuple(x.note if isinstance(x, Value) and x.owner is tape else None for x in leaves)
 
-    def call():
+    def call(leaves):
         args, kwargs = unflatten(structure, leaves)
         return flatten(f(*args, **kwargs))
+
+    kept = [steady(x) for x in leaves]
 
     before, batches = _states() if replay else [], draws.batches
     encounters = _Encounters(tape)
@@ -149,7 +151,7 @@ def _run(f, tape, leaves, structure, replay):
         if isinstance(x, Value):
             encounters.met(x)
     with _Paused(tape), encounters:
-        outs, out_structure = call()
+        outs, out_structure = call(leaves)
         touched = tape.touched
     tape.touched = False
     if not touched and all(p is None for p in parents):
@@ -170,7 +172,7 @@ def _run(f, tape, leaves, structure, replay):
         state.paused, state.paused_below = tuple(t for t in state.paused if t is not tape), -(10**9)
         try:
             with drawing(batches):
-                again, _ = call()
+                again, _ = call([x if k is x else k.copy() for x, k in zip(leaves, kept, strict=True)])
             notes = [o.note if isinstance(o, Value) and o.owner is tape else None for o in (*again, *(x for x, _ in changed))]
         finally:
             state.paused, state.paused_below = paused

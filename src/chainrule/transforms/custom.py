@@ -6,6 +6,8 @@ takes the place of one order of differentiation; higher orders differentiate thr
 
 import functools
 import inspect
+import operator
+from typing import Any
 
 import numpy as np
 
@@ -31,17 +33,30 @@ from .scope import Scope
 class CustomFunction:
     """A function whose derivatives are given by rules; made by `custom_jvp` and `custom_vjp`."""
 
-    def __init__(self, f, nondiff_argnums=()):
+    def __init__(self, f, nondiff_argnums=(), nondiff_argnames=()):
         functools.update_wrapper(self, f)
         self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self.f = f
-        self.nondiff_argnums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        numbers = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        names = (nondiff_argnames,) if isinstance(nondiff_argnames, str) else tuple(nondiff_argnames)
+        self.nondiff_argnums = (*numbers, *(list(inspect.signature(f).parameters).index(name) for name in names))
         self.jvp_rule = self.fwd = self.bwd = None
 
     def defjvp(self, rule):
         """Give the forward rule: `rule(primals, tangents)` returns (value, tangent). Usable as a decorator."""
         self.jvp_rule = rule
         return rule
+
+    def defjvps(self, *rules):
+        """Give the forward rule as a sum: for each argument, `rule(tangent, value, *primals)` returns what its tangent
+        contributes, or None stands for nothing."""
+
+        def rule(primals, tangents):
+            value = self(*primals)
+            parts = [r(t, value, *primals) for r, t in zip(rules, tangents, strict=True) if r is not None]
+            return value, functools.reduce(lambda x, y: tree_map(operator.add, x, y), parts) if parts else None
+
+        self.jvp_rule = rule
 
     def defvjp(self, fwd, bwd):
         """Give the reverse rule: `fwd(*args)` returns (value, residuals), `bwd(residuals, cotangent)` a tuple with a
@@ -72,8 +87,16 @@ class CustomFunction:
         )
         return rules.call(*free)
 
+    @functools.cached_property
+    def _has_defaults(self):
+        try:
+            parameters = inspect.signature(self.f).parameters.values()
+        except (TypeError, ValueError):  # built into Python
+            return False
+        return any(p.default is not p.empty for p in parameters)
+
     def _positional(self, args, kwargs):
-        if not kwargs:
+        if not (kwargs or self._has_defaults):
             return args
         bound = inspect.signature(self.f).bind(*args, **kwargs)
         bound.apply_defaults()
@@ -114,22 +137,25 @@ class Rules:
         args = unflatten(structure, values)
         if not tape.recording() or all(p is None for p in parents):
             return tree_map(tape._wrap, self.call(*args))
+        residuals: Any = None
+        transpose: Any = None  # of the tangent that the forward rule gives
         if self.fwd is not None:
             out, residuals = self._run_fwd(args)
+        elif self.bwd is None and any(isinstance(v, Value) for v in values):
+            out, transpose = self._linearized(args)  # derivatives of the value, in transforms further out, are the rule's
         else:
-            out, residuals = self.f(*args), None
+            out = self.f(*args)
         outs, out_structure = flatten(out)
         outs = [self._checked(o, tape) for o in outs]
 
         def pullback(gs, owner):
-            wrapped = args
-            kept = residuals
+            wrapped, kept, back = args, residuals, transpose
             if owner is not None:  # to be differentiated again: the rule runs on the tape, from the arguments on
                 again = [v if p is None else Tensor(v, owner, p) for v, p in zip(values, parents, strict=True)]
                 wrapped = unflatten(structure, again)
-                kept = self._run_fwd(wrapped)[1] if self.fwd is not None else None
+                kept, back = self._run_fwd(wrapped)[1] if self.fwd is not None else None, None
             gs = [np.zeros(shape_of(o), dtype_of(o)) if g is None else g for g, o in zip(gs, outs, strict=True)]
-            parts = self._pull(wrapped, kept, unflatten(out_structure, gs), structure, leaves)
+            parts = self._pull(wrapped, kept, back, unflatten(out_structure, gs), structure)
             return list(zip(parents, parts, strict=True))
 
         node = Call(self.name, parents, pullback)
@@ -157,11 +183,15 @@ class Rules:
             )
         return o
 
-    def _pull(self, args, residuals, g, structure, leaves):
+    def _pull(self, args, residuals, transpose, g, structure):
         if self.bwd is not None:
             grads = self.bwd(residuals, g)
         else:
-            grads = self._transpose_of_jvp(args, g)
+            grads = (transpose or self._linearized(args)[1])(g)
+        return self._fitting(grads, args, structure)
+
+    def _fitting(self, grads, args, structure):
+        """The leaves of the cotangents that a reverse rule gives, in the dtypes of the arguments; None is zero."""
         if not isinstance(grads, tuple) or len(grads) != len(args):
             raise ArgumentError(
                 explain(
@@ -189,10 +219,51 @@ class Rules:
             )
         return cast(part, dtype_of(x)) if dtype_of(x).kind in "fc" else None
 
-    def _transpose_of_jvp(self, args, g):
-        zeros = tree_map(lambda x: np.zeros(shape_of(x), dtype_of(x)), args)
-        _, transpose = vjp(lambda *ts: self.jvp_rule(args, ts)[1], *zeros)
-        return transpose(g)
+    def _run_jvp(self, args, tangents):
+        """What the forward rule gives: leaves of the value, their structure, and a tangent (None: zero) for each leaf."""
+        pair = self.jvp_rule(args, tangents)
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+            found = f"{type(pair).__name__}{f' of length {len(pair)}' if isinstance(pair, (tuple, list)) else ''}"
+            raise ArgumentError(
+                explain(f"{self.name}: the rule must return a pair (value, tangent)", f"found: {found}", help="return a pair")
+            )
+        outs, structure = flatten(pair[0])
+        outs = list(map(_array, outs))
+        if pair[1] is None:
+            return outs, structure, [None] * len(outs)
+        ts = [None if t is None else _array(t) for t in leaves_like(structure, pair[1], f"the tangent of {self.name}")]
+        for o, t in zip(outs, ts, strict=True):
+            if t is not None and shape_of(t) != shape_of(o):
+                raise ShapeError(
+                    explain(
+                        f"{self.name}: the tangent that the rule gives must have the shape of the value",
+                        f"value: {shape_of(o)}    tangent: {shape_of(t)}",
+                        help="one number for each element of the value",
+                    )
+                )
+        return outs, structure, ts
+
+    def _linearized(self, args):
+        """The value that the forward rule gives, and the transpose of its tangent."""
+        leaves, structure = flatten(args)
+        moving = [dtype_of(x).kind in "fc" for x in leaves]
+        zeros = [np.zeros(shape_of(x), dtype_of(x)) for x in leaves]
+
+        def tangent(*ts):
+            rest = iter(ts)
+            outs, out_structure, moved = self._run_jvp(
+                args, unflatten(structure, [next(rest) if m else z for m, z in zip(moving, zeros, strict=True)])
+            )
+            moved = [np.zeros(shape_of(o), dtype_of(o)) if t is None else t for t, o in zip(moved, outs, strict=True)]
+            return unflatten(out_structure, moved), unflatten(out_structure, outs)
+
+        _, pull, value = vjp(tangent, *(z for z, m in zip(zeros, moving, strict=True) if m), has_aux=True)
+
+        def transpose(g):
+            rest = iter(pull(g))
+            return unflatten(structure, [next(rest) if m else None for m in moving])
+
+        return value, transpose
 
     def _with_tangents(self, trace, leaves, structure):
         mine = [isinstance(x, Value) and x.owner is trace for x in leaves]
@@ -204,21 +275,20 @@ class Rules:
         moved = [np.zeros(shape_of(v), dtype_of(v)) if t is None else t for t, v in zip(moved, values, strict=True)]
         tangents = unflatten(structure, moved)
         if self.jvp_rule is not None:
-            out, tangent = self.jvp_rule(args, tangents)
+            outs, out_structure, ts = self._run_jvp(args, tangents)
         else:
             out, residuals = self._run_fwd(args)
+            outs, out_structure = flatten(out)
             zeros = tree_map(lambda o: np.zeros(shape_of(o), dtype_of(o)), out)
-            _, push = vjp(lambda g: tuple(self._complete(self.bwd(residuals, g), args)), zeros)
-            (tangent,) = push(tangents)
-        outs, out_structure = flatten(out)
-        ts = leaves_like(out_structure, tangent, "tangent")
-        wrapped = [trace._wrap(self._checked(o, trace), t if t is None else _array(t)) for o, t in zip(outs, ts, strict=True)]
-        return unflatten(out_structure, wrapped)
 
-    @staticmethod
-    def _complete(grads, args):
-        for part, x in zip(grads, args, strict=True):
-            yield tree_map(lambda v: np.zeros(shape_of(v), dtype_of(v)), x) if part is None else part
+            def cotangents(g):
+                parts = self._fitting(self.bwd(residuals, g), args, structure)
+                return [np.zeros(shape_of(v), dtype_of(v)) if p is None else p for p, v in zip(parts, values, strict=True)]
+
+            _, push = vjp(cotangents, zeros)
+            ts = flatten(push(moved)[0])[0]
+        wrapped = [trace._wrap(self._checked(o, trace), t) for o, t in zip(outs, ts, strict=True)]
+        return unflatten(out_structure, wrapped)
 
     def _batched(self, trace, leaves, structure):
         values = [
@@ -249,6 +319,7 @@ class Rules:
 
         leaves = list(map(_array, leaves))
         graph, captured = trace(flat, list(map(aval_like, leaves)), self.name)
+        graph.inputs = [*graph.inputs[len(leaves) :], *graph.inputs[: len(leaves)]]
         out = _custom(*captured, *leaves, graph=graph, rules=_Flat(self, structure), captured=len(captured))
         return unflatten(kept["structure"], out)
 
@@ -318,8 +389,10 @@ def _array(x):
     return x if isinstance(x, (np.ndarray, Value, np.generic)) else np.asarray(x)
 
 
-def custom_vjp(f, nondiff_argnums=()):
+def custom_vjp(f, nondiff_argnums=(), nondiff_argnames=()):
     """Decorator: reverse derivatives of `f` come from rules given with `.defvjp(fwd, bwd)`; forward ones are derived.
+
+    Arguments named by `nondiff_argnums` or `nondiff_argnames` may be anything; `bwd` takes them first.
 
     Examples
     --------
@@ -331,13 +404,15 @@ def custom_vjp(f, nondiff_argnums=()):
     >>> cr.grad(lambda x: 5 * clip_gradient(x))(2.0)
     np.float64(1.0)
     """
-    return CustomFunction(f, nondiff_argnums)
+    return CustomFunction(f, nondiff_argnums, nondiff_argnames)
 
 
-def custom_jvp(f, nondiff_argnums=()):
+def custom_jvp(f, nondiff_argnums=(), nondiff_argnames=()):
     """Decorator: forward derivatives of `f` come from a rule given with `.defjvp(rule)`; reverse ones are derived.
 
-    A rule takes (primals, tangents), two tuples, and returns (value, tangent).
+    A rule takes (primals, tangents), two tuples, and returns (value, tangent); in transforms further out, derivatives of the
+    value are those of what the rule computes. `.defjvps` takes a function for each argument in place of a rule. Arguments
+    named by `nondiff_argnums` or `nondiff_argnames` may be anything; a rule takes them first.
 
     Examples
     --------
@@ -351,4 +426,4 @@ def custom_jvp(f, nondiff_argnums=()):
     >>> cr.grad(round_straight_through)(2.6)
     np.float64(1.0)
     """
-    return CustomFunction(f, nondiff_argnums)
+    return CustomFunction(f, nondiff_argnums, nondiff_argnames)

@@ -243,8 +243,10 @@ def jvp(f, primals, tangents, has_aux=False):
     return (*result, kept["aux"]) if has_aux else result
 
 
-def linearize(f, *primals):
+def linearize(f, *primals, has_aux=False):
     """Value of `f` at `primals`, and its derivative there as a linear function that does not run `f` again.
+
+    With has_aux, `f` returns (result, aux), and aux comes third.
 
     Examples
     --------
@@ -253,7 +255,7 @@ def linearize(f, *primals):
     >>> tangent_of(1.0)
     np.float64(6.0)
     """
-    value, pullback = vjp(f, *primals)
+    value, pullback, *aux = vjp(f, *primals, has_aux=has_aux)
     _, structure = flatten(primals)
     # The pullback is linear in the cotangent; its own transpose is the derivative itself.
     zeros = tree_map(_zeros, value)
@@ -263,7 +265,7 @@ def linearize(f, *primals):
         ts = leaves_like(structure, tangents, "tangents")
         return push(unflatten(structure, ts))[0]
 
-    return value, tangent_of
+    return value, tangent_of, *aux
 
 
 def _choose(argnums, args, asked):
@@ -288,7 +290,10 @@ def _choose(argnums, args, asked):
                 help="keyword arguments cannot be differentiated; pass them by position",
             )
         )
-    return tuple(i % n for i in wanted), single
+    wanted = tuple(i % n for i in wanted)
+    if len(set(wanted)) < len(wanted):
+        raise ArgumentError(explain(f"{asked}: argnums={argnums} names an argument twice", help="name each argument once"))
+    return wanted, single
 
 
 def _partial(f, args, kwargs, wanted):

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import weakref
+from collections.abc import Callable
 
 import numpy as np
 
@@ -94,7 +95,7 @@ class _Context:
         node = self._node()
         return ROOT._wrap(value, None if node is None else Output(node, i, self._count))
 
-    _node = staticmethod(lambda: None)
+    _node: Callable = staticmethod(lambda: None)
     _count = 0
 
 
@@ -208,7 +209,8 @@ class Function:
             place = next((k for k in places if given[k] is o and id(o) in ctx._dirty), None)
             results.append(result if place is None else args[place]._rebind(result))
         if node is not None:
-            ctx._node, ctx._count = weakref.ref(node), len(outs)
+            ctx._node = weakref.ref(node)
+            ctx._count = len(outs)
             avals = [(shape_of(o), dtype_of(o)) if _is_array(o) else None for o in outs]
             node.pullback = functools.partial(cls._pullback, ctx, args, places, structure, avals, node.parents)
         same = {id(o): r for o, r in zip(outs, results, strict=True)}  # what is returned twice is one Tensor

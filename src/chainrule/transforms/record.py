@@ -19,7 +19,7 @@ import numpy as np
 
 from ..core.aval import Aval
 from ..core.derivative import zero
-from ..core.dispatch import RECORDING_LEVEL, Trace, attention, state
+from ..core.dispatch import RECORDING_LEVEL, Trace, attention, state, steady
 from ..core.graph import Constant, Graph, Guard, Input, Step, Update, Var
 from ..core.lowering import View
 from ..core.primitive import primitive
@@ -113,7 +113,7 @@ class Recorder(Trace):
                     self.array_vars[id(a)] = var
                     self.graph.inputs.append(Input(var, self.arrays[id(whole)][1], a))
                 return self.array_vars[id(a)]
-        return Constant(native_order(a) if isinstance(a, np.ndarray) else a)
+        return Constant(native_order(steady(a)) if isinstance(a, np.ndarray) else a)
 
     def cut(self, x):
         """`x`, through which no derivative flows: a program may itself be differentiated."""
@@ -216,6 +216,8 @@ class Recorder(Trace):
         for t, var in self.lifted:
             now = self._operand(t)
             if now != var:
+                if t.shape != var.aval.shape:
+                    raise _other_shape(self._label(t), var.aval.shape, t.shape)
                 graph.updates.append(Update(self._label(t), t, now))
         grads = {id(t.grad): f"{self._label(t)}.grad" for t, _ in self.lifted if t.is_leaf and t.grad is not None}
         survivors = self._alive()
@@ -317,10 +319,11 @@ class Recorded(NamedTuple):
     rehung: bool
 
 
-def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
+def record(f, args, kwargs, name=None, asked="graph", writing=False) -> Recorded:
     """Run `f` once and write it down. Arrays among the arguments become inputs, as do Tensors, and arrays that `f` sees.
 
-    `asked` says in error messages what needed the recording.
+    `asked` says in error messages what needed the recording; `writing`, whether `f` may assign to arrays that are its
+    arguments: then they are changed, and the graph has updates for them.
     """
     if state.recorder is not None:
         raise LostDerivativeError(
@@ -335,10 +338,12 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
     wrapped, variable = [], []
     for x, label in zip(leaves, labels, strict=True):
         if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biufc":
-            x = native_order(x)
-            var = recorder.var(x)
+            value = native_order(x)
+            var = recorder.var(value)
             recorder.graph.inputs.append(Input(var, label))
-            wrapped.append(Tensor(x, recorder, var))
+            wrapped.append(Tensor(value, recorder, var))
+            if isinstance(x, np.ndarray) and not x.shape:
+                wrapped[-1].place = True  # `x += 1` changes it
             variable.append(True)
         else:
             if isinstance(x, Tensor):
@@ -378,7 +383,8 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
                         help="return arrays, or nothing",
                     )
                 )
-        _check_arguments(recorder, asked, [(w, label) for w, v, label in zip(wrapped, variable, labels, strict=True) if v])
+        arguments = [t for t, v in zip(zip(leaves, wrapped, labels, strict=True), variable, strict=True) if v]
+        written = _written(recorder, asked, writing, arguments)
         grads = [(leaf, g) for leaf, g in recorder.grads.values() if leaf.time < recorder.start]
         recorder.grads.clear()  # which would keep leaves alive that the function made
         recorder.finish(out_leaves, out_structure)
@@ -389,7 +395,11 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
     finally:
         state.recorder = None
         attention.remove(recorder)
-    real = [_plain(o, recorder) for o in out_leaves]
+    changed = {id(x): array for array, x in written}
+    real = [changed[id(o)] if id(o) in changed else _plain(o, recorder) for o in out_leaves]
+    for array, x in written:
+        now = _plain(x, recorder)
+        np.copyto(array, now.value if isinstance(now, Value) else now)
     graph, made = recorder.graph, recorder.survivors
     end(recorder)
     vars(recorder).clear()  # it may be part of a cycle, and must not keep gradients alive
@@ -397,17 +407,77 @@ def record(f, args, kwargs, name=None, asked="graph") -> Recorded:
     return Recorded(graph, unflatten(out_structure, real), real, grads, made, rehung)
 
 
-def _check_arguments(recorder, asked, arguments):
-    """Arrays that are arguments must be as they were, since nothing that a program does reaches them."""
-    for (x, label), i in zip(arguments, recorder.graph.inputs, strict=False):
-        if recorder._operand(x) != i.var:
+def _written(recorder, asked, writing, arguments):
+    """The arrays among the arguments that were assigned to, with what they are now: (array, Tensor) pairs.
+
+    The graph gets an update for each. Where a program could not do the same, this raises.
+    """
+    own = [i.var for i in recorder.graph.inputs[: len(arguments)]]
+    changed = [(array, x, label) for (array, x, label), var in zip(arguments, own, strict=True) if recorder._operand(x) != var]
+    for array, x, label in changed:
+        if not writing or not isinstance(array, np.ndarray):
             raise CompileError(
                 explain(
-                    f"{asked}: the function assigns to its argument `{label}`, an array that its program cannot change",
+                    f"{asked}: the function assigns to its argument `{label}`, which its program cannot change",
                     f"{label}: {x.dtype} {x.shape}",
                     help=f"pass a Tensor, cr.tensor({label}), which is changed, or assign to a copy: {label} = {label}.copy()",
                 )
             )
+        if x.shape != array.shape:
+            raise _other_shape(label, array.shape, x.shape)
+        if x.requires_grad:
+            raise LostDerivativeError(
+                explain(
+                    f"{asked}: the function assigns to its argument `{label}`, a plain array, what carries a derivative",
+                    f"{label}: {x.dtype} {x.shape}",
+                    help=f"pass a Tensor, cr.tensor({label}), or assign to a copy: {label} = {label}.copy()",
+                )
+            )
+        others = [a for a, _, _ in arguments] + [i.tensor for i in recorder.graph.inputs]
+        check_writable(array, label, [a for a in others if isinstance(a, np.ndarray)])
+        recorder.graph.updates.append(Update(label, array, recorder._operand(x)))
+    return [(array, x) for array, x, _ in changed]
+
+
+def _other_shape(label, before, after):
+    return CompileError(
+        explain(
+            f"the function gives `{label}`, which was there before, another shape",
+            f"before: {before}    after: {after}",
+            help=f"work on {label}.reshape(...), which is a view",
+        )
+    )
+
+
+def check_writable(array, label, others):
+    """Raise where an array that a program assigns to is read-only, or shares memory with one that the program reads.
+
+    `others` are all that it reads, once itself included.
+    """
+    if not array.flags.writeable:
+        raise ValueError(
+            explain(
+                f"assignment destination is read-only: the argument `{label}`",
+                f"{label}: {array.dtype} {array.shape}",
+                help=f"pass a copy, {label}.copy()",
+            )
+        )
+    if sum(_shares_memory(array, a) for a in others) > (array.size > 0):
+        raise CompileError(
+            explain(
+                f"compile: the function assigns to its argument `{label}`, which shares memory with an array that it reads",
+                f"{label}: {array.dtype} {array.shape}",
+                help="pass copies, or run the function uncompiled",
+            )
+        )
+
+
+def _shares_memory(a, b):
+    """Whether two arrays have elements in common; in doubt, they have."""
+    try:
+        return np.shares_memory(a, b, max_work=1000)  # type: ignore[arg-type]  # any number is allowed
+    except np.exceptions.TooHardError:
+        return True
 
 
 def _is_result(x):

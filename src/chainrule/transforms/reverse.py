@@ -1,9 +1,11 @@
 """Reverse mode: the tape, a trace that writes down what runs. The walk back over it stands in backward.py."""
 
+from typing import Any
+
 import numpy as np
 
 from ..core.aval import Aval
-from ..core.dispatch import Trace, _State, attention, plain, state
+from ..core.dispatch import Trace, _State, attention, plain, state, steady
 from ..core.value import Value, shape_of
 from ..errors import (
     KEEP_DERIVATIVE,
@@ -78,6 +80,7 @@ class Tape(Trace):
             return self.process(row, (x, y), {})
         note_x = note_y = None
         mask = 0
+        loose = False  # whether one of them is an array of the user's, who may write to it later
         if isinstance(x, Value) and x.owner is self:
             note_x = x.note
             x = x.value
@@ -85,6 +88,8 @@ class Tape(Trace):
                 mask = 1
         elif isinstance(x, Value):
             x = plain(x)
+        else:
+            loose = True
         if isinstance(y, Value) and y.owner is self:
             note_y = y.note
             y = y.value
@@ -92,6 +97,8 @@ class Tape(Trace):
                 mask += 2
         elif isinstance(y, Value):
             y = plain(y)
+        else:
+            loose = True
         out = row.fast(x, y) if type(x) in _PLAIN and type(y) in _PLAIN else row.call(x, y)
         if not mask:
             return Tensor(out, self)
@@ -116,6 +123,11 @@ class Tape(Trace):
             )
         keep_x, keep_y, keep_out = plan
         if keep_x or keep_y or keep_out:
+            if loose:
+                if mask == 1:
+                    y = steady(y) if keep_y else y
+                else:
+                    x = steady(x) if keep_x else x
             kept = (x if keep_x else None, y if keep_y else None, out if keep_out else None)
         else:
             kept = NOTHING
@@ -144,6 +156,7 @@ class Tape(Trace):
                 if parent is None and isinstance(a, Value) and a.owner is self and row.kind(i) is not None:
                     values[i] = state.recorder.cut(values[i])
         if active and row.joint is not None:
+            values = [steady(v) if type(a) is np.ndarray else v for a, v in zip(args, values, strict=True)]
             return self._record_jointly(row, values, parents, params)
         out = row.call(*values, **params)
         several = isinstance(out, tuple)
@@ -153,7 +166,7 @@ class Tape(Trace):
                 self.lose(row, cut, out)
             return tuple(self._wrap(o) for o in out) if several else self._wrap(out)
         keeps = frozenset().union(*(row.kind(i).keeps for i, p in enumerate(parents) if p is not None))
-        kept = self._kept(row, values, out, keeps) if keeps else NOTHING
+        kept = self._kept(row, args, values, out, keeps) if keeps else NOTHING
         avals = tuple(None if p is None else Aval(shape_of(v), v.dtype) for p, v in zip(parents, values, strict=True))
         node = Node(row, tuple(parents), kept, params, avals)
         if not several:
@@ -183,9 +196,10 @@ class Tape(Trace):
         return x.value
 
     @staticmethod
-    def _kept(row, values, out, keeps):
+    def _kept(row, args, values, out, keeps):
         tail = next((int(k[:-1]) for k in keeps if isinstance(k, str)), None)
         kept = [v if i in keeps or (tail is not None and i >= tail) else None for i, v in enumerate(values)]
+        kept = [steady(v) if type(a) is np.ndarray else v for a, v in zip(args, kept, strict=True)]
         return (*kept, out if -1 in keeps else None)
 
     def recording(self):
@@ -204,6 +218,10 @@ class Tape(Trace):
 
     def constant(self, array):
         """A Tensor that no derivative flows into."""
+        if self is ROOT and state.abstract:
+            rules = [t for t in state.abstract if not t.capture]
+            if rules:  # made by a derivative rule that is being written down, for which nothing stands outside
+                return rules[-1].constant(array)
         if self is ROOT and state.recorder is not None:
             array = state.recorder.constant(array)
         return self._wrap(array)
@@ -251,7 +269,7 @@ class Tape(Trace):
             x.value, x.owner, x.note = new.value, new.owner, new.note
         else:
             x.value, x.note = new, None
-        holder = getattr(x, "origin", None)
+        holder: Any = getattr(x, "origin", None)
         if type(holder) is Retained and x.owner is self:  # the gradient that counts is that of the new value
             holder.handle.remove()
             if x.note is not None:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import inspect
+from collections.abc import Callable
 
 from ..core.dispatch import attention, next_level, state
 from ..core.value import Value
@@ -129,7 +130,8 @@ class no_grad:
         def wrapper(*args, **kwargs):
             with self._fresh():
                 generator = f(*args, **kwargs)
-            step, value = next, ()
+            step: Callable = next
+            value: tuple = ()
             try:
                 while True:
                     try:
@@ -173,7 +175,8 @@ class inference_mode(no_grad):
         self._prepared(mode)
 
     def _prepared(self, mode):
-        self.mode, self._modes = mode, ()
+        self.mode = mode
+        self._modes: tuple = ()
         return self
 
     def _level(self):

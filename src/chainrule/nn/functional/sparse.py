@@ -60,7 +60,7 @@ class SparseRows(Tensor):
     def is_sparse(self):
         return self.rows is not None
 
-    @property
+    @property  # type: ignore[misc]
     def shape(self):
         return self._shape
 

@@ -1,0 +1,295 @@
+"""What a compiled function sees besides its arguments, in all the places where Python programs keep settings."""
+
+import argparse
+import array
+import collections
+import contextvars
+import dataclasses
+import functools
+import os
+import sys
+import threading
+import types
+import weakref
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+
+X = np.ones(2)
+KINDS: dict = {}
+
+
+def kind(make):
+    """`make` gives a function of x that multiplies by what is kept somewhere, and a function that puts a number there."""
+    KINDS[make.__name__] = make
+    return make
+
+
+def attribute_of(thing):
+    thing.rate = 1.0
+    return (lambda x: x * thing.rate), functools.partial(setattr, thing, "rate")
+
+
+def item_of(thing):
+    return (lambda x: x * thing["rate"]), lambda value: thing.__setitem__("rate", value)
+
+
+def first_of(thing):
+    return (lambda x: x * thing[0]), lambda value: thing.__setitem__(0, type(thing[0])(value))
+
+
+class Plain:
+    pass
+
+
+class Slotted:
+    __slots__ = ("rate",)
+
+
+class Derived(Slotted):
+    pass
+
+
+class Numbers(list):
+    pass
+
+
+class Box(dict):
+    __getattr__ = dict.__getitem__  # whose KeyError is no AttributeError
+
+
+for name, thing in {
+    "object": Plain(), "slots": Slotted(), "derived_from_slots": Derived(), "simple_namespace": types.SimpleNamespace(),
+    "parsed_arguments": argparse.Namespace(), "thread_local": threading.local(), "derived_from_list": Numbers(),
+    "derived_from_array": np.ones(1).view(type("Labelled", (np.ndarray,), {})), "function": lambda: None, "class": Plain,
+}.items():  # fmt: skip
+    KINDS[name] = functools.partial(attribute_of, thing)
+for name, thing in {
+    "dict": {"rate": 1.0}, "default_dict": collections.defaultdict(float, rate=1.0), "counter": collections.Counter(rate=1),
+    "ordered_dict": collections.OrderedDict(rate=1.0), "chain_map": collections.ChainMap({"rate": 1.0}),
+    "user_dict": collections.UserDict(rate=1.0), "derived_from_dict": Box(rate=1.0),
+}.items():  # fmt: skip
+    KINDS[name] = functools.partial(item_of, thing)
+for name, thing in {
+    "list": [1.0], "deque": collections.deque([1.0]), "array": array.array("d", [1.0]), "bytes": bytearray([1]),
+    "memory": memoryview(np.ones(1)), "numbers": np.ones(1), "derived_list_items": Numbers([1.0]),
+}.items():  # fmt: skip
+    KINDS[name] = functools.partial(first_of, thing)
+
+
+@kind
+def data_class_with_slots():
+    @dataclasses.dataclass(slots=True)
+    class Settings:
+        rate: float = 1.0
+
+    return attribute_of(Settings())
+
+
+@kind
+def elements_of_a_set():
+    numbers = {1.0}
+
+    def put(value):
+        numbers.clear()
+        numbers.add(value)
+
+    return (lambda x: x * sum(numbers)), put
+
+
+@kind
+def items_that_are_nested():
+    thing = Plain()
+    thing.pair = ([1.0],)
+    return (lambda x: x * thing.pair[0][0]), lambda value: thing.pair[0].__setitem__(0, value)
+
+
+@kind
+def a_setting_of_the_class_that_an_object_overrides():
+    class Model:
+        rate = 1.0
+
+    model = Model()
+    return (lambda x: x * model.rate), lambda value: setattr(model, "rate", value)
+
+
+@kind
+def a_method_that_an_object_overrides():
+    class Model:
+        def act(self, x):
+            return x * 1.0
+
+    model = Model()
+    return (lambda x: model.act(x)), lambda value: setattr(model, "act", lambda x: x * value)
+
+
+@kind
+def attributes_by_name():
+    thing = Plain()
+    thing.rate = 1.0
+    return (lambda x: x * getattr(thing, "ra" + "te")), lambda value: setattr(thing, "rate", value)
+
+
+@kind
+def attributes_that_a_property_reads():
+    class Model:
+        hidden = 1.0
+
+        @property
+        def rate(self):
+            return self.hidden
+
+    model = Model()
+    model.hidden = 1.0
+    return (lambda x: x * model.rate), lambda value: setattr(model, "hidden", value)
+
+
+def modules(name):
+    module = types.ModuleType(f"settings_{name}")
+    module.inner = types.ModuleType(f"settings_{name}.inner")
+    module.rate = module.inner.rate = 1.0
+    sys.modules[module.__name__] = module
+    return module
+
+
+@kind
+def a_module_in_a_closure():
+    return attribute_of(modules("closure"))
+
+
+@kind
+def a_module_in_a_module():
+    module = modules("nested")
+    around = {"module": module}
+    exec("def f(x): return x * module.inner.rate", around)
+    return around["f"], lambda value: setattr(module.inner, "rate", value)
+
+
+@kind
+def a_module_imported_by_the_function():
+    module = modules("imported")
+
+    def f(x):
+        import settings_imported
+
+        return x * settings_imported.rate
+
+    return f, lambda value: setattr(module, "rate", value)
+
+
+@kind
+def a_name_imported_by_the_function():
+    module = modules("named")
+
+    def f(x):
+        from settings_named import rate
+
+        return x * rate
+
+    return f, lambda value: setattr(module, "rate", value)
+
+
+@kind
+def globals_by_name():
+    globals()["RATE"] = 1.0
+    return (lambda x: x * globals()["RATE"]), lambda value: globals().update(RATE=value)
+
+
+@kind
+def context_variables():
+    rate = contextvars.ContextVar("rate", default=1.0)
+    return (lambda x: x * rate.get()), rate.set
+
+
+@kind
+def weak_references():
+    thing = Plain()
+    _, put = attribute_of(thing)
+    reference = weakref.ref(thing)
+    return (lambda x: x * reference().rate), put
+
+
+@kind
+def the_environment():
+    os.environ["CHAINRULE_TEST_RATE"] = "1"
+    return (
+        lambda x: x * float(os.environ["CHAINRULE_TEST_RATE"]),
+        lambda value: os.environ.update(CHAINRULE_TEST_RATE=str(value)),
+    )
+
+
+@kind
+def what_a_cached_function_reads():
+    settings = {"rate": 1.0}
+
+    @functools.lru_cache
+    def rate():
+        return settings["rate"]
+
+    def put(value):
+        settings["rate"] = value
+        rate.cache_clear()
+
+    return (lambda x: x * rate()), put
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_change_is_seen(name):
+    f, put = KINDS[name]()
+    g = cr.compile(f)
+    for value in (None, 2.0, 3.0, 2.0):
+        if value is not None:
+            put(value)
+        for _ in range(2):
+            np.testing.assert_array_equal(g(X), X * (value or 1.0))
+    assert len(g.variants) <= 4
+
+
+class Agent:
+    """Keeps account of what it does, outside of its compiled method."""
+
+    def __init__(self):
+        self.w, self.count, self.losses, self.memory = cr.tensor(np.ones(2)), 0, [], collections.deque(maxlen=3)
+        self.scale, self.file = 1.0, iter([])
+
+    def remember(self, loss):
+        self.count += 1
+        self.losses.append(float(loss))
+        self.memory.append(loss)
+
+    def learn(self, x):
+        return (self.w * x).sum() * self.factor()
+
+    def factor(self):
+        return self.scale
+
+
+class Trainer(nn.Module):
+    """The same as a Module."""
+
+    def __init__(self):
+        super().__init__()
+        self.w, self.count, self.scale = nn.Parameter(np.ones(2)), 0, 1.0
+
+    def remember(self, loss):
+        self.count += 1
+
+    def learn(self, x):
+        return (self.w * x).sum().detach() * self.scale
+
+
+@pytest.mark.parametrize("make", [Agent, Trainer])
+def test_attributes_that_its_code_does_not_name_do_not_matter(make):
+    agent = make()
+    learn = cr.compile(agent.learn)
+    for i in range(5):
+        loss = learn(X * i)
+        assert float(loss) == 2 * i
+        agent.remember(loss)
+    assert len(learn.variants) == 1
+    agent.scale = 3.0
+    assert float(learn(X)) == 6.0
+    assert len(learn.variants) == 2
