@@ -29,6 +29,7 @@ NO_FUNCTIONS = {"is_complex", "is_inexact", "as_shape", "Variable", "ndenumerate
 NO_ARRAYS = {"array2string", "array_repr", "array_str", "common_type", "einsum_path", "finfo", "iinfo", "numel", "device"}
 NO_ARRAYS |= {"Size", "get_default_dtype", "is_floating_point", "is_nonzero", "set_default_dtype", "set_printoptions"}
 NO_ARRAYS |= {"is_tensor", "is_grad_enabled", "set_grad_enabled", "get_rng_state", "set_rng_state", "manual_seed"}
+NO_ARRAYS |= {"is_inference_mode_enabled", "is_anomaly_enabled"}
 NO_ARRAYS |= {*cr.pytorch.environment.__all__, "initial_seed"}
 OF_FUNCTIONS = {"grad", "value_and_grad", "jvp", "vjp", "hvp", "linearize", "jacobian", "jacfwd", "jacrev", "hessian", "vmap"}
 OF_FUNCTIONS |= {"graph", "compile", "checkpoint", "custom_jvp", "custom_vjp", "gradcheck", "tree_map", "tree_leaves"}

@@ -305,3 +305,79 @@ def test_hooks_that_return_too_few_gradients():
     layer.register_full_backward_hook(lambda module, gi, go: ())
     with pytest.raises(cr.errors.ArgumentError, match="expected: 1    found: 0"):
         layer(cr.ones(2, requires_grad=True)).sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "dim"),
+    [
+        ((2, 3), (1, 3), 0),
+        ((3,), (2, 3), 0),
+        ((3,), (2, 3), 1),
+        ((2, 1, 3), (1, 4, 3), 1),
+        ((2, 1, 3), (4, 3), -3),
+        ((0, 3), (1, 3), 0),
+    ],
+)
+def test_cosines_of_vectors_that_broadcast(one, other, dim):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=one), rng.normal(size=other)
+    expected = torch.nn.functional.cosine_similarity(torch.tensor(x), torch.tensor(y), dim=dim).numpy()
+    found = F.cosine_similarity(x, y, dim=dim)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    assert found.shape == expected.shape
+
+
+@pytest.mark.parametrize("name", ["std", "var", "std_mean", "var_mean"])
+def test_spread_by_a_switch(name):
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    for unbiased in True, False:
+        expected = getattr(torch, name)(torch.tensor(x), unbiased)
+        np.testing.assert_allclose(getattr(cr, name)(x, unbiased), expected, rtol=1e-12)
+        if "mean" not in name:
+            np.testing.assert_allclose(getattr(cr.tensor(x), name)(unbiased), expected, rtol=1e-12)
+
+
+def test_probabilities_of_binary_cross_entropy():
+    for wrong in [2.0, 0.5], [0.5, -0.1]:
+        with pytest.raises(cr.errors.ArgumentError, match="binary_cross_entropy_with_logits, or apply sigmoid"):
+            F.binary_cross_entropy(np.array(wrong), np.ones(2))
+    p = np.array([0.25, 1.0])
+    loss = lambda p: F.binary_cross_entropy(p, np.ones(2))  # noqa: E731
+    for f in loss, cr.compile(loss), cr.vmap(lambda p: loss(p[None] * np.ones(2)) / 1):
+        assert np.sum(f(p)) > 0
+    losses = cr.scan(lambda c, x: (c, loss(x)), 0.0, np.stack([p, p]))[1]
+    np.testing.assert_allclose(losses, -np.log([0.5, 0.5]))
+    assert F.binary_cross_entropy(np.zeros((0, 2)), np.zeros((0, 2)), reduction="sum") == 0
+
+
+def test_datasets_see_changes_of_their_tensors():
+    x = cr.zeros(3)
+    dataset = data.TensorDataset(x)
+    assert dataset[0][0].item() == 0
+    x[0] = 5.0
+    assert dataset[0][0].item() == 5 and next(iter(data.DataLoader(dataset, 3)))[0].tolist() == [5, 0, 0]
+
+
+def test_words_that_choose_nothing(tmp_path):
+    x = cr.tensor([1.0, 2.0], requires_grad=True)
+    (g,) = cr.autograd.grad((x * x).sum(), x, None, True, True, only_inputs=True)
+    assert g.tolist() == [2, 4]
+    cr.save({"epoch": 3, "w": x.detach()}, tmp_path / "a.pt")
+    found = cr.load(tmp_path / "a.pt", map_location="cpu", weights_only=True)
+    assert found["epoch"] == 3 and found["w"].tolist() == [1, 2]
+
+
+def test_what_is_registered():
+    layer = nn.Linear(2, 3)
+    layer.register_buffer("seen", cr.zeros(1))
+    model = nn.Sequential(layer, nn.ReLU())
+    assert list(layer._parameters) == ["weight", "bias"] and list(layer._buffers) == ["seen"] and layer._modules == {}
+    assert model._modules["0"] is layer and len(model._modules) == 2 and "2" not in model._modules
+    model._modules["1"] = nn.Tanh()
+    assert isinstance(model[1], nn.Tanh)
+    model._modules["2"] = nn.ReLU()
+    assert len(model) == 3 and model._modules.pop("2") is not None and len(model) == 2
+    del layer._parameters["bias"]
+    assert not hasattr(layer, "bias") and [name for name, _ in layer.named_parameters()] == ["weight"]
+    with pytest.raises(KeyError):
+        del layer._parameters["seen"]

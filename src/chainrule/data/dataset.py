@@ -154,12 +154,25 @@ class TensorDataset(Dataset):
                     help="one row per sample in each array",
                 )
             )
+        self._look()
+
+    def _look(self):
         # Plain arrays are indexed without going through the tape; Tensors with a derivative keep it.
+        self._seen = [t.value for t in self.tensors]
         self._arrays = [None if t.requires_grad or isinstance(t.value, Value) else np.asarray(t) for t in self.tensors]
+
+    def _present(self):
+        """The arrays, looked up again if a Tensor was changed."""
+        for t, seen in zip(self.tensors, self._seen, strict=True):
+            if t.value is not seen:
+                self._look()
+                break
+        return self._arrays
 
     def plain_arrays(self):
         """The arrays, if none of them carries a derivative; otherwise None."""
-        return None if any(a is None for a in self._arrays) else self._arrays
+        arrays = self._present()
+        return None if any(a is None for a in arrays) else arrays
 
     def __len__(self):
         return self.tensors[0].shape[0]
@@ -169,7 +182,7 @@ class TensorDataset(Dataset):
 
     def take(self, indices):
         """All samples of `indices` (a slice or an array of integers) at once, one Tensor per array."""
-        pairs = zip(self.tensors, self._arrays, strict=True)
+        pairs = zip(self.tensors, self._present(), strict=True)
         return tuple(t[indices] if a is None else from_numpy(_rows(a, indices)) for t, a in pairs)
 
     def __repr__(self):

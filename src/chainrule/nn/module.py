@@ -17,7 +17,7 @@ from ..transforms.reverse import ROOT
 from .errors import LOCATED, MissingNameError, locate
 from .hooks import call_all, run_watched
 from .parameter import Buffer, Parameter
-from .state import BUFFER, MODULE, PARAMETER, PASSING_BUFFER, Stateful
+from .state import BUFFER, MODULE, PARAMETER, PASSING_BUFFER, Registered, Stateful
 
 
 def _constant(value):
@@ -303,6 +303,11 @@ class Module(Stateful):
         above = self.get_submodule(path) if path else self
         above.get_submodule(name)
         setattr(above, name, module)
+
+    # PyTorch's dicts of what is registered, which scripts read and change.
+    _parameters = property(lambda self: Registered(self, (PARAMETER,)))
+    _buffers = property(lambda self: Registered(self, (BUFFER, PASSING_BUFFER)))
+    _modules = property(lambda self: Registered(self, (MODULE,)))
 
     # --- looking around -----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The state of modules as a mapping of paths to values: how each module writes its part, and takes it back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import NamedTuple
 
 from ..core.changes import HookHandle, changes
@@ -281,3 +281,37 @@ class Stateful:
     def register_load_state_dict_post_hook(self, hook):
         """Call `hook(module, incompatible_keys)` when a state dict has been loaded; it may empty the lists of names."""
         return self._hook_state("after load", lambda module, keys: hook(module, IncompatibleKeys(*keys)))
+
+
+class Registered(MutableMapping):
+    """What a module has registered as parameters, buffers or modules, by name; a change is one of the module."""
+
+    def __init__(self, module, kinds):
+        self.module, self.kinds = module, kinds
+
+    def __getitem__(self, name):
+        if name not in self:
+            raise KeyError(name)
+        return self.module.__dict__[name]
+
+    def __contains__(self, name):
+        return self.module._kinds.get(name) in self.kinds
+
+    def __setitem__(self, name, value):
+        if name in self:
+            setattr(self.module, name, value)
+        else:
+            self.module._register(name, self.kinds[0], value)
+
+    def __delitem__(self, name):
+        self[name]
+        delattr(self.module, name)
+
+    def __iter__(self):
+        return iter([name for name in self.module._kinds if name in self])
+
+    def __len__(self):
+        return len(list(iter(self)))
+
+    def __repr__(self):
+        return repr(dict(self))

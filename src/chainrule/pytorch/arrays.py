@@ -216,8 +216,8 @@ def diagonal_scatter(x, src, offset=0, dim1=0, dim2=1):
 # --- made of others ---------------------------------------------------------------------------------------------------
 
 
-def repeat_interleave(x, repeats, dim=None):
-    """Each entry repeated, along `dim`; of the flattened array without it.
+def repeat_interleave(x, repeats, dim=None, *, output_size=None):
+    """Each entry repeated, along `dim`; of the flattened array without it. `output_size`, the resulting length, is not needed.
 
     >>> import chainrule as cr
     >>> cr.repeat_interleave(np.array([1, 2]), 2)

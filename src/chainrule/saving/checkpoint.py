@@ -61,7 +61,7 @@ def save(tree, path, metadata=None):
         safetensors.write(file, arrays, notes)
 
 
-def load(path, like=None, *, mmap=False):
+def load(path, like=None, *, mmap=False, map_location=None, weights_only=True):
     """Read what `save`, or any other program, wrote in the safetensors format.
 
     Parameters
@@ -70,6 +70,7 @@ def load(path, like=None, *, mmap=False):
     like : tree that the file must match: the same structure, and arrays of the same shapes
     mmap : let arrays view the file: only what is looked at is read, and processes share its memory. The file must not be
         changed in place meanwhile (to be replaced by `save` does no harm). Changing an array does not change the file.
+    map_location, weights_only : PyTorch's; arrays come to the CPU, and nothing in a file is ever executed
 
     Returns
     -------

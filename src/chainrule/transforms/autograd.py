@@ -23,6 +23,7 @@ def grad(
     grad_outputs=None,
     retain_graph=None,
     create_graph=False,
+    only_inputs=True,
     allow_unused=None,
     is_grads_batched=False,
     materialize_grads=False,
@@ -34,6 +35,7 @@ def grad(
     outputs, inputs : Tensor or sequence of Tensors; inputs need not be leaves
     grad_outputs : None (for scalars), or arrays of the shapes of `outputs`
     retain_graph, create_graph : as in `Tensor.backward`
+    only_inputs : PyTorch's; no other Tensor gets a gradient in any case
     allow_unused : give None for inputs that the outputs do not depend on, instead of raising
     is_grads_batched : the first axis of `grad_outputs` counts several weights, and that of the results theirs
     materialize_grads : give zeros for inputs that the outputs do not depend on
@@ -59,7 +61,8 @@ def grad(
     if is_grads_batched:
 
         def one(*ws):
-            return grad(outputs, inputs, ws, True, create_graph, allow_unused, materialize_grads=materialize_grads)
+            options = {"allow_unused": allow_unused, "materialize_grads": materialize_grads}
+            return grad(outputs, inputs, ws, retain_graph=True, create_graph=create_graph, **options)
 
         return vmap(one)(*_as_list(grad_outputs))
     weights = [None] * len(outputs) if grad_outputs is None else _as_list(grad_outputs)

@@ -5,7 +5,7 @@ import numpy as np
 from ...core.value import dtype_of, ndim_of, shape_of
 from ...errors import ShapeError, explain
 from ...ops import maximum, norm, sum
-from ...ops.shaping import as_value
+from ...ops.shaping import as_value, broadcast_to
 from ..windows import as_float
 
 
@@ -31,6 +31,9 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     x1, x2 = as_float(x1), as_float(x2)
     _check_broadcast(x1, x2, "cosine_similarity")
     back = dim if dim < 0 else dim - max(ndim_of(x1), ndim_of(x2))
+    # A vector of one number stands for as many equal ones as the other has, and so does its length.
+    (n,) = np.broadcast_shapes(*(shape_of(x)[back : back + 1 or None] for x in (x1, x2)))
+    x1, x2 = (broadcast_to(x, np.broadcast_shapes(shape_of(x), (n, *[1] * (-back - 1)))) for x in (x1, x2))
     lengths = [maximum(norm(x, axis=back, keepdims=True), eps) for x in (x1, x2)]
     return sum((x1 / lengths[0]) * (x2 / lengths[1]), back)
 

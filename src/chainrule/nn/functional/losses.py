@@ -281,6 +281,11 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     weight : None, or array that broadcasts with them and scales each loss
     reduction : 'mean', 'sum' or 'none'
 
+    Raises
+    ------
+    ArgumentError
+        An element of `input` is no probability.
+
     Examples
     --------
     >>> import chainrule.nn.functional as F
@@ -288,6 +293,15 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     np.float64(0.6931471805599453)
     """
     input, target = pair(input, target, reduction, "binary_cross_entropy")
+    found = innermost(input)
+    if found.size and (found.min() < 0 or found.max() > 1):
+        raise ArgumentError(
+            explain(
+                "binary_cross_entropy: probabilities lie between 0 and 1",
+                f"found: from {found.min():.6g} to {found.max():.6g}",
+                help="use binary_cross_entropy_with_logits, or apply sigmoid first",
+            )
+        )
     yes, no = input > math.exp(-100), 1 - input > math.exp(-100)
     log_yes = where(yes, log(where(yes, input, 1)), -100)
     log_no = where(no, log1p(-where(no, input, 0)), -100)
