@@ -1,7 +1,7 @@
 """Module: what layers and models are made of. Registers parameters, buffers and submodules, and is a tree of parameters."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from difflib import get_close_matches
 
 import numpy as np
@@ -181,6 +181,10 @@ class Module(StateDicts):
             if new is not None:
                 args = new if isinstance(new, tuple) else (new,)
         return args
+
+    _parameters = property(lambda self: Registered(self, PARAMETER))
+    _buffers = property(lambda self: Registered(self, BUFFER, PASSING_BUFFER))
+    _modules = property(lambda self: Registered(self, MODULE))
 
     # --- registering --------------------------------------------------------------------------------------------------
 
@@ -497,6 +501,34 @@ class Module(StateDicts):
             if getattr(self, name) is not None:
                 new.__dict__[name] = Noted(getattr(self, name))
         return new
+
+
+class Registered(MutableMapping):
+    """What is registered in a module as one kind, by name: a dict of PyTorch that programs look into. Writing registers."""
+
+    def __init__(self, module, *kinds):
+        self.module, self.kinds = module, kinds
+
+    def __getitem__(self, name):
+        if self.module._kinds.get(name) not in self.kinds:
+            raise KeyError(name)
+        return self.module.__dict__[name]
+
+    def __setitem__(self, name, value):
+        self.module._register(name, self.kinds[0], value)
+
+    def __delitem__(self, name):
+        self[name]  # raises where there is none
+        delattr(self.module, name)
+
+    def __iter__(self):
+        return (name for name, kind in list(self.module._kinds.items()) if kind in self.kinds)
+
+    def __len__(self):
+        return sum(kind in self.kinds for kind in self.module._kinds.values())
+
+    def __repr__(self):
+        return repr(dict(self))
 
 
 # --- as a tree ----------------------------------------------------------------------------------------------------------

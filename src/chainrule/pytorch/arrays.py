@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from ..core.value import dtype_of, ndim_of, shape_of
+from ..creation import asarray
 from ..errors import ArgumentError, explain
 from ..names import torch_names
 from ..numpy_views import array_split, broadcast_arrays, chunk, expand_dims, moveaxis, reshape, split as _split
@@ -12,7 +13,7 @@ from ..ops import arranging, indexing, joining, padding, shaping, sorting
 from ..ops.shaping import as_value, normalize_axis
 
 __all__ = [
-    "block_diag", "broadcast_tensors", "bucketize", "cartesian_prod", "chunk", "clone", "combinations", "diag_embed",
+    "block_diag", "broadcast_tensors", "bucketize", "cartesian_prod", "chunk", "clone", "combinations", "detach", "diag_embed",
     "diagonal_scatter", "index_put", "index_select", "masked_fill", "masked_scatter", "masked_select", "movedim", "narrow",
     "repeat_interleave", "scalar_tensor", "select_scatter", "slice_scatter", "split_with_sizes", "t", "take_along_dim",
     "tensor_split", "unflatten", "unsqueeze",
@@ -288,11 +289,21 @@ def bucketize(x, boundaries, *, right=False):
     return sorting.searchsorted(boundaries, x, side="right" if right else "left")
 
 
-def scalar_tensor(value, dtype=np.float32):
+def scalar_tensor(value, dtype=np.float32, device=None):
     """A Tensor without axes.
 
     >>> import chainrule as cr
     >>> cr.scalar_tensor(2.0)
-    array(2., dtype=float32)
+    tensor(2., dtype=float32)
     """
-    return shaping.cast(as_value(value), dtype)
+    return asarray(value, dtype, device=device)
+
+
+def detach(x):
+    """The same values, without derivatives.
+
+    >>> import chainrule as cr
+    >>> cr.detach(cr.tensor(2.0, requires_grad=True)).requires_grad
+    False
+    """
+    return asarray(x).detach()

@@ -5,8 +5,9 @@ import contextlib
 import numpy as np
 
 from ..core.dispatch import state
-from ..core.value import Value
+from ..core.value import Value, shape_of
 from ..errors import ArgumentError, NonDifferentiableError, explain
+from ..ops.shaping import sum_to
 from ..tensor import Tensor
 from ..trees import flatten, leaves_like, tree_map, unflatten
 from .backward import own, walk_back
@@ -188,6 +189,15 @@ class _Unrecorded(no_grad):
         return 1
 
 
+def _fitted(g, shape):
+    """A gradient summed over axes that the argument was stretched along, as PyTorch does; others are left, and raise later."""
+    found = None if g is None else shape_of(g)
+    if found is None or found == shape or len(found) < len(shape):
+        return g
+    stretched = zip(found[len(found) - len(shape) :], shape, strict=True)
+    return sum_to(g, shape) if all(n == m or m == 1 for n, m in stretched) else g
+
+
 class Function:
     """PyTorch's way to give a function its own derivative: static methods `forward(ctx, *args)` and `backward(ctx, *gs)`.
 
@@ -210,20 +220,21 @@ class Function:
 
     class _Context:
         def __init__(self):
-            self.saved: tuple = ()
-            self.leaves: dict = {}  # id of what `forward` was given for a leaf -> (the leaf, its value then)
+            self._saved: tuple = ()
+            self._leaves: dict = {}  # id of what `forward` was given for a leaf -> (the leaf, its value then)
             self.needs_input_grad: tuple = ()
+            self._shapes: tuple = ()
 
         def save_for_backward(self, *tensors):
-            self.saved = tensors
+            self._saved = tensors
 
         @property
         def saved_tensors(self):
             """What was saved. A leaf is itself, so that `backward` can ask for derivatives with respect to it."""
-            return tuple(map(self._itself, self.saved))
+            return tuple(map(self._itself, self._saved))
 
         def _itself(self, x):
-            leaf, value = self.leaves.get(id(x), (None, None))
+            leaf, value = self._leaves.get(id(x), (None, None))
             return x if leaf is None or leaf.value is not value else leaf
 
         def mark_non_differentiable(self, *tensors):
@@ -245,12 +256,12 @@ class Function:
 
         def fwd(*xs):
             ctx = cls._Context()
-            ctx.needs_input_grad = needed
+            ctx.needs_input_grad, ctx._shapes = needed, tuple(map(shape_of, xs))
             given = list(args)
             for i, x in zip(places, xs, strict=True):
                 given[i] = as_tensor(x)
                 if needed[i] and args[i].owner is state.root and args[i].is_leaf and args[i].value is x:
-                    ctx.leaves[id(given[i])] = args[i], x
+                    ctx._leaves[id(given[i])] = args[i], x
             with constant():
                 return tree_map(without_tensor, cls.forward(ctx, *given)), ctx
 
@@ -265,7 +276,7 @@ class Function:
                         help="return None for arguments without a derivative",
                     )
                 )
-            return tuple(without_tensor(grads[i]) for i in places)
+            return tuple(without_tensor(_fitted(grads[i], shape)) for i, shape in zip(places, ctx._shapes, strict=True))
 
         return Rules(cls.__name__, lambda *xs: fwd(*xs)[0], None, fwd, bwd).call(*(args[i] for i in places))
 
