@@ -214,7 +214,19 @@ def test_no_import_is_hidden_in_a_function():
 @pytest.mark.parametrize("name", ["transforms", "core"])
 def test_engines_know_no_ops(name):
     """Engines may add, cast and reshape cotangents, and sum over stretched axes; they name no other op."""
-    allowed = {"add", "cast", "broadcast_to", "expand", "moveaxis", "reshape", "stack", "sum_to", "where", "as_value", "_broadcast"}
+    allowed = {
+        "add",
+        "cast",
+        "broadcast_to",
+        "expand",
+        "moveaxis",
+        "reshape",
+        "stack",
+        "sum_to",
+        "where",
+        "as_value",
+        "_broadcast",
+    }
     used = set()
     for module, _, tree in modules():
         if module.startswith(name + "."):
