@@ -26,6 +26,11 @@ class Count(int):
         return self.shape if dim is None else self.shape[dim]
 
 
+def _zeros(*sizes):
+    """What `Tensor(2, 3)` holds: PyTorch leaves it to chance, here it is the same in every run."""
+    return np.zeros([n for n in sizes if n is not None])
+
+
 class Tensor(Assignable):
     """An n-dimensional array that takes part in differentiation.
 
@@ -38,9 +43,12 @@ class Tensor(Assignable):
     origin: Any  # the Leaf whose gradient `.grad` shows, where that is not the note
     __array_priority__ = 1000
 
-    def __init__(self, value, owner=None, note=None):
-        if owner is None:  # as users call it: Tensor(data); traces always say who owns the value
-            value, owner, self.place = np.array(value, float), state.root, True
+    def __init__(self, value=(), owner=None, note=None, *sizes):
+        if owner is None or isinstance(owner, int):  # as users call it, Tensor(data) or Tensor(*sizes); traces say who owns it
+            value = (
+                np.array(value, float) if owner is None and not isinstance(value, int) else _zeros(value, owner, note, *sizes)
+            )
+            owner, note, self.place = state.root, None, True
         self.value = value
         self.owner = owner
         self.note = note
