@@ -158,3 +158,7 @@ def test_tensors_by_their_shape():
     layer = cr.nn.Parameter(cr.Tensor(2, 3))
     assert cr.nn.init.ones_(layer).sum() == 6 and layer.requires_grad
     assert cr.Tensor([2, 3]).tolist() == [2, 3] and cr.Tensor((2, 3)).tolist() == [2, 3] and cr.Tensor(2.5).item() == 2.5
+
+
+def test_detach_as_a_function():
+    assert not cr.detach(cr.tensor(2.0, requires_grad=True)).requires_grad

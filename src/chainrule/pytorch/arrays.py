@@ -13,7 +13,7 @@ from ..ops import arranging, indexing, joining, padding, shaping, sorting
 from ..ops.shaping import as_value, normalize_axis
 
 __all__ = [
-    "block_diag", "broadcast_tensors", "bucketize", "cartesian_prod", "chunk", "clone", "combinations", "detach", "diag_embed",
+    "block_diag", "broadcast_tensors", "bucketize", "cartesian_prod", "chunk", "clone", "combinations", "diag_embed",
     "diagonal_scatter", "index_put", "index_select", "masked_fill", "masked_scatter", "masked_select", "movedim", "narrow",
     "repeat_interleave", "scalar_tensor", "select_scatter", "slice_scatter", "split_with_sizes", "t", "take_along_dim",
     "tensor_split", "unflatten", "unsqueeze",
@@ -297,13 +297,3 @@ def scalar_tensor(value, dtype=np.float32, device=None):
     tensor(2., dtype=float32)
     """
     return asarray(value, dtype, device=device)
-
-
-def detach(x):
-    """The same values, without derivatives.
-
-    >>> import chainrule as cr
-    >>> cr.detach(cr.tensor(2.0, requires_grad=True)).requires_grad
-    False
-    """
-    return asarray(x).detach()
