@@ -174,7 +174,9 @@ def test_vectors_in_a_list_span_a_grid_as_pytorch_does():
         same(cr.meshgrid([cr.tensor(a), cr.tensor(b)], indexing=indexing), np.meshgrid(a, b, indexing=indexing))
     same(cr.meshgrid([cr.tensor(a), cr.tensor(b)]), np.meshgrid(a, b, indexing="ij"))
     same(cr.meshgrid([1, 2], [3, 4, 5]), np.meshgrid([1, 2], [3, 4, 5]))
-    same(cr.linalg.lstsq(X, X, driver="gels")[0], np.linalg.lstsq(X, X, rcond=None)[0])
+    found = cr.linalg.lstsq(X, X, driver="gels")
+    same(found.solution, np.linalg.lstsq(X, X, rcond=None)[0])
+    assert found.solution is found[0] and cr.linalg.lstsq(cr.tensor(X), cr.tensor(X)).singular_values.shape == found[3].shape
 
 
 @pytest.mark.parametrize(
