@@ -92,7 +92,7 @@ class _Net(BaseEstimator):
                 n = min(max(1, round(self.validation_fraction * len(x))), len(x) - 1)
                 held_out, x, y = (x[order[:n]], y[order[:n]]), x[order[n:]], y[order[n:]]
                 callbacks = [EarlyStopping("val_loss", self.patience, restore_best_weights=True)]
-            loader = DataLoader(TensorDataset(x, y), min(self.batch_size, len(x)), shuffle=True, seed=seed)
+            loader: DataLoader = DataLoader(TensorDataset(x, y), min(self.batch_size, len(x)), shuffle=True, seed=seed)
             self.history_ = trainer.fit(
                 loader, epochs=self.epochs, validation=held_out, callbacks=callbacks, progress=self.progress
             )

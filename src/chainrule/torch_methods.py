@@ -11,7 +11,7 @@ import numpy as np
 
 from . import array_functions as functions, linalg, numpy_views, pytorch, random, special
 from .errors import ArgumentError, UnsupportedError, explain
-from .ops import elementwise, indexing, shaping, sorting, statistics
+from .ops import arranging, elementwise, indexing, shaping, sorting, statistics
 from .tensor import Tensor
 
 # Methods that are the function of the same name, of the first argument that it takes.
@@ -160,8 +160,8 @@ def repeat(self, *repeats, **kwargs):
     """
     counts = kwargs.get("sizes", repeats)
     if len(counts) > 2 or "sizes" in kwargs:
-        return functions.tile(self, counts)
-    return functions.repeat(self, *repeats, **kwargs)
+        return arranging.tile(self, counts)
+    return arranging.repeat(self, *repeats, **kwargs)
 
 
 def index_add(self, dim, index, source, *, alpha=1):

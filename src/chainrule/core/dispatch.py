@@ -102,7 +102,7 @@ def written(out, found):
     if shape_of(out) != shape_of(found):
         found_shapes = f"out: {shape_of(out)}    result: {shape_of(found)}"
         raise ShapeError(explain("`out` must have the shape of the result", found_shapes, help="leave `out` out"))
-    return out.copy_(found)
+    return out.copy_(found)  # type: ignore[attr-defined]  # of Tensors, which are the Values that users have
 
 
 def caller(row):

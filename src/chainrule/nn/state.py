@@ -124,7 +124,10 @@ class StateDicts:
         >>> bool((a.weight == b.weight).all())
         True
         """
-        state_dict, added, others, errors = dict(state_dict), [], [], []
+        state_dict = dict(state_dict)
+        added: list[str] = []
+        others: list[str] = []
+        errors: list[str] = []
         for path, module in self.named_modules():
             prefix = f"{path}." if path else ""
             module._load_from_state_dict(state_dict, prefix, {}, strict, added, others, errors)

@@ -17,7 +17,13 @@ class Checked(NamedTuple):
     result: Any
     info: Any
 
-    L = inverse = property(lambda self: self[0])
+    @property
+    def L(self):
+        return self[0]
+
+    @property
+    def inverse(self):
+        return self[0]
 
 
 def cholesky_ex(a, *, upper=False, check_errors=False, out=None):
