@@ -10,6 +10,7 @@ from .ops.linalg.banded import (
     solve_banded as solve_banded,
     solveh_banded as solveh_banded,
 )
+from .ops.linalg.checked import cholesky_ex as cholesky_ex, inv_ex as inv_ex
 from .ops.linalg.compositions import (
     diagsvd as diagsvd,
     eig_banded as eig_banded,

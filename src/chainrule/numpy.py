@@ -4,6 +4,9 @@ The functions of `chainrule`, here with all of NumPy's arguments (`out=`, `where
 as `np.add.at`. What has nothing to do with derivatives (dtypes, settings, files, `np.random`) is NumPy's own.
 """
 
+import builtins as _builtins
+import functools as _functools
+
 import numpy as _np
 
 from . import array_functions as _functions, creation as _creation
@@ -12,9 +15,12 @@ from .array_functions import (
     __array_api_version__ as __array_api_version__,
     __array_namespace_info__ as __array_namespace_info__,
 )
+from .core.value import Value as _Value
+from .errors import NonDifferentiableError as _NonDifferentiableError
 from .in_place import put_along_axis as put_along_axis
 from .numpy_calls import completed as _completed
 from .tensor import Tensor as _Tensor
+from .trees import tree_leaves as _tree_leaves
 
 
 def _complete():
@@ -26,7 +32,29 @@ def _complete():
             globals()[name] = made.setdefault(ours, _completed(theirs, ours))
 
 
+def _or_theirs(theirs, ours):
+    """`ours`, or where it is asked for text, dates, objects or records, NumPy's own array of them."""
+
+    @_functools.wraps(ours)
+    def make(*args, **kwargs):
+        try:
+            return ours(*args, **kwargs)
+        except _NonDifferentiableError:
+            if "requires_grad" in kwargs or _builtins.any(isinstance(leaf, _Value) for leaf in _tree_leaves((args, kwargs))):
+                raise
+            return theirs(*args, **kwargs)
+
+    return make
+
+
+def _of_all_kinds():
+    for name in ("array", "asanyarray", "asarray", "ascontiguousarray", "empty", "empty_like", "full", "full_like", "ones",
+                 "ones_like", "zeros", "zeros_like"):  # fmt: skip
+        globals()[name] = _or_theirs(getattr(_np, name), globals()[name])
+
+
 _complete()
+_of_all_kinds()
 
 
 class _Arrays(type):

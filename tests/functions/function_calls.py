@@ -161,6 +161,8 @@ LINALG = {
     **calls("orth", TALL, after=projector),
     **calls("subspace_angles", rng.normal(size=(5, 2)), rng.normal(size=(5, 2))),
     **calls("orthogonal_procrustes", TALL, rng.normal(size=(4, 3))),
+    **calls("cholesky_ex", S),
+    **calls("inv_ex", M),
     **calls("cho_solve", (np.linalg.cholesky(S), True), V),
     **calls("lu_solve", cr.linalg.lu_factor(M), V),
     **calls("solve_banded", (1, 1), rng.normal(size=(3, 4)) + np.array([[0], [4], [0]]), rng.normal(size=4)),

@@ -624,3 +624,30 @@ def test_hooks_of_state_dicts():
     model.register_load_state_dict_pre_hook(refuse)
     with pytest.raises(StateDictError, match="too old"):
         model.load_state_dict(given)
+
+
+def test_what_is_registered_as_dicts():
+    layer = nn.BatchNorm1d(2)
+    assert list(layer._parameters) == ["weight", "bias"] and "running_mean" in layer._buffers and "weight" not in layer._buffers
+    assert layer._parameters["weight"] is layer.weight and not layer._modules and len(layer._buffers) == 3
+    model = nn.Sequential(nn.ReLU())
+    model._modules["0"] = nn.Tanh()
+    assert isinstance(model[0], nn.Tanh) and list(model._modules.items()) == [("0", model[0])]
+    del model._modules["0"]
+    assert len(model) == 0
+    with pytest.raises(KeyError):
+        layer._parameters["running_mean"]
+
+
+def test_containers_whose_subclasses_update_otherwise():
+    class Counting(nn.ModuleDict):
+        def __init__(self):
+            super().__init__()
+            self.counted = 0
+
+        def update(self, by):
+            self.counted += by
+
+    metrics = Counting()
+    metrics.update(3)
+    assert metrics.counted == 3 and len(nn.ModuleList()) == 0 == len(nn.ParameterList())

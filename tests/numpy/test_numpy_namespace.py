@@ -122,3 +122,25 @@ def test_a_program_of_another_library():
     params = [(0.1 * state.randn(m, n), state.randn(n)) for m, n in ((3, 4), (4, 2))]
     inputs, targets = state.randn(5, 3), np.eye(2)[state.randint(0, 2, 5)]
     assert cr.gradcheck(lambda params: -np.sum(predict(params, inputs) * targets), (params,), order=2)
+
+
+def test_arrays_that_are_not_of_numbers_are_numpys():
+    made = {
+        "names": np.array(["a", "b"]),
+        "objects": np.array([[None, 1]]),
+        "places": np.empty(2, dtype=object),
+        "filled": np.full(2, None),
+        "like": np.full_like(numpy.array(["a"]), "b"),
+        "day": np.asarray("2020-01-01", dtype="datetime64[D]"),
+        "ragged": np.array([[1], [1, 2]], dtype=object),
+    }
+    assert {name: type(x) for name, x in made.items()} == dict.fromkeys(made, numpy.ndarray)
+    assert made["names"].tolist() == ["a", "b"] and made["like"].tolist() == ["b"] and made["filled"].dtype == object
+    for wrong in (
+        lambda: np.array([cr.ones(2), "a"]),
+        lambda: np.array([cr.ones(2)], dtype=object),
+        lambda: np.array(["a"], requires_grad=True),
+    ):
+        with pytest.raises((cr.errors.ChainruleError, TypeError)):
+            wrong()
+    assert isinstance(np.array([1.0]), cr.Tensor) and isinstance(np.zeros(2), cr.Tensor)

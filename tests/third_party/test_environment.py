@@ -149,3 +149,16 @@ def test_names_of_dtypes():
     for name, dtype in {"torch.FloatTensor": "float32", "chainrule.float64": "float64", "float32": "float32"}.items():
         assert x.type(name).dtype == dtype
     assert x.half().type(x.type()).dtype == x.dtype
+
+
+def test_tensors_by_their_shape():
+    for sizes in (), (3,), (2, 3), (2, 3, 4), (1, 2, 3, 4, 5):
+        x = cr.Tensor(*sizes)
+        assert x.shape == (sizes or (0,)) and x.dtype == np.float64 and not x.any()
+    layer = cr.nn.Parameter(cr.Tensor(2, 3))
+    assert cr.nn.init.ones_(layer).sum() == 6 and layer.requires_grad
+    assert cr.Tensor([2, 3]).tolist() == [2, 3] and cr.Tensor((2, 3)).tolist() == [2, 3] and cr.Tensor(2.5).item() == 2.5
+
+
+def test_detach_as_a_function():
+    assert not cr.detach(cr.tensor(2.0, requires_grad=True)).requires_grad

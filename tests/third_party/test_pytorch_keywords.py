@@ -174,7 +174,9 @@ def test_vectors_in_a_list_span_a_grid_as_pytorch_does():
         same(cr.meshgrid([cr.tensor(a), cr.tensor(b)], indexing=indexing), np.meshgrid(a, b, indexing=indexing))
     same(cr.meshgrid([cr.tensor(a), cr.tensor(b)]), np.meshgrid(a, b, indexing="ij"))
     same(cr.meshgrid([1, 2], [3, 4, 5]), np.meshgrid([1, 2], [3, 4, 5]))
-    same(cr.linalg.lstsq(X, X, driver="gels")[0], np.linalg.lstsq(X, X, rcond=None)[0])
+    found = cr.linalg.lstsq(X, X, driver="gels")
+    same(found.solution, np.linalg.lstsq(X, X, rcond=None)[0])
+    assert found.solution is found[0] and cr.linalg.lstsq(cr.tensor(X), cr.tensor(X)).singular_values.shape == found[3].shape
 
 
 @pytest.mark.parametrize(
@@ -190,6 +192,14 @@ def test_vectors_in_a_list_span_a_grid_as_pytorch_does():
 def test_errors(wrong):
     with pytest.raises(TypeError):
         wrong()
+
+
+def test_larger_of_two_tensors():
+    x, t = cr.tensor(X), torch.tensor(X)
+    same(cr.max(x, 3 - x), torch.max(t, 3 - t))
+    same(x.min(3 - x), t.min(3 - t))
+    same(cr.max(x, 1), X.max(1))
+    same(x.max(axis=0, out=np.zeros(X.shape[1])), X.max(0))
 
 
 def test_largest_by_their_other_name():
@@ -223,7 +233,7 @@ def test_results_written_into_a_tensor():
     x = cr.tensor(X)
     calls = {
         "exp": (x,), "maximum": (x, 2.0), "add": (x, x), "lerp": (x, x, 0.5), "addcmul": (x, x, x), "where": (x > 1, x, 0.0),
-        "clamp": (x, 0.0, 1.0), "cumsum": (x, 0), "cat": ([x],), "reciprocal": (x,),
+        "clamp": (x, 0.0, 1.0), "cumsum": (x, 0), "cat": ([x],), "reciprocal": (x,), "max": (x, x * 2),
     }  # fmt: skip
     for name, args in calls.items():
         out = cr.zeros(X.shape)
@@ -248,7 +258,16 @@ def test_functions_of_lists():
         t._foreach_maximum_(xs, 20.0)
         t._foreach_clamp_min_(xs, 21.0)
         t._foreach_copy_(ys, t._foreach_sqrt(ys))
-        return [*xs, *ys, *t._foreach_norm(xs), *t._foreach_div(xs, ys), *t._foreach_neg(xs), *t._foreach_mul(xs, [2.0, 3.0])]
+        matrix = t._foreach_norm([t.tensor([[1.0, 2.0], [3.0, 4.0]])], ord=1)
+        return [
+            *xs,
+            *ys,
+            *matrix,
+            *t._foreach_norm(xs),
+            *t._foreach_div(xs, ys),
+            *t._foreach_neg(xs),
+            *t._foreach_mul(xs, [2.0, 3.0]),
+        ]
 
     same(run(cr), run(torch))
     for wrong in "_foreach_nothing", "_foreach_":

@@ -643,3 +643,28 @@ def test_function_may_give_none_for_arguments_left_out():
     x = cr.tensor(2.0, requires_grad=True)
     Scaled.apply(x).backward()
     assert x.grad == 3
+
+
+def test_gradients_of_functions_are_summed_over_stretched_axes():
+    class Product(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            ctx.save_for_backward(x, y)
+            return x * y
+
+        @staticmethod
+        def backward(ctx, g):
+            x, y = ctx.saved_tensors
+            return g * y, g * x
+
+    x, y = cr.ones(3, 2).requires_grad_(), cr.tensor([[2.0]], requires_grad=True)
+    Product.apply(x, y).sum().backward()
+    assert y.grad.tolist() == [[6]] and x.grad.shape == (3, 2)
+
+    class Wrong(Product):
+        @staticmethod
+        def backward(ctx, g):
+            return g, g[:, :1]
+
+    with pytest.raises(cr.errors.ShapeError, match="shapes of the arguments"):
+        Wrong.apply(x, cr.ones(1, 2).requires_grad_()).sum().backward()

@@ -156,8 +156,9 @@ class ModuleList(_List):
     (3, 6)
     """
 
-    def __init__(self, modules=()):
-        self.extend(modules)
+    def __init__(self, modules=None):
+        if modules is not None:
+            self.extend(modules)
 
     def _rows(self):
         """Equal neighbours are shown once, with their number."""
@@ -183,8 +184,9 @@ class ParameterList(_List):
 
     _entry = PARAMETER
 
-    def __init__(self, values=()):
-        self.extend(values)
+    def __init__(self, values=None):
+        if values is not None:
+            self.extend(values)
 
     def append(self, value):
         """Add a Parameter at the end; returns self."""
@@ -199,7 +201,8 @@ class _Dict(Module):
     """What ModuleDict and ParameterDict share: entries registered under names that users choose."""
 
     def __init__(self, entries=None):
-        self.update({} if entries is None else entries)
+        if entries is not None:  # subclasses may have an `update` of another meaning
+            self.update(entries)
 
     def _add(self, name, value):
         self.add_module(name, value)

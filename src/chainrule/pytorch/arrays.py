@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from ..core.value import dtype_of, ndim_of, shape_of
+from ..creation import asarray
 from ..errors import ArgumentError, explain
 from ..names import torch_names
 from ..numpy_views import array_split, broadcast_arrays, chunk, expand_dims, moveaxis, reshape, split as _split
@@ -288,11 +289,11 @@ def bucketize(x, boundaries, *, right=False):
     return sorting.searchsorted(boundaries, x, side="right" if right else "left")
 
 
-def scalar_tensor(value, dtype=np.float32):
+def scalar_tensor(value, dtype=np.float32, device=None):
     """A Tensor without axes.
 
     >>> import chainrule as cr
     >>> cr.scalar_tensor(2.0)
-    array(2., dtype=float32)
+    tensor(2., dtype=float32)
     """
-    return shaping.cast(as_value(value), dtype)
+    return asarray(value, dtype, device=device)

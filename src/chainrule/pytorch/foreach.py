@@ -25,6 +25,8 @@ def function(name):
     def one(x, args, kwargs):
         if plain in WEIGHED and len(args) == 3:
             *args, kwargs["value"] = args
+        if "ord" in kwargs:  # of all elements as one vector; the method's keyword of this name is NumPy's
+            kwargs["p"] = kwargs.pop("ord")
         if hasattr(Tensor, method):
             return getattr(x, method)(*args, **kwargs)
         return x.copy_(getattr(x, plain)(*args, **kwargs))

@@ -24,7 +24,7 @@ TABLE = """
     unstack unbind: x dim=axis
     permute permute_dims: x dims=axes
     swapdims: x dim0=axis1 dim1=axis2
-    flatten reshape ravel fliplr flipud trace clone t numel nan_to_num argwhere unflatten narrow narrow_copy is_complex: x
+    flatten reshape ravel fliplr flipud trace t numel nan_to_num argwhere unflatten narrow narrow_copy is_complex: x
     is_floating_point is_nonzero isreal isposinf isneginf view_as_real view_as_complex sinc sgn rsqrt frac fix frexp: x
     positive deg2rad rad2deg round erfcx adjoint logdet bincount masked_fill masked_select masked_scatter: x
     repeat_interleave take_along_dim renorm diag_embed diagonal_scatter select_scatter slice_scatter index_put: x
@@ -282,10 +282,12 @@ def scatter(f):
 
 
 def extremum(f, pairwise):
-    """`other` is what is compared element by element."""
+    """`other` is what is compared element by element, as is a second Tensor, which no axis is."""
 
     @functools.wraps(f)
     def wrapper(*args, **kwargs):
+        if len(args) == 2 and isinstance(args[1], Value) and not kwargs:
+            return pairwise(*args)
         return pairwise(*_first(args, kwargs), kwargs["other"]) if "other" in kwargs else f(*args, **kwargs)
 
     return wrapper
@@ -462,15 +464,15 @@ OTHERS = {
     "zeros": lambda f: placed(f, {"size": "shape"}), "ones": lambda f: placed(f, {"size": "shape"}),
     "empty": lambda f: placed(f, {"size": "shape"}),
     "zeros_like": like, "ones_like": like, "empty_like": like, "full_like": like, "rand_like": like, "randn_like": like,
-    "qr": qr, "meshgrid": meshgrid, "squeeze": squeeze,
+    "clone": like, "qr": qr, "meshgrid": meshgrid, "squeeze": squeeze,
 }  # fmt: skip
 
 
 # Functions that write their result into `out`, besides those that are one operation on each element.
 WRITING = (
     "add", "addbmm", "addcdiv", "addcmul", "addmm", "addmv", "addr", "baddbmm", "bmm", "cat", "clamp", "concatenate",
-    "cumprod", "cumsum", "div", "divide", "eye", "lerp", "matmul", "mm", "mv", "norm", "outer", "pow", "rsqrt", "stack", "sub",
-    "where",
+    "cumprod", "cumsum", "div", "divide", "eye", "lerp", "matmul", "max", "min", "mm", "mv", "norm", "outer", "pow", "rsqrt",
+    "stack", "sub", "where",
 )  # fmt: skip
 
 
@@ -490,8 +492,7 @@ LINALG = {
 def accepting(function, name):
     """The function of this name, called with PyTorch's keywords too."""
     found = renaming(function, RENAMED[name]) if RENAMED.get(name) else function
-    found = OTHERS[name](found) if name in OTHERS else found
-    return _marked(writing(found) if name in WRITING else found, function)
+    return _marked(OTHERS[name](found) if name in OTHERS else found, function)
 
 
 def _marked(wrapper, function):
@@ -510,7 +511,9 @@ def accept_in(names, get, put):
 
 def install(namespace, linalg):
     """Let the functions of the package, and those of linear algebra, take PyTorch's keywords."""
-    accept_in([*{**RENAMED, **OTHERS, **dict.fromkeys(WRITING)}], namespace.get, namespace.__setitem__)
+    accept_in({**RENAMED, **OTHERS}, namespace.get, namespace.__setitem__)
+    for name in WRITING:
+        namespace[name] = _marked(writing(namespace[name]), getattr(namespace[name], "without_keywords", namespace[name]))
     for name, way in LINALG.items():
         function = getattr(linalg, name)
         setattr(linalg, name, _marked(way(function), function))

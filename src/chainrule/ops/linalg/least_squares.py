@@ -1,5 +1,7 @@
 """Least squares: pseudo-inverses and solutions of systems with more or fewer equations than unknowns."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.linalg import LinAlgError
 
@@ -192,6 +194,15 @@ def _arguments(a, b, rcond):
     return cast(a, dtype), cast(b, dtype), float(rcond)
 
 
+class LeastSquares(NamedTuple):
+    """What `lstsq` gives, by PyTorch's names."""
+
+    solution: Any
+    residuals: Any
+    rank: Any
+    singular_values: Any
+
+
 def lstsq(a, b, rcond=None):
     """The `x` that makes `a @ x - b` shortest; of several, the shortest.
 
@@ -204,11 +215,13 @@ def lstsq(a, b, rcond=None):
 
     Returns
     -------
-    x : array of shape (n,) or (n, k)
+    A named tuple of
+
+    x : array of shape (n,) or (n, k); as an attribute, `solution`
     residuals : array of shape (1,) or (k,), the squared lengths of `a @ x - b`; empty if the rank of `a` is less than n, or
         m <= n
     rank : int, of `a`
-    s : array, the singular values of `a`
+    s : array, the singular values of `a`; as an attribute, `singular_values`
 
     Raises
     ------
@@ -229,7 +242,7 @@ def lstsq(a, b, rcond=None):
     """
     a, b, rcond = _arguments(a, b, rcond)
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return np.linalg.lstsq(a, b, rcond)
+        return LeastSquares(*np.linalg.lstsq(a, b, rcond))
     m, n = shape_of(a)
     vector = ndim_of(b) == 1
     columns = expand(b, (1,)) if vector else b
@@ -238,4 +251,4 @@ def lstsq(a, b, rcond=None):
         residuals = _sum(square(absolute(columns - product(a, x))), axes=(0,))
     else:
         residuals = np.zeros(0, real_dtype(dtype_of(x)))
-    return without_column(x, vector), residuals, rank, svdvals(a)
+    return LeastSquares(without_column(x, vector), residuals, rank, svdvals(a))
