@@ -321,7 +321,7 @@ class Simplifier:
 
     def box_of_index(self, step):
         """The same of rows, columns and blocks: what was written there as a whole, past writes to other places."""
-        (x,), out, key = step.inputs, step.outputs[0].aval, step.params["key"]
+        (x,), key = step.inputs, step.params["key"]
         box = box_of(key, operand_aval(x).shape)
         added: list = []
         for _ in range(_FARTHEST if box is not None else 0):
