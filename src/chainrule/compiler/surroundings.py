@@ -116,8 +116,8 @@ class Surroundings:
         self.slots: list[Place] = []  # the loose ones
         self.arrays: list = []
         self.seen: dict = {}
-        self.unused = False  # whether to look at what the function can reach, but need not use: all methods of a class
-        self.drawing: dict = {}  # code of such methods that draws random numbers -> from what
+        self.unused = False  # whether to look at what the function need not use: methods of a class, entries of a table
+        self.drawing: dict = {}  # code of such functions that draws random numbers -> from what
         self.generators: list = []  # (path, generator, its state) of those in attributes
         self.function(f, "")
         for i, thing in enumerate(self.objects):
@@ -302,8 +302,6 @@ class Surroundings:
         value = read(holder, key)
         if value is _GONE:
             return
-        if isinstance(value, np.ndarray):
-            self.arrays.append(value)
         loose = (id(holder), key) in self.loose if self.loose else False
         (self.slots if loose else self.places).append(Place(path, holder, key, value, versioned))
         if len(self.places) > _MOST:
@@ -317,7 +315,12 @@ class Surroundings:
         self.walk(value, path, depth + 1)
 
     def walk(self, thing, path, depth):
-        if isinstance(thing, PLAIN) or depth > _DEPTH or id(thing) in self.seen:
+        if isinstance(thing, PLAIN) or id(thing) in self.seen:
+            return
+        if isinstance(thing, np.ndarray):
+            self.seen[id(thing)] = thing
+            self.arrays.append(thing)
+        if depth > _DEPTH:
             return
         self.seen[id(thing)] = thing
         if isinstance(thing, _UNTRACKED) or (hasattr(thing, "__next__") and not isinstance(thing, Value)):
@@ -343,6 +346,13 @@ class Surroundings:
                 self.place(holder, key, f"{path}{name}", depth, True)
             self.kind(type(thing), path, depth)
             return
+        outside = self.unused
+        self.unused = outside or isinstance(thing, (dict, list, tuple))  # of several functions, one may be used
+        self.inside(thing, path, depth)
+        self.unused = outside
+
+    def inside(self, thing, path, depth):
+        """What a container or an object of the user's holds."""
         if isinstance(thing, Noted):
             self.place(thing, LENGTH, f"len({path})", depth, True)
             for k in list(thing):
