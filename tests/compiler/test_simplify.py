@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.compiler.simplify import simplify
+from chainrule.compiler.simplify import apart, box_of, simplify
 
 rng = np.random.default_rng(0)
 
@@ -113,3 +113,104 @@ def test_transposed_products():
     assert [s.row.name for s in short.steps] == ["matmul", "transpose"]
     _, short = simplified(lambda a, b: cr.transpose(a @ b, (0, 1, 2)[::-1]), A, B)
     assert [s.row.name for s in short.steps] == ["matmul", "transpose"]
+
+
+# --- reading what was written ------------------------------------------------------------------------------------------------
+
+FULL = slice(None)
+KEYS = {
+    "rows": lambda k: k,
+    "rows and whole axes": lambda k: (k, FULL, FULL),
+    "rows and dots": lambda k: (k, ...),
+    "columns": lambda k: (FULL, k),
+    "last": lambda k: (..., k),
+    "blocks": lambda k: (slice(1, 3), k, slice(None, None, -1)),
+    "windows": lambda k: slice(k, k + 1),
+    "every second": lambda k: (slice(None, None, 2), FULL, k),
+}
+
+
+def sweep(at):
+    """A recurrence that fills an array part by part, and reads parts that were written before."""
+
+    def f(x):
+        y = np.zeros_like(x)
+        y[at(0)] = x[at(0)]
+        for k in range(1, 6):
+            y[at(k)] = 0.5 * y[at(k - 1)] + x[at(k)] * (y[at(k - 2)] if k > 1 else 1.0)
+            y[at(k)] += 0.1
+        return y
+
+    return f
+
+
+@pytest.mark.parametrize("at", KEYS.values(), ids=KEYS)
+def test_parts_are_looked_up_where_they_were_written(at):
+    f, x = sweep(at), np.random.default_rng(0).normal(size=(6, 6, 6))
+    program = cr.compile(f)
+    for k in (1, 2):
+        np.testing.assert_allclose(program(k * x), f(k * x), rtol=1e-12, atol=1e-14)
+    assert len(program.explain(x).kernels) <= 3
+    gradient = cr.grad(lambda x: (f(x) ** 2).sum())
+    compiled = cr.compile(gradient)
+    for k in (1, 2):
+        np.testing.assert_allclose(compiled(k * x), gradient(k * x), rtol=1e-10, atol=1e-12)
+
+
+def random_key(rng, shape):
+    def part(n):
+        a = int(rng.integers(0, n))
+        b = int(rng.integers(a + 1, n + 1))
+        return [a, a - n, FULL, slice(a, b), slice(a % 2, None, 2), slice(None, None, -1)][rng.integers(0, 6)]
+
+    key = tuple(part(n) for n in shape)
+    return [key, key[0], (key[0], ...), (..., key[-1])][rng.integers(0, 4)]
+
+
+def test_boxes():
+    rng, shape = np.random.default_rng(0), (5, 4, 6)
+    numbers = np.arange(120).reshape(shape)
+    for _ in range(3000):
+        a, b = random_key(rng, shape), random_key(rng, shape)
+        first, second = box_of(a, shape), box_of(b, shape)
+        if first == second:
+            assert np.array_equal(numbers[a], numbers[b])
+        if apart(first, second):
+            assert not np.isin(numbers[a], numbers[b]).any()
+    assert box_of((0, None), (3,)) is None and box_of(slice(2, 2), (3,)) is None
+
+
+def assignments(seed):
+    """A program of random assignments to parts of an array, many of which meet again."""
+    rng = np.random.default_rng(seed)
+    shape = [(4, 5), (3, 4, 3), (6,)][rng.integers(0, 3)]
+    steps: list = []
+    for _ in range(10):
+        a, b = (steps[rng.integers(len(steps))][1] if steps and rng.random() < 0.6 else random_key(rng, shape) for _ in "ab")
+        steps.append((int(rng.integers(0, 4)), a, b, float(rng.normal())))
+
+    def f(x):
+        y = np.zeros_like(x)
+        for kind, a, b, c in steps:
+            value = y[b] + x[b] * c
+            if kind == 0:
+                y[a] = c
+            elif kind == 1:
+                y[a] += c * x[a]
+            elif kind == 2:
+                y[a] = np.sin(value) if np.shape(value) == np.shape(y[a]) else value.sum()
+            else:
+                y[a] = x[a] * y[a]
+        return y
+
+    return f, rng.normal(size=shape)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_assignments(seed):
+    f, x = assignments(seed)
+    program, gradient = cr.compile(f), cr.grad(lambda x: (f(x) ** 2).sum())
+    compiled = cr.compile(gradient)
+    for k in (1, 2):
+        np.testing.assert_allclose(program(k * x), f(k * x), rtol=1e-10, atol=1e-11)
+        np.testing.assert_allclose(compiled(k * x), gradient(k * x), rtol=1e-9, atol=1e-9)

@@ -1,5 +1,6 @@
 """Plain arrays that a program writes to after it has used them: derivatives and programs are those of what was read."""
 
+import functools
 import gc
 
 import numpy as np
@@ -147,3 +148,28 @@ def test_programs_still_read_global_arrays_where_they_stand():
         close(f(x), 2000 * k)
         close(gradient(x), np.full(1000, 2.0 * k))
         close(cr.grad(f)(x), np.full(1000, 2.0 * k))
+
+
+FAR = np.arange(3.0)
+
+
+def helper(x):
+    return (x * FAR).sum()
+
+
+def test_programs_read_arrays_of_helpers_defaults_and_partials_where_they_stand():
+    near, given, large = np.ones(3), np.ones(3), np.ones(70_000)
+
+    def spread(x):
+        return (x[0] * large).sum()
+
+    def f(c, x, w=near):
+        return helper(x) + (x * w * c).sum() + spread(x)
+
+    program = functools.partial(f, given)
+    for run in (cr.compile(program), cr.compile(cr.grad(program)), cr.grad(cr.compile(program))):
+        for k in range(3):
+            for a in (FAR, near, given, large):
+                a[:] = k + 1.0
+            wanted = program(X) if np.ndim(run(X)) == 0 else cr.grad(program)(X)
+            close(run(X), wanted)

@@ -81,6 +81,8 @@ def computed_outside(graph, arrays, captured=()):
     read = {id(i.tensor) for i in graph.inputs} | set(map(id, captured))
     if not all(id(a) in read for a in arrays):
         return True
+    if arrays and any(isinstance(x, Constant) for x in (*graph.outputs, *(u.value for u in graph.updates))):
+        return True
     constants = (x.value for s in graph.steps for x in s.inputs if isinstance(x, Constant))
     return any(isinstance(c, (np.ndarray, np.generic)) and one_number(c) not in (0, 1) for c in constants)
 
@@ -274,7 +276,7 @@ class Compiled:
         assert around is not None
         around.refresh()
         with around.watched():
-            recorded = record(self.f, args, kwargs, asked="compile", writing=True)
+            recorded = record(self.f, args, kwargs, asked="compile", writing=True, seen=around.arrays)
         slots, steady = around.after(self.loose)
         lasting = [*(after for *_, after in slots), *(leaf.grad for leaf, _ in recorded.grads), *recorded.leaves]
         known = {id(t) for x in lasting for t in _views(x)}

@@ -22,6 +22,7 @@ from ..ops.reduction import _max
 from ..ops.shaping import _sum, expand, transpose
 from ..transforms.abstract import dead_code, operand_aval, trace
 
+_FARTHEST = 512  # steps back that are looked through for where a part of an array comes from
 LARGEST_CONSTANT = 1 << 16  # elements of an array that is computed here rather than by the program
 EFFECTS = {"random_bits", "uniform_numbers"}
 
@@ -314,9 +315,39 @@ class Simplifier:
             else:
                 break
         if x is step.inputs[0]:
-            return None
+            return self.box_of_index(step)
         element = self.add(self.like(step, "index", x, key=key), {})[0] if key else x
         return self.total(step, element, added)
+
+    def box_of_index(self, step):
+        """The same of rows, columns and blocks: what was written there as a whole, past writes to other places."""
+        (x,), key = step.inputs, step.params["key"]
+        box = box_of(key, operand_aval(x).shape)
+        added: list = []
+        for _ in range(_FARTHEST if box is not None else 0):
+            made = self.maker(x)
+            changed = None if made is None else box_of_change(made)
+            if changed is None or not (changed == box or apart(changed, box)):
+                break
+            if changed == box:
+                new = self.spread(step, made.inputs[1])
+                if new is None:
+                    break
+                if made.row.name == "index_set":
+                    return self.total(step, new, added)
+                added.append(new)
+            x = made.inputs[0]
+        if x is step.inputs[0]:
+            return None
+        return self.total(step, self.add(self.like(step, "index", x, key=key), {})[0], added)
+
+    def spread(self, step, x):
+        """`x` in the shape of what `step` gives; None if it is of another dtype."""
+        shape, dtype, *_ = operand_aval(x)
+        out = step.outputs[0].aval
+        if dtype != out.dtype:
+            return None
+        return x if shape == out.shape else self.add(self.like(step, "broadcast_to", x, shape=out.shape), {})[0]
 
     def total(self, step, start, added):
         """`start` and what was added to it, last one first, as `step` would give it."""
@@ -332,10 +363,10 @@ class Simplifier:
         return Step(ROWS[name], inputs, params, (out,), step.source, step.phase)
 
     def _index_set(self, step):
-        """An element that is replaced need not be changed before."""
+        """What is replaced need not be changed before."""
         x, *rest = step.inputs
-        place = place_of(step)
-        while place is not None and (made := self.maker(x)) is not None and place_of(made) == place:
+        place = box_of_change(step)
+        while place is not None and (made := self.maker(x)) is not None and box_of_change(made) == place:
             x = made.inputs[0]
         return None if x is step.inputs[0] else self.add(replace(step, inputs=(x, *rest)), {})[0]
 
@@ -448,11 +479,44 @@ def uses(graph):
 
 
 def numbers_of(key, shape):
-    """A key that consists of whole numbers, as a tuple of them counted from the front; None for other keys."""
+    """A key that consists of whole numbers but for whole axes last, as a tuple of them counted from the front; else None."""
     parts = key if isinstance(key, tuple) else (key,)
+    while parts and (parts[-1] is Ellipsis or parts[-1] == slice(None)):
+        parts = parts[:-1]
     if len(parts) > len(shape) or not all(type(k) is int for k in parts):
         return None
     return tuple(k % n for k, n in zip(parts, shape, strict=False))
+
+
+def box_of(key, shape):
+    """A key of whole numbers and slices, as one of a number and a range for each axis; None for other keys, and empty ones."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    if not all(type(k) in (int, slice) or k is Ellipsis for k in parts) or parts.count(Ellipsis) > 1:
+        return None
+    at = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
+    parts[at : at + 1] = [slice(None)] * (len(shape) - len(parts) + (at < len(parts)))
+    box = tuple(k % n if type(k) is int else range(*k.indices(n)) for k, n in zip(parts, shape, strict=True))
+    return box if all(type(k) is int or len(k) for k in box) else None
+
+
+def box_of_change(step):
+    """Where a step sets, or adds to, a block, if that is known before; None for other steps."""
+    if step.row.name not in ("index_set", "index_add") or len(step.inputs) != 2:
+        return None
+    return box_of(step.params["key"], step.outputs[0].aval.shape)
+
+
+def apart(a, b):
+    """Whether two boxes have no element in common: along some axis, where they lie is enough to say so."""
+    for i, j in zip(a, b, strict=True):
+        i, j = (range(k, k + 1) if type(k) is int else k for k in (i, j))
+        (first, last), (start, stop) = sorted((i[0], i[-1])), sorted((j[0], j[-1]))
+        if last < start or stop < first:
+            return True
+        step = math.gcd(i.step if len(i) > 1 else 0, j.step if len(j) > 1 else 0)
+        if step > 1 and (i[0] - j[0]) % step:
+            return True
+    return False
 
 
 def place_of(step):

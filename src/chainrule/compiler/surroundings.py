@@ -166,8 +166,8 @@ class Surroundings:
         self.slots: list[Place] = []  # the loose ones
         self.arrays: list = []
         self.seen: dict = {}
-        self.unused = False  # whether to look at what the function can reach, but need not use: all methods of a class
-        self.drawing: dict = {}  # such methods, or their code, that draw random numbers -> from what
+        self.unused = False  # whether to look at what the function need not use: methods of a class, entries of a table
+        self.drawing: dict = {}  # such functions, or their code, that draw random numbers -> from what
         self.generators: list = []  # (path, generator, its state) of those in attributes
         self.seeding = False  # whether it makes generators of its own
         self.used: set = set()  # names in the code that is reached
@@ -395,8 +395,6 @@ class Surroundings:
 
     def place(self, holder, key, path, depth, versioned):
         value = read(holder, key)
-        if isinstance(value, np.ndarray):
-            self.arrays.append(value)
         loose = (id(holder), key) in self.loose if self.loose else False
         (self.slots if loose else self.places).append(Place(path, holder, key, value, versioned))
         if len(self.places) > _MOST:
@@ -432,7 +430,12 @@ class Surroundings:
                 self.attribute(own, k, f"{path}{k}", depth)
 
     def walk(self, thing, path, depth):
-        if isinstance(thing, PLAIN) or depth > _DEPTH or id(thing) in self.seen:
+        if isinstance(thing, PLAIN) or id(thing) in self.seen:
+            return
+        if isinstance(thing, np.ndarray):
+            self.seen[id(thing)] = thing
+            self.arrays.append(thing)
+        if depth > _DEPTH:
             return
         self.seen[id(thing)] = thing
         if isinstance(thing, _UNTRACKED) or (hasattr(type(thing), "__next__") and not isinstance(thing, Value)):
@@ -487,7 +490,12 @@ class Surroundings:
                 raise self.untracked(thing, path)
             self.place(Reader(lambda: bytes(thing)), None, path, depth, False)
         elif type(thing).__module__ != "builtins" or isinstance(thing, (dict, list, tuple, set, frozenset)):
+            outside, self.unused = (
+                self.unused,
+                self.unused or isinstance(thing, (dict, list, tuple)),
+            )  # of several, one may be used
             self.contents(thing, path, depth)
+            self.unused = outside
             self.object(thing, path, depth)
 
     def contents(self, thing, path, depth):

@@ -319,11 +319,12 @@ class Recorded(NamedTuple):
     rehung: bool
 
 
-def record(f, args, kwargs, name=None, asked="graph", writing=False) -> Recorded:
+def record(f, args, kwargs, name=None, asked="graph", writing=False, seen=()) -> Recorded:
     """Run `f` once and write it down. Arrays among the arguments become inputs, as do Tensors, and arrays that `f` sees.
 
     `asked` says in error messages what needed the recording; `writing`, whether `f` may assign to arrays that are its
-    arguments: then they are changed, and the graph has updates for them.
+    arguments: then they are changed, and the graph has updates for them. `seen` are arrays that it can read besides those that
+    stand in its own variables.
     """
     if state.recorder is not None:
         raise LostDerivativeError(
@@ -365,6 +366,8 @@ def record(f, args, kwargs, name=None, asked="graph", writing=False) -> Recorded
             recorder.names.setdefault(id(x), label)
     for name, thing in around.items():
         _name_tensors(thing, name, recorder, depth=5)
+    for thing in seen:
+        _name_tensors(thing, "array", recorder, depth=0)
     for generator in REPLAYED:
         recorder.names.setdefault(id(generator.state), "random state")
     state.recorder = recorder
