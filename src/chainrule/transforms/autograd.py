@@ -67,11 +67,11 @@ def grad(
         many = _as_list(grad_outputs)
         if create_graph or state.scopes:  # what the tape below is to record cannot be part of a batch above it
             rows = [one(*ws) for ws in zip(*many, strict=True)]
-            found = [None if g[0] is None else stack(g) for g in zip(*rows, strict=True)] if rows else []
-            found = found or [np.zeros((0, *x.shape), x.dtype) for x in inputs]
+            columns = [None if g[0] is None else stack(g) for g in zip(*rows, strict=True)] if rows else []
+            columns = columns or [np.zeros((0, *x.shape), x.dtype) for x in inputs]
         else:
-            found = vmap(one)(*many)
-        return tuple(g if g is None or isinstance(g, Tensor) else inputs[0].owner.constant(g) for g in found)
+            columns = vmap(one)(*many)
+        return tuple(g if g is None or isinstance(g, Tensor) else inputs[0].owner.constant(g) for g in columns)
     weights = [None] * len(outputs) if grad_outputs is None else _as_list(grad_outputs)
     owners = {x.owner for x in inputs}
     if len(owners) != 1 or not isinstance(inputs[0].owner, Tape) or any(x.note is None for x in inputs):
@@ -216,7 +216,7 @@ class GradientTape:
         self._begin("gradient")
         leaves, structure = flatten(sources)
         targets, target_structure = flatten(target)
-        weights = [None] * len(targets)
+        weights: list = [None] * len(targets)
         if output_gradients is not None:
             weights = leaves_like(target_structure, output_gradients, "output_gradients")
         pairs = [(t, w) for t, w in zip(targets, weights, strict=True) if isinstance(t, Tensor) and t.requires_grad]
