@@ -48,6 +48,7 @@ LAYERS = [
     ["ops"],
     ["numpy_calls", "operators", "views"],
     ["ufunc_calls"],
+    ["functional_updates"],
     ["in_place", "numpy_views"],
     ["array_methods"],
     ["methods"],

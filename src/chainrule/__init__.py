@@ -47,7 +47,13 @@ from .tensor import Tensor as Tensor
 from .transforms.autograd import GradientTape as GradientTape
 from .transforms.batch import vmap as vmap
 from .transforms.checkpoint import checkpoint as checkpoint
-from .transforms.control import cond as cond, fori_loop as fori_loop, scan as scan, while_loop as while_loop
+from .transforms.control import (
+    cond as cond,
+    fori_loop as fori_loop,
+    scan as scan,
+    switch as switch,
+    while_loop as while_loop,
+)
 from .transforms.custom import custom_jvp as custom_jvp, custom_vjp as custom_vjp
 from .transforms.derivatives import (
     grad as grad,

@@ -8,6 +8,7 @@ from . import numpy_views
 from .array_methods import ArrayMethods
 from .core.value import Value
 from .errors import UnsupportedError, explain
+from .functional_updates import At
 from .names import torch_names
 from .ops import (
     activation,
@@ -260,8 +261,8 @@ class Methods(ArrayMethods):
 
     @property
     def at(self):
-        """JAX's functional updates: `x.at[key].set(v)` and `x.at[key].add(v)`."""
-        return indexing.At(self)
+        """JAX's functional updates: `x.at[key].set(v)`, `x.at[key].add(v)` and others."""
+        return At(self)
 
 
 def _as_pairs(x):

@@ -275,13 +275,17 @@ def at(ufunc, ours, x, key, *v):
             ) from None
         ufunc.at(x, *given)
         return
-    old = x
+    x._rebind(updated(ufunc, ours, x, key, *v))
+
+
+def updated(ufunc, ours, x, key, *v):
+    """A copy of `x` that `ufunc.at` was called on."""
     if ufunc is np.add or ufunc is np.subtract:
         (v,) = v
-        new = indexing.index_add(old, key, v if ufunc is np.add else elementwise.negative(shaping.as_value(v)))
+        new = indexing.index_add(x, key, v if ufunc is np.add else elementwise.negative(shaping.as_value(v)))
     else:
-        new = _one_by_one(ours, old, key, v)
-    x._rebind(shaping.cast(new, dtype_of(old)))
+        new = _one_by_one(ours, x, key, v)
+    return shaping.cast(new, dtype_of(x))
 
 
 def _one_by_one(ours, x, key, v):

@@ -355,3 +355,11 @@ def test_logsumexp_of_values_that_overflow():
     agree(cr.softmax(vec(HUGE, HUGE)), [0.5, 0.5])
     agree([cr.softmax(vec(-INF, -1e4))], [[0, 1]])
     assert np.isnan(cr.softmax(vec(INF, 1.0))).any()  # as SciPy: no limit without saying how fast
+
+
+@pytest.mark.parametrize("zero, slope", [(0, np.inf), (0.0, np.inf), (-0.0, -np.inf), (False, np.inf)])
+def test_quotients_by_the_number_zero(zero, slope):
+    with np.errstate(all="ignore"):
+        assert cr.grad(lambda x: x / zero)(2.0) == cr.jvp(lambda x: x / zero, (2.0,), (1.0,))[1] == slope
+        assert cr.grad(lambda x: cr.where(x > 3, x / zero, 2 * x))(2.0) == 2
+        assert cr.compile(cr.grad(lambda x: x / zero))(np.array(2.0)) == slope

@@ -4,6 +4,7 @@ import itertools
 import operator
 
 import numpy as np
+import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 from row_tools import close, same_kind
@@ -267,3 +268,44 @@ def test_put_along_axis_gives_a_copy():
     assert np.array_equal(cr.put_along_axis(x, i, v, 1), expected)
     assert np.array_equal(cr.put_along_axis(x.tolist(), i.tolist(), v.tolist(), 1), expected)
     assert cr.gradcheck(lambda x, v: cr.put_along_axis(x, i, v, 1) ** 2, (x, v), order=2)
+
+
+UPDATES = {
+    "set": lambda a, v: v,
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "mul": np.multiply,
+    "divide": np.divide,
+    "power": np.power,
+    "min": np.minimum,
+    "max": np.maximum,
+}
+
+
+@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize("key", [1, (slice(None), [0, 2]), (Ellipsis, slice(None, None, -2)), np.array([0, 1, 0])])
+def test_functional_updates(name, key):
+    x, v = np.random.default_rng(0).uniform(0.5, 1.5, (2, 3)), 0.9
+    expected, before = x.copy(), cr.tensor(x)
+    if name == "set":
+        expected[key] = v
+    else:
+        UPDATES[name].at(expected, key, v)
+
+    def f(x, v):
+        return getattr(cr.asarray(x).at[key], name)(v)
+
+    np.testing.assert_allclose(f(before, v), expected)
+    np.testing.assert_array_equal(before, x)
+    assert cr.gradcheck(lambda x: f(x, v), (x,), order=2)
+    if name != "set":
+        assert cr.gradcheck(lambda v: f(x, v), (np.array(v),), order=2)
+    np.testing.assert_allclose(cr.vmap(f, (0, None))(np.stack([x, 2 * x]), v)[0], expected)
+    np.testing.assert_allclose(cr.compile(lambda x: f(x, v))(x), expected)
+
+
+def test_functional_update_by_a_function():
+    x = cr.tensor([1.0, 4.0, 9.0])
+    assert x.at[1:].apply(cr.sqrt).tolist() == [1, 2, 3]
+    assert cr.grad(lambda x: x.at[1:].apply(lambda y: y**2).sum())(np.array([1.0, 4.0, 9.0])).tolist() == [1, 8, 18]

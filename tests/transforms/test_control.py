@@ -585,3 +585,44 @@ def test_assignment_inside_of_a_derivative_inside_of_a_body(wrap):
     plain = np.stack([cr.vjp(swapped, row)[1](row)[0] for row in x])
     close(cr.compile(f)(x), plain)
     close(cr.compile(cr.grad(lambda x: (f(x) ** 2).sum()))(x), cr.grad(lambda x: (f(x) ** 2).sum())(x))
+
+
+BRANCHES = [
+    lambda x: {"y": cr.sin(x), "n": cr.sum(x)},
+    lambda x: {"y": x**2, "n": cr.prod(x)},
+    lambda x: {"y": x[::-1] * 3, "n": x[0]},
+    lambda x: {"y": cr.exp(x), "n": x[1] * x[2]},
+    lambda x: {"y": x, "n": 2 * x[2]},
+]
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, cr.grad, cr.hessian], ids=["value", "grad", "hessian"])
+def test_switch_takes_one_branch(transform):
+    def loss(x, i):
+        out = cr.switch(i, BRANCHES, x)
+        return (out["y"] ** 2).sum() * out["n"]
+
+    def plain(x, i):
+        out = BRANCHES[min(max(i, 0), 4)](x)
+        return (out["y"] ** 2).sum() * out["n"]
+
+    x, indices = XS[0], np.arange(-1, 7)
+    expected = np.stack([transform(lambda x, i=i: plain(x, i))(x) for i in indices.tolist()])
+    close(np.stack([transform(lambda x, i=i: loss(x, i))(x) for i in indices]), expected)
+    compiled = cr.compile(lambda x, i: transform(lambda x: loss(x, i))(x))
+    close(np.stack([compiled(x, i) for i in indices]), expected)
+    assert len(compiled.variants) == 1
+    close(cr.vmap(lambda i: transform(lambda x: loss(x, i))(x))(indices), expected)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: cr.switch(0, [], 1.0), "at least one"),
+        (lambda: cr.switch(0.0, [cr.sin], 1.0), "index: float64"),
+        (lambda: cr.switch(np.arange(2), [cr.sin], 1.0), "must be a scalar"),
+    ],
+)
+def test_errors_of_switch(call, words):
+    with pytest.raises((cr.errors.ArgumentError, cr.errors.ShapeError), match=words):
+        call()

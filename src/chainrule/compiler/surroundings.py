@@ -262,6 +262,7 @@ class Surroundings:
 
     def function(self, f, path, depth=0):
         while isinstance(f, functools.partial):
+            self.arrays += [a for a in (*f.args, *f.keywords.values()) if isinstance(a, np.ndarray)]
             for i, a in enumerate(f.args):
                 self.walk(a, f"{path}args[{i}]", depth)
             for k, a in f.keywords.items():

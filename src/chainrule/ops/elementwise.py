@@ -47,7 +47,13 @@ def multiply(x, y):
     """
 
 
-@elementwise(np.divide, lambda y: 1.0 / y, lambda y, out: -(out / y), singular=True, fast=operator.truediv, series="quotient")
+def _slope_of_quotient(y):
+    if type(y) in (bool, int, float, complex) and not y:  # where Python raises and NumPy does not
+        return math.copysign(math.inf, y) if type(y) is not complex else complex(math.nan, math.nan)
+    return 1.0 / y
+
+
+@elementwise(np.divide, _slope_of_quotient, lambda y, out: -(out / y), singular=True, fast=operator.truediv, series="quotient")
 def divide(x, y):
     """Quotient `x / y`.
 

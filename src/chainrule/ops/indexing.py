@@ -645,27 +645,3 @@ def torch_pair(position, keeps_axis=False):
         return wrapper
 
     return decorate
-
-
-class At:
-    """JAX's functional updates: `x.at[key].set(v)`, `.add(v)` and `.get()`."""
-
-    def __init__(self, x):
-        self.x = x
-
-    def __getitem__(self, key):
-        return _AtKey(self.x, key)
-
-
-class _AtKey:
-    def __init__(self, x, key):
-        self.x, self.key = x, key
-
-    def set(self, v):
-        return index_set(self.x, self.key, v)
-
-    def add(self, v):
-        return index_add(self.x, self.key, v)
-
-    def get(self):
-        return getitem(self.x, self.key)

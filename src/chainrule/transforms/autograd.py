@@ -4,13 +4,16 @@ import numpy as np
 
 from ..core.dispatch import state
 from ..core.value import Value
-from ..errors import ArgumentError, NonDifferentiableError, explain
+from ..errors import ArgumentError, NonDifferentiableError, ShapeError, explain
+from ..ops.joining import stack
+from ..ops.shaping import moveaxis
 from ..tensor import Tensor
 from ..trees import flatten, leaves_like, unflatten
 from .backward import own, walk_back
 from .batch import vmap
 from .expansion import finished
 from .reverse import Tape
+from .scope import no_grad
 
 
 def _as_list(xs):
@@ -64,7 +67,14 @@ def grad(
             options = {"allow_unused": allow_unused, "materialize_grads": materialize_grads}
             return grad(outputs, inputs, ws, retain_graph=True, create_graph=create_graph, **options)
 
-        return vmap(one)(*_as_list(grad_outputs))
+        many = _as_list(grad_outputs)
+        if create_graph or state.scopes:  # what the tape below is to record cannot be part of a batch above it
+            rows = [one(*ws) for ws in zip(*many, strict=True)]
+            columns = [None if g[0] is None else stack(g) for g in zip(*rows, strict=True)] if rows else []
+            columns = columns or [np.zeros((0, *x.shape), x.dtype) for x in inputs]
+        else:
+            columns = vmap(one)(*many)
+        return tuple(g if g is None or isinstance(g, Tensor) else inputs[0].owner.constant(g) for g in columns)
     weights = [None] * len(outputs) if grad_outputs is None else _as_list(grad_outputs)
     owners = {x.owner for x in inputs}
     if len(owners) != 1 or not isinstance(inputs[0].owner, Tape) or any(x.note is None for x in inputs):
@@ -116,7 +126,7 @@ class GradientTape:
     Parameters
     ----------
     persistent : allow more than one call of `gradient`
-    watch_accessed_variables : accepted for TensorFlow's sake; Tensors that require grad are always watched
+    watch_accessed_variables : whether Tensors that require grad are watched by themselves; else those that `watch` is given are
 
     Examples
     --------
@@ -130,6 +140,7 @@ class GradientTape:
 
     def __init__(self, persistent=False, watch_accessed_variables=True):
         self.persistent, self.used, self.active = persistent, False, False
+        self.watches_all, self.watched = watch_accessed_variables, []
 
     def __enter__(self):
         self.active = True
@@ -151,47 +162,119 @@ class GradientTape:
                 )
             if not t.requires_grad:
                 t.requires_grad_()
+            self.watched.append(t)
+
+    def stop_recording(self):
+        """A context in which operations are not recorded.
+
+        >>> import chainrule as cr
+        >>> x = cr.Variable(2.0)
+        >>> with cr.GradientTape() as tape:
+        ...     y = x**2
+        ...     with tape.stop_recording():
+        ...         z = y * y
+        >>> tape.gradient([y, z], x)
+        tensor(4.)
+        """
+        return no_grad()
+
+    def _begin(self, asked):
+        if self.used and not self.persistent:
+            raise ArgumentError(
+                explain(
+                    f"GradientTape.{asked}: a tape that is not persistent was asked a second time",
+                    help="use GradientTape(persistent=True)",
+                )
+            )
+        self.used = True
+
+    def _pull(self, targets, leaves, weights, unconnected, **options):
+        """What flows to each of the leaves: None, or zeros, where nothing does."""
+        if unconnected not in ("none", "zero"):
+            raise ArgumentError(
+                explain(f"GradientTape: unknown unconnected_gradients {unconnected!r}", help="use 'none' or 'zero'")
+            )
+        live = [x for x in leaves if isinstance(x, Tensor) and x.note is not None]
+        if not self.watches_all:
+            live = [x for x in live if not x.is_leaf or any(x is t for t in self.watched)]
+        found: dict = {}
+        if targets and live:
+            # A gradient asked for inside of another tape can be differentiated by that one.
+            nested = any(t is not self for t in _tapes()) or self.active
+            retain = self.persistent or nested
+            gs = grad(targets, live, weights, retain_graph=retain, create_graph=nested, allow_unused=True, **options)
+            found = {id(x): g for x, g in zip(live, gs, strict=True)}
+        count = weights[0].shape[:1] if options else ()
+        return [
+            x.owner.constant(np.zeros((*count, *x.shape), x.dtype)) if g is None and unconnected == "zero" else g
+            for g, x in ((found.get(id(x)), x) for x in leaves)
+        ]
 
     def gradient(self, target, sources, output_gradients=None, unconnected_gradients="none"):
         """Derivative of the sum of `target` with respect to each of `sources`, in their structure.
 
         None (or zeros, with unconnected_gradients='zero') where the target does not depend on a source.
+        `output_gradients`, a tree like `target`, weighs its elements.
         """
-        if self.used and not self.persistent:
-            raise ArgumentError(
+        self._begin("gradient")
+        leaves, structure = flatten(sources)
+        targets, target_structure = flatten(target)
+        weights: list = [None] * len(targets)
+        if output_gradients is not None:
+            weights = leaves_like(target_structure, output_gradients, "output_gradients")
+        pairs = [(t, w) for t, w in zip(targets, weights, strict=True) if isinstance(t, Tensor) and t.requires_grad]
+        weights = [np.ones(t.shape, t.dtype) if w is None else w for t, w in pairs]
+        return unflatten(structure, self._pull([t for t, _ in pairs], leaves, weights, unconnected_gradients))
+
+    def jacobian(self, target, sources, unconnected_gradients="none"):
+        """Derivative of every element of `target` with respect to each of `sources`, in their structure: arrays of shape
+        (*target.shape, *source.shape), None (or zeros, with unconnected_gradients='zero') where it does not depend on one.
+
+        >>> import chainrule as cr
+        >>> x = cr.Variable([1.0, 2.0])
+        >>> with cr.GradientTape() as tape:
+        ...     y = x**2
+        >>> tape.jacobian(y, x)
+        tensor([[2., 0.],
+                [0., 4.]])
+        """
+        self._begin("jacobian")
+        leaves, structure = flatten(sources)
+        live = isinstance(target, Tensor) and target.requires_grad
+        size = int(np.prod(target.shape))
+        basis = np.eye(size, dtype=target.dtype).reshape(size, *target.shape)
+        rows = self._pull([target] if live else [], leaves, [basis], unconnected_gradients, is_grads_batched=True)
+        return unflatten(structure, [None if r is None else r.reshape(*target.shape, *r.shape[1:]) for r in rows])
+
+    def batch_jacobian(self, target, source, unconnected_gradients="none"):
+        """The Jacobian of each entry along the first axis, which must not depend on other entries of `source`: shape
+        (n, *target.shape[1:], *source.shape[1:]).
+
+        >>> import chainrule as cr
+        >>> x = cr.Variable([[1.0, 2.0], [3.0, 4.0]])
+        >>> with cr.GradientTape() as tape:
+        ...     y = x**2
+        >>> tape.batch_jacobian(y, x)[1]
+        tensor([[6., 0.],
+                [0., 8.]])
+        """
+        if not target.shape or target.shape[:1] != source.shape[:1]:
+            raise ShapeError(
                 explain(
-                    "GradientTape.gradient was called twice on a tape that is not persistent",
-                    help="use GradientTape(persistent=True)",
+                    "GradientTape.batch_jacobian: target and source must have a first axis of one length",
+                    f"target: {tuple(target.shape)}    source: {tuple(source.shape)}",
+                    help="use jacobian for anything else",
                 )
             )
-        self.used = True
-        leaves, structure = flatten(sources)
-        targets = [t for t in flatten(target)[0] if isinstance(t, Tensor) and t.requires_grad]
-        weights = None if output_gradients is None else leaves_like(flatten(target)[1], output_gradients, "output_gradients")
-        if weights is None:
-            weights = [np.ones(t.shape, t.dtype) for t in targets]
-        live = [x for x in leaves if isinstance(x, Tensor) and x.note is not None]
-        found: dict = {}
-        if targets and live:
-            # A gradient asked for inside of another tape can be differentiated by that one.
-            nested = any(t is not self for t in _tapes()) or self.active
-            gs = grad(targets, live, weights, retain_graph=self.persistent or nested, create_graph=nested, allow_unused=True)
-            found = {id(x): g for x, g in zip(live, gs, strict=True)}
-        results = [found.get(id(x)) for x in leaves]
-        if unconnected_gradients == "zero":
-            results = [np.zeros(x.shape, x.dtype) if g is None else g for g, x in zip(results, leaves, strict=True)]
-        return unflatten(structure, results)
-
-    def jacobian(self, target, source):
-        """Derivative of every element of `target` with respect to `source`: shape (*target.shape, *source.shape)."""
-        self.used = True
-        rows = []
-        for i in range(int(target.size)):
-            weight = np.zeros(int(target.size), target.dtype)
-            weight[i] = 1
-            (g,) = grad(target, source, weight.reshape(target.shape), retain_graph=True, allow_unused=True)
-            rows.append(np.zeros(source.shape, source.dtype) if g is None else np.asarray(g))
-        return source.owner.constant(np.stack(rows).reshape(*target.shape, *source.shape))
+        self._begin("batch_jacobian")
+        size = int(np.prod(target.shape[1:]))
+        basis = np.eye(size, dtype=target.dtype).reshape(size, 1, *target.shape[1:])
+        basis = np.broadcast_to(basis, (size, *target.shape))  # entries do not mix, so one cotangent serves them all
+        live = [target] if isinstance(target, Tensor) and target.requires_grad else []
+        (rows,) = self._pull(live, [source], [basis], unconnected_gradients, is_grads_batched=True)
+        if rows is None:
+            return None
+        return moveaxis(rows, 0, 1).reshape(*target.shape, *source.shape[1:])
 
 
 def _tapes():

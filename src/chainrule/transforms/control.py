@@ -304,6 +304,65 @@ def _in_dtypes(f, dtypes):
     return lambda *xs: [cast(x, d) for x, d in zip(f(*xs), dtypes, strict=True)]
 
 
+def switch(index, branches, *operands):
+    """`branches[index](*operands)`; an index beyond either end is that of the nearest branch.
+
+    Like `cond`, it can be compiled without fixing the branch, and under vmap each entry takes its own.
+
+    Parameters
+    ----------
+    index : integer scalar
+    branches : sequence of functions, as those of `cond`
+    operands : trees of arrays
+
+    Returns
+    -------
+    the tree that the branch returns
+
+    Raises
+    ------
+    ArgumentError
+        There are no branches, or `index` is no integer.
+    ShapeError
+        `index` is not a scalar, or the branches differ in shape.
+    TreeError
+        The branches return different structures.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> f = lambda i, x: cr.switch(i, [cr.sin, cr.cos, lambda x: x**2], x)
+    >>> cr.grad(f, 1)(2, 3.0)
+    np.float64(6.0)
+    >>> cr.vmap(f, (0, None))(np.array([0, 1, 2]), 0.0)
+    array([0., 1., 0.])
+    """
+    branches = list(branches)
+    if not branches or dtype_of(index).kind not in "biu":
+        found = f"index: {dtype_of(index)}, branches: {len(branches)}"
+        raise ArgumentError(explain("switch needs an integer and at least one function", found, help="pass an int and a list"))
+    if shape_of(index) != ():
+        raise ShapeError(
+            explain(
+                "switch: the index must be a scalar", f"found: {dtype_of(index)} {shape_of(index)}", help="use vmap for several"
+            )
+        )
+
+    def chosen(first, last):
+        """The function that takes its way among some of the branches."""
+        if last - first == 1:
+            return branches[first]
+        middle = (first + last) // 2
+
+        def choose(*xs):
+            return cond(index < middle, chosen(first, middle), chosen(middle, last), *xs)
+
+        choose.__name__ = f"branches {first} to {last - 1}"
+        return choose
+
+    return chosen(0, len(branches))(*operands)
+
+
 # --- while_loop -------------------------------------------------------------------------------------------------------
 
 
