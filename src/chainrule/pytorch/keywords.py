@@ -138,7 +138,8 @@ def spread(f):
     @functools.wraps(f)
     def wrapper(*args, **kwargs):
         if len(args) == 2 and isinstance(args[1], (bool, np.bool_)):  # x.std(False): no axis is meant
-            args, kwargs["unbiased"] = args[:1], args[1]
+            *rest, kwargs["unbiased"] = args
+            args = tuple(rest)
         if "unbiased" in kwargs:
             kwargs["correction"] = int(kwargs.pop("unbiased"))
         elif kwargs.keys() & {"dim", "keepdim"} and not kwargs.keys() & {"correction", "ddof"}:
