@@ -293,3 +293,13 @@ def test_attributes_that_its_code_does_not_name_do_not_matter(make):
     agent.scale = 3.0
     assert float(learn(X)) == 6.0
     assert len(learn.variants) == 2
+
+
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+def test_large_arrays_that_numpy_computes_with(order):
+    large = np.ones((300, 600))[:, ::2] if order == "strided" else np.ones((300, 300), order=order)
+    g = cr.compile(cr.grad(lambda x: (x[0] * large).sum()))
+    for value in (1.0, 2.0, 3.0):
+        large[:] = value
+        for _ in range(2):
+            np.testing.assert_allclose(g(X), [90_000 * value, 0])

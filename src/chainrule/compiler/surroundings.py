@@ -35,7 +35,8 @@ _DEPTH = 8
 _MOST = 20_000  # places to look at before each call
 # Packages whose functions do not change; the last stands in for every `assert` of a test.
 _FOREIGN = {"numpy", "scipy", "einops", "opt_einsum", *sys.stdlib_module_names, "_pytest"} - {"__main__"}
-_LARGE = 1 << 16  # elements of an array from which on its contents are not compared
+_LARGE = 1 << 16  # elements of an array from which on a sample of them is compared
+_SAMPLE = 4096
 _NAMED = (dict, types.MappingProxyType)  # the latter is that of a class
 _HIDDEN = {
     "__init__", "__new__", "__repr__", "__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__annotations__",
@@ -136,6 +137,15 @@ def _key(x):
     return (type(x), repr(x)) if isinstance(x, PLAIN) else id(x)
 
 
+def _sample(array):
+    """The array itself; of a large one elements throughout, which tell when it is filled anew, if not every single change."""
+    if array.size <= _LARGE:
+        return array
+    if not array.flags.forc:
+        return array[tuple(slice(None, None, max(1, n // 8)) for n in array.shape)]
+    return array.reshape(-1, order="A")[:: array.size // _SAMPLE]
+
+
 def _is_constant(x):
     return isinstance(x, Tensor) and x.note is None and x.owner is ROOT
 
@@ -187,7 +197,7 @@ class Surroundings:
         self.names = [(p.holder, p.key, p.value) for p in self.unversioned if isinstance(p.holder, _NAMED)]
         self.cells = [(p.holder, p.value) for p in self.unversioned if type(p.holder) is types.CellType]
         self.rest = len(self.unversioned) - len(self.names) - len(self.cells)
-        self.copies = [(a, a.copy()) for a in self.arrays if a.size <= _LARGE] if contents else []
+        self.copies = [(part, part.copy()) for part in map(_sample, self.arrays)] if contents else []
         self.seen.clear()
         self.waiting.clear()
 
