@@ -352,6 +352,7 @@ TOP = {
     **calls("unbind", M),
     **calls("permute", M, (1, 0)),
     **calls("cond", True, lambda x, y: x * y, lambda x, y: x + y, X, Y),
+    **calls("switch", 1, [lambda x, y: x * y, lambda x, y: x + y], X, Y),
     **calls("scan", lambda c, x: (c * x + 1.0, c), 0.5, X),
     **calls("fori_loop", 0, 3, lambda i, x: x * x + i, X),
     **calls("while_loop", lambda x: x.sum() < 9.0, lambda x: x * 1.5, X),

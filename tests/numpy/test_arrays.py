@@ -397,8 +397,8 @@ def test_random_shapes():
 
 
 @pytest.mark.parametrize("make", [
-    lambda: cr.zeros(2, dtype=object), lambda: cr.numpy.full(2, "a"), lambda: cr.from_numpy(np.array([None])),
-    lambda: cr.numpy.arange(2, dtype=object), lambda: cr.zeros(2).astype(object), lambda: cr.zeros(2).astype(str),
+    lambda: cr.zeros(2, dtype=object), lambda: cr.full(2, "a"), lambda: cr.from_numpy(np.array([None])),
+    lambda: cr.arange(2, dtype=object), lambda: cr.zeros(2).astype(object), lambda: cr.zeros(2).astype(str),
     lambda: cr.zeros(2).astype("M8[s]"), lambda: cr.asarray([1], dtype=object), lambda: cr.zeros(2).astype("V8"),
 ])  # fmt: skip
 def test_tensors_hold_numbers_only(make):
