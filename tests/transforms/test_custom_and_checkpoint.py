@@ -1,6 +1,8 @@
 """Custom rules in both modes, checkpoints, gradient tapes and gradcheck."""
 
 import functools
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -729,3 +731,23 @@ def test_many_cotangents_give_tensors():
     (g,) = cr.autograd.grad(x * x, x, np.eye(3), is_grads_batched=True)
     assert isinstance(g, cr.Tensor)
     close(g, np.diag(2 * X))
+
+
+def test_functions_keep_no_more_than_they_save():
+    class Double(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    leaf = cr.tensor(X, requires_grad=True)
+    middle = leaf * 1.0
+    kept, out = weakref.ref(middle), Double.apply(middle)
+    del middle
+    gc.collect()
+    assert kept() is None
+    out.sum().backward()
+    close(leaf.grad, 2 * np.ones_like(X))

@@ -159,7 +159,7 @@ class Function:
 
         def bwd(ctx, g):
             gs = map(as_tensor, g if isinstance(g, tuple) else (g,))
-            return tuple(without_tensor(p) for p in cls._pull(ctx, gs, args, places))
+            return tuple(without_tensor(p) for p in cls._pull(ctx, gs, len(args), places))
 
         def push(xs, ts):
             ctx = fwd(*xs)
@@ -212,56 +212,57 @@ class Function:
             ctx._node = weakref.ref(node)
             ctx._count = len(outs)
             avals = [(shape_of(o), dtype_of(o)) if _is_array(o) else None for o in outs]
-            node.pullback = functools.partial(cls._pullback, ctx, args, places, structure, avals, node.parents)
+            looks = [(args[i].shape, args[i].dtype) for i in places]  # rather than the arguments: who needs them saves them
+            node.pullback = functools.partial(cls._pullback, ctx, len(args), places, looks, structure, avals, node.parents)
         same = {id(o): r for o, r in zip(outs, results, strict=True)}  # what is returned twice is one Tensor
         return unflatten(structure, [same[id(o)] for o in outs])
 
     @classmethod
-    def _pullback(cls, ctx, args, places, structure, avals, parents, gs, owner):
+    def _pullback(cls, ctx, count, places, looks, structure, avals, parents, gs, owner):
         if ctx._materialized:
             gs = [np.zeros(*a) if g is None and a is not None else g for g, a in zip(gs, avals, strict=True)]
         gs = unflatten(structure, [as_tensor(g) for g in gs])
         with contextlib.nullcontext() if owner is not None else _Unrecorded():
-            parts = cls._pull(ctx, gs if isinstance(gs, (tuple, list)) else (gs,), args, places)
+            parts = cls._pull(ctx, gs if isinstance(gs, (tuple, list)) else (gs,), count, places)
         if owner is None:
             parts = [ROOT._value(p) if isinstance(p, Tensor) and p.owner is ROOT else p for p in parts]
-        return [(n, cls._fitted(p, args[i])) for n, p, i in zip(parents, parts, places, strict=True) if n is not None]
+        return [(n, cls._fitted(p, *look)) for n, p, look in zip(parents, parts, looks, strict=True) if n is not None]
 
     @classmethod
-    def _pull(cls, ctx, gs, args, places):
+    def _pull(cls, ctx, gs, count, places):
         grads = cls.backward(ctx, *gs)
         grads = grads if isinstance(grads, tuple) else (grads,)
-        if len(grads) < len(args) or any(g is not None for g in grads[len(args) :]):
+        if len(grads) < count or any(g is not None for g in grads[count:]):
             raise ArgumentError(
                 explain(
                     f"{cls.__name__}.backward must return one gradient per argument of forward",
-                    f"arguments: {len(args)}    gradients: {len(grads)}",
+                    f"arguments: {count}    gradients: {len(grads)}",
                     help="return None for arguments without a derivative",
                 )
             )
         return [grads[i] for i in places]
 
     @classmethod
-    def _fitted(cls, g, x):
+    def _fitted(cls, g, shape, dtype):
         """The gradient in the shape and dtype of the argument: summed over axes along which that was broadcast."""
         if g is None:
             return None
         g = g if isinstance(g, (np.ndarray, Value)) else np.asarray(g)
-        if shape_of(g) != x.shape:
+        if shape_of(g) != shape:
             try:
-                fits = np.broadcast_shapes(shape_of(g), x.shape) == shape_of(g)
+                fits = np.broadcast_shapes(shape_of(g), shape) == shape_of(g)
             except ValueError:
                 fits = False
             if not fits:
                 raise ShapeError(
                     explain(
                         f"{cls.__name__}.backward must return gradients of the shapes of the arguments",
-                        f"argument: {x.shape}    gradient: {shape_of(g)}",
+                        f"argument: {shape}    gradient: {shape_of(g)}",
                         help="sum over axes that were broadcast",
                     )
                 )
-            g = sum_to(g, x.shape)
-        return cast(g, x.dtype)
+            g = sum_to(g, shape)
+        return cast(g, dtype)
 
     @staticmethod
     def forward(ctx, *args):
