@@ -38,16 +38,16 @@ for _name in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem"
 class HookHandle:
     """Puts a hook into a dict of them, and takes it off again; as a context manager, at the end."""
 
-    def __init__(self, hooks, hook, first=False):
-        self.hooks = hooks
+    def __init__(self, hooks, hook, first=False, key=None):
+        self.hooks, self.key = hooks, self if key is None else key
         others = list(hooks.items()) if first else []
-        hooks[self] = hook
+        hooks[self.key] = hook
         for key, other in others:  # behind this one
             del hooks[key]
             hooks[key] = other
 
     def remove(self):
-        self.hooks.pop(self, None)
+        self.hooks.pop(self.key, None)
 
     def __enter__(self):
         return self

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..core.aval import Aval
+from ..core.changes import HookHandle
 from ..core.dispatch import Trace, _State, attention, plain, state, steady
 from ..core.value import Value, shape_of
 from ..errors import (
@@ -369,9 +370,7 @@ class Tape(Trace):
             )
         if not hasattr(x.note, "after"):
             x.note.after = {}
-        handle = HookHandle(x.note.after, tick())
-        x.note.after[handle.key] = lambda: hook(x)
-        return handle
+        return HookHandle(x.note.after, lambda: hook(x))
 
     def register_hook(self, x, hook, key=None):
         node = x.note
@@ -387,9 +386,7 @@ class Tape(Trace):
             new = hook(g if isinstance(g, Tensor) and g.owner is self else Tensor(g, self))
             return None if new is None else new.value if isinstance(new, Tensor) and new.owner is self else new
 
-        handle = HookHandle(node.hooks, tick() if key is None else key)
-        node.hooks[handle.key] = call
-        return handle
+        return HookHandle(node.hooks, call, key=tick() if key is None else key)
 
     # --- backward -----------------------------------------------------------------------------------------------------
 
@@ -498,22 +495,6 @@ class Tape(Trace):
         elif create_graph and not (isinstance(gradient, Tensor) and gradient.owner is self):
             gradient = Tensor(gradient, self)
         return owner, gradient
-
-
-class HookHandle:
-    """Takes a hook off again; as a context manager, at the end."""
-
-    def __init__(self, hooks, key):
-        self.hooks, self.key = hooks, key
-
-    def remove(self):
-        self.hooks.pop(self.key, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.remove()
 
 
 def accumulate(leaf, g, tape, ours, handed):
