@@ -94,7 +94,7 @@ def times(name):
 
 def trained(name, seed, out, environment):
     """What a full run writes into results.json, or an error."""
-    command = [sys.executable, "-m", "chainrule.cli", "demo", name, "--seed", str(seed), "--out", str(out)]
+    command = [sys.executable, "-m", "chainrule", "demo", name, "--seed", str(seed), "--out", str(out)]
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600, env=environment)
     if not (out / "results.json").exists():

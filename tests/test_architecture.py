@@ -136,6 +136,7 @@ LAYERS = [
     ["train"],
     ["demos", "einops", "sklearn"],
     ["cli"],
+    ["__main__"],
 ]
 ROOT = Path(__file__).parents[1] / "src" / "chainrule"
 PACKAGES = ("nn", "optim", "data", "distributions", "saving", "train", "demos", "utils")

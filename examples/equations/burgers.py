@@ -3,7 +3,7 @@
 Differentiated: the network u(t, x) twice with respect to place and once with respect to time, which makes the residual of
 u_t + u u_x = 0.01/pi u_xx; and the mean square of that residual, at points drawn anew in each step, with respect to all
 weights: a gradient of second derivatives. No solution is shown to the network, only the equation, that u = -sin(pi x) at t = 0,
-and that u = 0 at both ends.
+that u = 0 at both ends, and that the right half mirrors the left.
 
 Reference: Raissi, Perdikaris and Karniadakis, "Physics-informed neural networks", Journal of Computational Physics 378 (2019);
 compared with finite differences on a fine grid, computed here.
@@ -40,7 +40,10 @@ def finite_differences(cells, times):
 
 
 class Solution(nn.Module):
-    """u(t, x) with what is known built in: -sin(pi x) at t = 0, and 0 where x is -1 or 1."""
+    """u(t, x) with what is known built in: -sin(pi x) at t = 0, 0 where x is -1 or 1, and u(t, -x) = -u(t, x).
+
+    Without the last, some networks let the shock drift off its place: it stands at x = 0 only because both sides balance.
+    """
 
     def __init__(self, width):
         super().__init__()
@@ -48,11 +51,14 @@ class Solution(nn.Module):
         self.hidden = nn.ModuleList([nn.Linear(width, width) for _ in range(3)])
         self.last = nn.Linear(width, 1)
 
-    def forward(self, t, x):
+    def network(self, t, x):
         h = cr.tanh(self.first(cr.cat([2 * t - 1, x], 1)))
         for layer in self.hidden:
             h = cr.tanh(layer(h))
-        return -cr.sin(np.pi * x) + t * (1 - x**2) * self.last(h)
+        return self.last(h)
+
+    def forward(self, t, x):
+        return -cr.sin(np.pi * x) + t * (1 - x**2) * (self.network(t, x) - self.network(t, -x))
 
 
 def derivative(u, x):
@@ -62,7 +68,7 @@ def derivative(u, x):
 
 def main(demo):
     net = Solution(width=32)
-    iterations, batch_size = (10 if demo.quick else 24000), 256
+    iterations, batch_size = (10 if demo.quick else 24000), 128
     optimizer = optim.Adam(net.parameters(), lr=3e-3)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=iterations)
 
@@ -83,7 +89,7 @@ def main(demo):
     look = demo.compile(lambda t, x: residual(t, x).detach())
     for i in demo.steps(iterations):
         if i % 500 == 0:  # points are drawn more often where the residual is large: at the shock
-            pool = [v.astype(np.float32) for v in (demo.rng.uniform(0, 1, (8192, 1)), demo.rng.uniform(-1, 1, (8192, 1)))]
+            pool = [demo.rng.uniform(0, 1, (8192, 1)).astype(np.float32) for _ in "tx"]
             size = np.abs(look(*map(demo.tensor, pool)).numpy()[:, 0])
             chance = (size + size.mean()) / np.sum(size + size.mean())
         chosen = demo.rng.choice(8192, batch_size, p=chance.astype(float) / chance.sum(dtype=float))
@@ -98,7 +104,7 @@ def main(demo):
         found = net(t_all, x_all).numpy().reshape(true.shape)
     start = np.linalg.norm(true + np.sin(np.pi * x)) / np.linalg.norm(true)
     error = np.linalg.norm(found - true) / np.linalg.norm(true)
-    demo.result("relative L2 error", error, at_most=0.03, reference=f"u = -sin(pi x) at all times: {start:.2f}")
+    demo.result("relative L2 error", error, at_most=0.02, reference=f"u = -sin(pi x) at all times: {start:.2f}")
     demo.figure(
         picture(x, times, found, true),
         caption="u(t, x) of the network, with three times marked, and there against finite differences.",

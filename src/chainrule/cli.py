@@ -133,7 +133,3 @@ def _demo(options):
 def _fail(message, code):
     print(f"chainrule: {message}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -275,5 +275,5 @@ def test_command_line_with_the_cache_switched_off(place, monkeypatch, capsys):
 
 def test_the_command_runs_as_a_process(place):
     env = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    done = subprocess.run([sys.executable, "-m", "chainrule.cli", "cache"], env=env, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "chainrule", "cache"], env=env, capture_output=True, text=True)
     assert done.returncode == 0 and str(place) in done.stdout and done.stderr == ""

@@ -16,7 +16,7 @@ import chainrule as cr
 from chainrule import demos
 from chainrule.cli import main
 
-COMMAND = [sys.executable, "-m", "chainrule.cli"]
+COMMAND = [sys.executable, "-m", "chainrule"]
 SOURCE = Path(cr.__file__).resolve().parents[1]
 DIGITS = {"digits.png", "digits_loss.png", "digits_confusion.png", "digits_step.txt", "digits_step.mmd", "results.json"}
 
