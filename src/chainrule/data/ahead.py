@@ -1,6 +1,8 @@
 """Rows of arrays in random order: many batches are copied at once, by a thread, while the program uses those before."""
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 
@@ -8,6 +10,7 @@ from ..creation import from_numpy
 from .dataset import Subset, TensorDataset
 
 CHUNK = 8 << 20  # bytes that are copied at once: enough that to wait for a thread does not count
+AHEAD = 2  # chunks: a program that holds the interpreter lets the thread begin and end a copy only every 5 ms
 
 
 def rows_of(dataset):
@@ -38,16 +41,16 @@ def batches_of_rows(arrays, order, step, drop_last):
 
 
 def _taken(arrays, chunks):
-    """The rows of each chunk, copied one chunk ahead."""
+    """The rows of each chunk, copied some chunks ahead."""
     if len(chunks) < 2:
         yield from (_take(arrays, chunk) for chunk in chunks)
         return
     with ThreadPoolExecutor(1, "DataLoader") as thread:  # NumPy copies without holding the interpreter
-        ahead = thread.submit(_take, arrays, chunks[0])
-        for chunk in [*chunks[1:], None]:
-            columns = ahead.result()
-            if chunk is not None:
-                ahead = thread.submit(_take, arrays, chunk)
+        todo = iter(chunks)
+        copies = deque(thread.submit(_take, arrays, chunk) for chunk in islice(todo, AHEAD))
+        while copies:
+            columns = copies.popleft().result()
+            copies.extend(thread.submit(_take, arrays, chunk) for chunk in islice(todo, 1))
             yield columns
 
 

@@ -9,6 +9,7 @@ from ..core.dispatch import state as dispatching
 from ..errors import ArgumentError, GraphFreedError, UnsupportedError, explain
 from ..tensor import Tensor
 from ..transforms import autograd
+from ..transforms.backward import Leaf
 from ..transforms.reverse import ROOT
 from ..transforms.scope import enable_grad
 from .optimizer import Optimizer
@@ -91,6 +92,10 @@ class ClosureOptimizer(Optimizer):
         """Arrays or Tensors like the parameters, of which None stands for zeros, as one vector."""
         return packed([_array(a, p) for p, a in zip(self._params, arrays, strict=True)], self._dtype)
 
+    def _gradient(self):
+        """The gradients of the parameters, as one vector."""
+        return self._vector([p.note.grad if p.owner is ROOT and type(p.note) is Leaf else p.grad for p in self._params])
+
     def _values(self):
         """All parameters; the vector that they were placed from if they still are its parts."""
         vector, parts = self._placed
@@ -107,7 +112,8 @@ class ClosureOptimizer(Optimizer):
                 p.data = value
             else:
                 p.value = value
-                p._tell_views()
+                if hasattr(p, "views"):
+                    p._tell_views()
 
     def _along(self, place, direction, evaluate):
         """For a search: step length -> (step length, loss, slope, gradient), from `evaluate()` -> (loss, gradient)."""

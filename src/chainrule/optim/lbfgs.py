@@ -171,7 +171,7 @@ class LBFGS(ClosureOptimizer):
         def evaluate():
             nonlocal evaluations
             evaluations += 1
-            return closure(), self._vector(p.grad for p in self._params)
+            return closure(), self._gradient()
 
         out, gradient = evaluate()
         loss, tiny, history = float(out), group["tolerance_change"], self._history()
@@ -189,16 +189,16 @@ class LBFGS(ClosureOptimizer):
             slope = float(gradient @ direction)
             if slope > -tiny:
                 break
-            place = self._values()
+            place, size = self._values(), float(np.abs(direction).max())
             if group["line_search_fn"]:
                 at, most = self._along(place, direction, evaluate), group["max_eval"] - evaluations
-                search = Search(at, (0.0, loss, slope, gradient), float(np.abs(direction).max()), most, tiny)
+                search = Search(at, (0.0, loss, slope, gradient), size, most, tiny)
                 state["t"], loss, _, gradient = search(length)
             self._place(place + state["t"] * direction)
             if not group["line_search_fn"] and rounds < group["max_iter"]:
                 out_now, gradient = evaluate()
                 loss = float(out_now)
-            moved, change = np.abs(direction * state["t"]).max(), abs(loss - state["prev_loss"])
+            moved, change = abs(state["t"]) * size, abs(loss - state["prev_loss"])
             if evaluations >= group["max_eval"] or moved <= tiny or change < tiny:
                 break
         state["func_evals"] += evaluations

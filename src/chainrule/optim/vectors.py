@@ -33,8 +33,8 @@ def from_pairs(x, dtype):
 def packed(arrays, dtype):
     """All elements of arrays (plain ones or Tensors) as one vector of a real dtype; a complex element becomes two."""
     if all(type(a) is np.ndarray for a in arrays):
-        parts = [a.reshape(-1) if a.dtype.kind == "f" else a.reshape(-1).view(real_dtype(a.dtype)) for a in arrays]
-        return np.concatenate(parts, dtype=dtype, casting="same_kind") if parts else np.zeros(0, dtype)
+        parts = [a if a.dtype.kind == "f" else a.reshape(-1).view(real_dtype(a.dtype)) for a in arrays]
+        return np.concatenate(parts, axis=None, dtype=dtype, casting="same_kind") if parts else np.zeros(0, dtype)
     parts = [reshape(pairs(a) if a.dtype.kind == "c" else a, (-1,)) for a in map(as_value, arrays)]
     return concatenate([cast(p, dtype) for p in parts]) if parts else np.zeros(0, dtype)
 
@@ -52,15 +52,16 @@ class Layout:
         for a in arrays:
             start, self.size = self.size, self.size + a.size * (2 if a.dtype.kind == "c" else 1)
             self.places.append((start, self.size, a.shape, a.dtype))
+        self.dtypes = {place[-1] for place in self.places}
 
     def unpacked(self, vector):
         """The arrays in their own dtypes, which may share the vector's memory; of a Tensor, Tensors."""
+        if all(dtype == vector.dtype for dtype in self.dtypes):
+            return [vector[start:end].reshape(shape) for start, end, shape, dtype in self.places]
         return [_unpacked(vector[start:end], shape, dtype) for start, end, shape, dtype in self.places]
 
 
 def _unpacked(part, shape, dtype):
-    if part.dtype == dtype:
-        return part.reshape(shape)
     if type(part) is np.ndarray:
         return part.astype(real_dtype(dtype), copy=False).view(dtype).reshape(shape)
     if dtype.kind == "c":
