@@ -7,7 +7,7 @@ import pytest
 
 # From the bottom up; modules of one line may not import each other.
 LAYERS = [
-    ["errors", "names", "dtypes", "numpy_gaps", "shapes"],
+    ["errors", "names", "dtypes", "numpy_gaps", "numpy_signatures", "shapes"],
     ["devices"],
     ["trees"],
     ["core.value", "core.changes"],

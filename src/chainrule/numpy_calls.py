@@ -8,6 +8,7 @@ import numpy as np
 
 from .errors import LostDerivativeError, UnsupportedError, explain
 from .numpy_gaps import REASONS
+from .numpy_signatures import signature
 from .ops import elementwise, shaping
 
 # What to call for a NumPy function or ufunc that meets a Tensor; the numpy namespace fills it in.
@@ -44,7 +45,7 @@ class Translation:
 
     def __init__(self, theirs, ours):
         self.name, self.ours = theirs.__name__, ours
-        asked = list(inspect.signature(theirs).parameters.values())
+        asked = list(signature(theirs).parameters.values())
         known = list(inspect.signature(ours).parameters.values())
         self.defaults = {p.name: p.default for p in asked}
         self.names = [p.name for p in asked if p.kind not in (_ANY, p.KEYWORD_ONLY)]
@@ -149,7 +150,7 @@ def completed(theirs, ours):
     else:
         words = Translation(theirs, ours)
         straight, numpys = words.straight, frozenset(words.defaults)
-        anything = any(p.kind is _ANY for p in inspect.signature(theirs).parameters.values())
+        anything = any(p.kind is _ANY for p in signature(theirs).parameters.values())
 
     @functools.wraps(ours)
     def complete(*args, **options):

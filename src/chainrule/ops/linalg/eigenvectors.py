@@ -156,8 +156,11 @@ def _eig(a, *, free):
     return w.astype(dtype, copy=False), v.astype(dtype, copy=False)
 
 
+ALWAYS_COMPLEX = np.linalg.eigvals(np.eye(1)).dtype.kind == "c"  # from NumPy 2.5 on, whatever the values
+
+
 def _all_real(a, w):
-    return dtype_of(a).kind == "f" and bool(known((imag(w) == 0).all()))
+    return not ALWAYS_COMPLEX and dtype_of(a).kind == "f" and bool(known((imag(w) == 0).all()))
 
 
 def eig(a):
@@ -170,8 +173,8 @@ def eig(a):
     Returns
     -------
     EigResult, a named tuple of `eigenvalues` of shape (..., n), in no order, and `eigenvectors` of shape (..., n, n), the
-    columns, of length 1. They are complex, unless `a` is real and all eigenvalues are (in vmap, where that may differ
-    between entries: complex).
+    columns, of length 1. They are complex; with a NumPy before 2.5 as its own are, real if `a` is real and all eigenvalues
+    are (in vmap, where that may differ between entries: complex).
 
     Raises
     ------
@@ -199,11 +202,11 @@ def eig(a):
 
 
 def eigvals(a):
-    """Eigenvalues of square matrices, in no order; real only if `a` and all of them are.
+    """Eigenvalues of square matrices, in no order; with a NumPy before 2.5, real if `a` and all of them are.
 
     >>> import chainrule as cr
-    >>> cr.linalg.eigvals([[2.0, 0.0], [0.0, 1.0]])
-    array([2., 1.])
+    >>> cr.linalg.eigvals([[0.0, 2.0], [-2.0, 0.0]])
+    array([0.+2.j, 0.-2.j])
     """
     a = square_matrix("eigvals", a)
     if isinstance(a, np.ndarray):
