@@ -25,7 +25,7 @@ from .incomplete import (
     gammainccinv,
     gammaincinv,
 )
-from .special import scipy_special, special, together, together_as_floats, with_names
+from .special import scipy_special, special, together_as_floats, with_names
 
 
 def inverse(at, *slopes):
