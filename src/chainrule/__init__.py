@@ -23,6 +23,7 @@ from . import (
     trees as trees,
 )
 from .array_functions import *
+from .associative import associative_scan as associative_scan
 from .autograd.anomaly_mode import is_anomaly_enabled as is_anomaly_enabled
 from .creation import *
 from .dtypes import *
@@ -45,7 +46,6 @@ from .random import (
 )
 from .tensor import Tensor as Tensor
 from .transforms.autograd import GradientTape as GradientTape
-from .transforms.associative import associative_scan as associative_scan
 from .transforms.batch import vmap as vmap
 from .transforms.checkpoint import checkpoint as checkpoint
 from .transforms.control import (

@@ -245,9 +245,9 @@ def _adjoint(graph, flags):
 def odeint(func, y0, t, *args, rtol=1.4e-8, atol=1.4e-8, mxstep=math.inf, hmax=math.inf):
     """The solution of y' = func(y, t, *args) at the times `t`, from `y0` at the first of them.
 
-    Steps are chosen so that the estimated error of each is smaller than `atol + rtol * abs(y)`. Derivatives in `y0`, `t`, `args`
-    and in whatever else `func` uses are solutions of differential equations too, found with the same tolerances: to about as many
-    digits as the solution has, in either mode and any order, at the memory of one solution.
+    Steps are chosen so that the estimated error of each is smaller than `atol + rtol * abs(y)`. Derivatives in `y0`, `t`,
+    `args` and in whatever else `func` uses are solutions of differential equations too, found with the same tolerances: to
+    about as many digits as the solution has, in either mode and any order, at the memory of one solution.
 
     Parameters
     ----------

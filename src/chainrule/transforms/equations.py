@@ -128,8 +128,8 @@ def _still(tree):
 def custom_root(f, initial_guess, solve, tangent_solve, has_aux=False):
     """The x for which `f(x)` is zero, as `solve` finds it, with the derivatives of the solution.
 
-    From f(x, a) = 0 follows dx = -(df/dx)^-1 df/da da, whatever the way in which x was found. So the cost of a derivative is that
-    of one linear system, and nothing of the iteration is kept.
+    From f(x, a) = 0 follows dx = -(df/dx)^-1 df/da da, whatever the way in which x was found. So the cost of a derivative is
+    that of one linear system, and nothing of the iteration is kept.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def custom_root(f, initial_guess, solve, tangent_solve, has_aux=False):
         return equation.checked(tangent_solve, tangent_solve(linear(x, operands), equation.tree(y)))
 
     def push(primals, tangents):
-        (guess, operands), x_and_aux = primals, rules.call(*primals)
+        operands, x_and_aux = primals[1], rules.call(*primals)
         x, aux = x_and_aux
         moved = equation.moved_by(x, operands, tangents[1])
         if moved is None or all(m is None for m in moved):

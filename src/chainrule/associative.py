@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from ..core.value import Value, ndim_of, shape_of
-from ..errors import ShapeError, TreeError, explain
-from ..ops.joining import concatenate, stack
-from ..ops.shaping import flip, normalize_axis, reshape
-from ..trees import flatten, paths, tree_map, unflatten
-from .batch import vmap
-from .control import _arrays, _length, _name, scan
+from .core.value import Value, ndim_of, shape_of
+from .errors import ShapeError, TreeError, explain
+from .ops.joining import concatenate, stack
+from .ops.shaping import flip, normalize_axis, reshape
+from .transforms.batch import vmap
+from .transforms.control import _arrays, _length, _name, scan
+from .trees import paths, tree_map, unflatten
 
 
 def _along(axis, part):
