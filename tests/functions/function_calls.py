@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 
 import chainrule as cr
 from chainrule import nn
@@ -120,7 +121,9 @@ SPECIAL = {
     **calls("diric", X, 3),
 }  # fmt: skip
 
+SPARSE = scipy.sparse.csr_array(np.where(M > 0, M, 0))
 LINALG = {
+    **calls("sparse_product", SPARSE, TALL[:3], SPARSE.data),
     **calls(
         "inv det slogdet pinv cond matrix_norm matrix_rank trace diagonal matrix_transpose expm logm sqrtm cosm sinm tanm "
         "coshm sinhm tanhm signm hessenberg eigvals svdvals lu lu_factor polar qr",
