@@ -13,6 +13,8 @@ from .ops.activation import softplus as softplus
 from .ops.bessel import (
     airy as airy,
     airye as airye,
+    h1vp as h1vp,
+    h2vp as h2vp,
     hankel1 as hankel1,
     hankel1e as hankel1e,
     hankel2 as hankel2,
@@ -23,11 +25,13 @@ from .ops.bessel import (
     i1e as i1e,
     iv as iv,
     ive as ive,
+    ivp as ivp,
     j0 as j0,
     j1 as j1,
     jn as jn,
     jv as jv,
     jve as jve,
+    jvp as jvp,
     k0 as k0,
     k0e as k0e,
     k1 as k1,
@@ -35,6 +39,7 @@ from .ops.bessel import (
     kn as kn,
     kv as kv,
     kve as kve,
+    kvp as kvp,
     modstruve as modstruve,
     spherical_in as spherical_in,
     spherical_jn as spherical_jn,
@@ -46,6 +51,7 @@ from .ops.bessel import (
     yn as yn,
     yv as yv,
     yve as yve,
+    yvp as yvp,
 )
 from .ops.bessel_integrals import (
     besselpoly as besselpoly,

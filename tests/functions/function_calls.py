@@ -66,6 +66,7 @@ def projector(outs):
 
 
 SPECIAL = {
+    **calls("h1vp h2vp ivp jvp kvp yvp", 1.5 + X, 1.0 + Y, 2),
     **calls(
         "cbrt exp2 expm1 log1p sinc softplus i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e y0 y1 cosdg cosm1 cotdg entr exp10 expit exprel "
         "log_expit sindg tandg ellipe ellipk ellipkm1 dawsn erfcinv erfcx erfi fresnel log_ndtr ndtr ndtri wofz gamma gammasgn "

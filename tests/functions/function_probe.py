@@ -17,6 +17,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 from function_calls import NAMESPACES
 
 import chainrule as cr
@@ -143,6 +144,8 @@ def _is_python_number(x):
 
 
 def _inexact(x):
+    if scipy.sparse.issparse(x):
+        return False  # a constant
     return getattr(getattr(x, "dtype", None), "kind", "f" if type(x) in (float, complex) else "O") in "fc"
 
 

@@ -61,6 +61,7 @@ CALLS = {
     **dict.fromkeys(("log_wright_bessel", "wright_bessel"), (0.7, 1.3, X)),
     **dict.fromkeys(("bdtr", "bdtrc", "bdtri", "nbdtr", "nbdtrc", "nbdtri"), (N, 5, UNIT)),
     "besselpoly": (X, 0.7, 1.3),
+    **dict.fromkeys(("h1vp", "h2vp", "ivp", "jvp", "kvp", "yvp"), (N, X, 2)),
     "diric": (SIGNED, 4),
     "elliprj": (X, X + 0.5, X[::-1], UNIT),
     "eval_gegenbauer": (N, 0.7, X),
@@ -136,7 +137,8 @@ def test_single_precision_stays(name, args):
 
 
 WIDER_IN_SCIPY = [  # float64 for float32 beside Python's numbers or whole ones
-    *ON_ORDER_AND_POSITIVE, "besselpoly", "diric", "eval_gegenbauer", "eval_genlaguerre", "eval_jacobi", "eval_sh_jacobi",
+    *ON_ORDER_AND_POSITIVE, "besselpoly", "diric", "h1vp", "h2vp",
+    "ivp", "jvp", "kvp", "yvp", "eval_gegenbauer", "eval_genlaguerre", "eval_jacobi", "eval_sh_jacobi",
     "ellipj", "log_wright_bessel", "multigammaln", "nbdtr", "nbdtrc", "nbdtri", "pdtri", "radian",
     "sph_harm_y", "wright_bessel", "xlog1py", "xlogy",
 ]  # fmt: skip
