@@ -124,7 +124,8 @@ class _Solver:
         h = self.first_step(y, k, ts[0], ts[-1])
 
         def to_next(state, end):
-            state = self.advance(*state, end)
+            y, k, t, h = state
+            state = self.advance(y, k, t, h, end)
             return state, state[0]
 
         _, ys = scan(to_next, (y, k, ts[0], h), ts[1:])

@@ -535,7 +535,7 @@ def _orders(asked, dimension_numbers, ndim):
     """Of both arguments and the result of a convolution: the axes (batch, channels, *sizes), or (outputs, inputs, *sizes)."""
     if dimension_numbers is None:
         return [tuple(range(ndim))] * 3
-    found = []
+    found: list = []
     for spec, names in zip(dimension_numbers, ("NC", "OI", "NC"), strict=True):
         if isinstance(spec, str):
             if len(spec) != ndim or any(n not in spec for n in names):
