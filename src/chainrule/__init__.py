@@ -23,6 +23,7 @@ from . import (
     trees as trees,
 )
 from .array_functions import *
+from .associative import associative_scan as associative_scan
 from .autograd.anomaly_mode import is_anomaly_enabled as is_anomaly_enabled
 from .creation import *
 from .dtypes import *
@@ -68,6 +69,7 @@ from .transforms.derivatives import (
     value_and_grad as value_and_grad,
     vjp as vjp,
 )
+from .transforms.equations import custom_linear_solve as custom_linear_solve, custom_root as custom_root
 from .transforms.record import graph as graph
 from .transforms.scope import enable_grad as enable_grad, is_grad_enabled as is_grad_enabled, no_grad as no_grad
 from .trees import tree_leaves as tree_leaves, tree_map as tree_map
@@ -84,7 +86,9 @@ _LATER = (
     "distributions",
     "flatten_util",
     "func",
+    "integrate",
     "jit",
+    "lax",
     "nn",
     "optim",
     "plot",

@@ -66,6 +66,7 @@ from .ops.linalg.products import (
     vecdot as vecdot,
 )
 from .ops.linalg.schur import hessenberg as hessenberg, schur as schur
+from .ops.linalg.sparse import sparse_product as sparse_product
 from .ops.linalg.spectral import (
     eigh as eigh,
     eigvalsh as eigvalsh,

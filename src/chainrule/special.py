@@ -3,11 +3,18 @@
 Loading this module does not load SciPy: the first function called does.
 """
 
-from .ops import cbrt as cbrt, exp2 as exp2, expm1 as expm1, log1p as log1p, rint as _rint, sinc as sinc
+import functools as _functools
+
+import numpy as _np
+
+from .core.value import dtype_of as _dtype_of
+from .ops import elementwise as _elementwise, rint as _rint, sinc as sinc
 from .ops.activation import softplus as softplus
 from .ops.bessel import (
     airy as airy,
     airye as airye,
+    h1vp as h1vp,
+    h2vp as h2vp,
     hankel1 as hankel1,
     hankel1e as hankel1e,
     hankel2 as hankel2,
@@ -18,11 +25,13 @@ from .ops.bessel import (
     i1e as i1e,
     iv as iv,
     ive as ive,
+    ivp as ivp,
     j0 as j0,
     j1 as j1,
     jn as jn,
     jv as jv,
     jve as jve,
+    jvp as jvp,
     k0 as k0,
     k0e as k0e,
     k1 as k1,
@@ -30,6 +39,7 @@ from .ops.bessel import (
     kn as kn,
     kv as kv,
     kve as kve,
+    kvp as kvp,
     modstruve as modstruve,
     spherical_in as spherical_in,
     spherical_jn as spherical_jn,
@@ -41,6 +51,7 @@ from .ops.bessel import (
     yn as yn,
     yv as yv,
     yve as yve,
+    yvp as yvp,
 )
 from .ops.bessel_integrals import (
     besselpoly as besselpoly,
@@ -232,6 +243,7 @@ from .ops.orthogonal import (
     lpmv as lpmv,
     sph_harm_y as sph_harm_y,
 )
+from .ops.shaping import as_value as _as_value, cast as _cast
 from .ops.special import (
     digamma as digamma,
     erf as erf,
@@ -256,7 +268,24 @@ from .ops.wave_equations import (
     pbwa as pbwa,
 )
 
-round = _rint
+
+def _in_scipys_dtypes(function, whole):
+    """NumPy's function of small whole numbers has half precision, which SciPy's lack. `whole`: what they become at least."""
+
+    @_functools.wraps(function)
+    def computed(x):
+        x = _as_value(x)
+        dtype = _dtype_of(x)
+        return function(_cast(x, _np.result_type(dtype, whole if dtype.kind in "iub" else _np.float32)))
+
+    return computed
+
+
+cbrt = _in_scipys_dtypes(_elementwise.cbrt, _np.float64)
+exp2 = _in_scipys_dtypes(_elementwise.exp2, _np.float64)
+expm1 = _in_scipys_dtypes(_elementwise.expm1, _np.float64)
+log1p = _in_scipys_dtypes(_elementwise.log1p, _np.float64)
+round = _in_scipys_dtypes(_rint, _np.float32)
 
 __all__ = [name for name, thing in list(globals().items()) if callable(thing) and not name.startswith("_")]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 
 import chainrule as cr
 from chainrule import nn
@@ -65,6 +66,7 @@ def projector(outs):
 
 
 SPECIAL = {
+    **calls("h1vp h2vp ivp jvp kvp yvp", 1.5 + X, 1.0 + Y, 2),
     **calls(
         "cbrt exp2 expm1 log1p sinc softplus i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e y0 y1 cosdg cosm1 cotdg entr exp10 expit exprel "
         "log_expit sindg tandg ellipe ellipk ellipkm1 dawsn erfcinv erfcx erfi fresnel log_ndtr ndtr ndtri wofz gamma gammasgn "
@@ -120,7 +122,9 @@ SPECIAL = {
     **calls("diric", X, 3),
 }  # fmt: skip
 
+SPARSE = scipy.sparse.csr_array(np.where(M > 0, M, 0))
 LINALG = {
+    **calls("sparse_product", SPARSE, TALL[:3], SPARSE.data),
     **calls(
         "inv det slogdet pinv cond matrix_norm matrix_rank trace diagonal matrix_transpose expm logm sqrtm cosm sinm tanm "
         "coshm sinhm tanhm signm hessenberg eigvals svdvals lu lu_factor polar qr",
@@ -403,6 +407,43 @@ PYTORCH = {
     **calls("view_as_complex", TALL[:, :2]),
 }
 
+JOIN = lambda x, y: (x[0] * y[0], x[1] * y[0] + y[1])  # noqa: E731  two linear steps as one
+DIVIDE = lambda g, y: y / g(np.ones_like(y))  # noqa: E731  solves equations that are diagonal
+IMAGES, KERNELS = rng.normal(size=(2, 2, 5, 4)), rng.normal(size=(3, 2, 2, 2))
+
+LAX = {
+    **calls("associative_scan", JOIN, (X, Y)),
+    **calls("map", lambda x: x * x, M),
+    **calls("custom_linear_solve", lambda x: 2.0 * x, X, DIVIDE, symmetric=True),
+    **calls("cumsum cumprod cummax cummin cumlogsumexp", M, 1, True),
+    **calls("top_k", M, 2),
+    **calls("sort_key_val", X[::-1].copy(), Y),
+    **calls("dynamic_slice", M, (1, 0), (2, 2)),
+    **calls("dynamic_update_slice", M, S[:2, :2], (1, 0)),
+    **calls("dynamic_slice_in_dim", M, 1, 2),
+    **calls("dynamic_index_in_dim index_in_dim", M, 1),
+    **calls("dynamic_update_slice_in_dim", M, S[:2], 1, 0),
+    **calls("dynamic_update_index_in_dim", M, X, 1, 0),
+    **calls("slice", M, (0, 1), (3, 3), (2, 1)),
+    **calls("slice_in_dim", M, 0, 2),
+    **calls("concatenate", [X, Y], 0),
+    **calls("broadcast", X, (2,)),
+    **calls("broadcast_in_dim", X, (3, 2), (0,)),
+    **calls("rev", M, (0,)),
+    **calls("pad", X, 0.3, [(1, -1, 1)]),
+    **calls("convert_element_type", X, np.float64),
+    **calls("clamp", 0.4, X, 0.7),
+    **calls("select", MASK, X, Y),
+    **calls("select_n", N - 1, X, Y, Z),
+    **calls("integer_pow", X, 3),
+    **calls("dot_general", M, TALL, (((1,), (1,)), ((), ()))),
+    **calls("reduce_window", IMAGE, 1.0, cr.multiply, (2, 2), (1, 2), "SAME"),
+    **calls("conv_general_dilated", IMAGES, KERNELS, (1, 2), "SAME"),
+    **calls("conv", IMAGES, KERNELS, (1, 1), "VALID"),
+    **calls("conv_transpose", IMAGES, KERNELS.transpose(2, 3, 1, 0), (2, 1), "SAME", None, ("NCHW", "HWIO", "NCHW")),
+}
+INTEGRATE = calls("odeint", lambda y, t, a: -a * y**2, X, np.array([0.0, 0.4, 1.0]), Y, rtol=1e-11, atol=1e-11)
+
 NAMESPACES = {
     "chainrule.numpy": (
         cr.array_functions,
@@ -414,5 +455,7 @@ NAMESPACES = {
     "chainrule.signal": (cr.signal, SIGNALS),
     "chainrule.nn.functional": (nn.functional, FUNCTIONAL),
     "chainrule.random.Generator": (GENERATOR, RANDOM),
-    "chainrule": (cr, TOP | PYTORCH),
+    "chainrule.integrate": (cr.integrate, INTEGRATE),
+    "chainrule": (cr, TOP | PYTORCH | {name: LAX[name] for name in ("associative_scan", "custom_linear_solve")}),
+    "chainrule.lax": (cr.lax, LAX),
 }

@@ -17,6 +17,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 from function_calls import NAMESPACES
 
 import chainrule as cr
@@ -32,7 +33,17 @@ NO_ARRAYS |= {"is_tensor", "is_grad_enabled", "set_grad_enabled", "get_rng_state
 NO_ARRAYS |= {"is_inference_mode_enabled", "is_anomaly_enabled"}
 NO_ARRAYS |= {*cr.pytorch.environment.__all__, "initial_seed"}
 OF_FUNCTIONS = {"grad", "value_and_grad", "jvp", "vjp", "hvp", "linearize", "jacobian", "jacfwd", "jacrev", "hessian", "vmap"}
-OF_FUNCTIONS |= {"graph", "compile", "checkpoint", "custom_jvp", "custom_vjp", "gradcheck", "tree_map", "tree_leaves"}
+OF_FUNCTIONS |= {
+    "graph",
+    "compile",
+    "checkpoint",
+    "custom_jvp",
+    "custom_root",
+    "custom_vjp",
+    "gradcheck",
+    "tree_map",
+    "tree_leaves",
+}
 # Why a function has a gap that its own error does not explain, by name and column.
 EXPLAINED = {
     **{n: {"vmap": "may raise for one entry alone"} for n in ("asarray_chkfinite", "digitize", "ravel_multi_index")},
@@ -133,6 +144,8 @@ def _is_python_number(x):
 
 
 def _inexact(x):
+    if scipy.sparse.issparse(x):
+        return False  # a constant
     return getattr(getattr(x, "dtype", None), "kind", "f" if type(x) in (float, complex) else "O") in "fc"
 
 

@@ -1,7 +1,6 @@
 """Every function of numpy.linalg: values, results and errors of NumPy; derivatives of all orders; stacks, vmap, compile."""
 
 import inspect
-import zlib
 
 import numpy as np
 import pytest
@@ -132,11 +131,6 @@ CASES = {
     "matrix_transpose": (STACK, lambda a: np.linalg.matrix_transpose(a)),
 }  # fmt: skip
 cases = pytest.mark.parametrize("name", CASES)
-
-
-@pytest.fixture
-def rng(request):
-    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
 
 
 @cases

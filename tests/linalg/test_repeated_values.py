@@ -1,7 +1,5 @@
 """Equal eigenvalues and singular values: functions that do not depend on the choice of a basis have right derivatives."""
 
-import zlib
-
 import numpy as np
 import pytest
 from linalg_tools import adjoint, check_first, check_second, close, hermitian_with, normal, ranked, regular
@@ -11,11 +9,6 @@ import chainrule as cr
 dtypes = pytest.mark.parametrize("dtype", (np.float64, np.complex128))
 VALUES = [(1, 1, 2, 3), (1, 1, 1, 2), (2, 2, 2, 2), (-1, -1, 2, 2), (0, 0, 1, 2)]
 values = pytest.mark.parametrize("w", VALUES, ids=str)
-
-
-@pytest.fixture
-def rng(request):
-    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
 
 
 def half(a):

@@ -261,3 +261,22 @@ def test_the_logarithm_is_as_precise_as_the_result(name):
 def test_products_of_whole_numbers_do_not_overflow(name):
     args = np.array([[2**62, 7, 3], [2**40 + 1, 2**41, 2**50], [2**50, 3, 2**33]])
     np.testing.assert_allclose(getattr(sp, name)(*args), getattr(scipy.special, name)(*args), rtol=1e-10)
+
+
+PAIRS = [("jvp", "jv"), ("yvp", "yv"), ("ivp", "iv"), ("kvp", "kv"), ("h1vp", "hankel1"), ("h2vp", "hankel2")]
+
+
+@pytest.mark.parametrize("name, of", PAIRS)
+def test_derivatives_of_bessel_functions_are_those_of_the_functions(name, of):
+    v, z = np.array([0.3, 1.7, 4.0]), np.array([0.8, 2.5, 6.0])
+    f, plain = getattr(sp, name), getattr(sp, of)
+    along = (np.zeros(3), np.ones(3)), (np.ones(3), np.zeros(3))
+    np.testing.assert_allclose(f(v, z, 0), plain(v, z), rtol=1e-14)
+    np.testing.assert_allclose(cr.jvp(plain, (v, z), along[0])[1], f(v, z), rtol=1e-12)
+    for n in (1, 2, 3):
+        np.testing.assert_allclose(f(v, z, n), getattr(scipy.special, name)(v, z, n), rtol=1e-12)
+        np.testing.assert_allclose(cr.jvp(lambda v, z, n=n: f(v, z, n), (v, z), along[0])[1], f(v, z, n + 1), rtol=1e-11)
+    crossed = cr.jvp(lambda v, z: cr.jvp(plain, (v, z), along[1])[1], (v, z), along[0])[1]
+    np.testing.assert_allclose(cr.jvp(f, (v, z), along[1])[1], crossed, rtol=1e-8)
+    with pytest.raises(ValueError, match="cannot be negative"):
+        f(v, z, -1)

@@ -61,6 +61,7 @@ CALLS = {
     **dict.fromkeys(("log_wright_bessel", "wright_bessel"), (0.7, 1.3, X)),
     **dict.fromkeys(("bdtr", "bdtrc", "bdtri", "nbdtr", "nbdtrc", "nbdtri"), (N, 5, UNIT)),
     "besselpoly": (X, 0.7, 1.3),
+    **dict.fromkeys(("h1vp", "h2vp", "ivp", "jvp", "kvp", "yvp"), (N, X, 2)),
     "diric": (SIGNED, 4),
     "elliprj": (X, X + 0.5, X[::-1], UNIT),
     "eval_gegenbauer": (N, 0.7, X),
@@ -136,7 +137,8 @@ def test_single_precision_stays(name, args):
 
 
 WIDER_IN_SCIPY = [  # float64 for float32 beside Python's numbers or whole ones
-    *ON_ORDER_AND_POSITIVE, "besselpoly", "diric", "eval_gegenbauer", "eval_genlaguerre", "eval_jacobi", "eval_sh_jacobi",
+    *ON_ORDER_AND_POSITIVE, "besselpoly", "diric", "h1vp", "h2vp",
+    "ivp", "jvp", "kvp", "yvp", "eval_gegenbauer", "eval_genlaguerre", "eval_jacobi", "eval_sh_jacobi",
     "ellipj", "log_wright_bessel", "multigammaln", "nbdtr", "nbdtrc", "nbdtri", "pdtri", "radian",
     "sph_harm_y", "wright_bessel", "xlog1py", "xlogy",
 ]  # fmt: skip
@@ -233,3 +235,29 @@ def test_softmax_takes_all_elements_by_default():
     x = np.random.default_rng(1).normal(size=(2, 3))
     np.testing.assert_allclose(cr.special.softmax(x), scipy.special.softmax(x), rtol=1e-14)
     np.testing.assert_allclose(cr.special.log_softmax(x, 0), scipy.special.log_softmax(x, 0), rtol=1e-13)
+
+
+SMALL = [np.bool_, np.int8, np.uint8, np.int16, np.uint16]
+
+
+@pytest.mark.parametrize("dtype", SMALL)
+@pytest.mark.parametrize("name", ["cbrt", "exp2", "expm1", "log1p", "round"])
+def test_small_whole_numbers_are_not_computed_in_half_precision(name, dtype):
+    x = np.array([0, 1, 3], dtype)
+    found, expected = getattr(cr.special, name)(x), getattr(scipy.special, name)(x)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_max_ulp(found, expected, 1)
+    assert getattr(cr.special, name)(x.astype(np.float16)).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", SMALL)
+@pytest.mark.parametrize("name", ["chdtr", "chdtrc", "chdtri", "gdtr", "gdtrc", "gdtria", "gdtrix", "nrdtrimn", "nrdtrisd"])
+def test_small_whole_numbers_have_scipys_precision(name, dtype):
+    at = {"chdtr": (1, 2), "chdtrc": (1, 2), "chdtri": (2, 1), "gdtria": (1, 1, 1), "gdtrix": (1, 1, 1)}.get(name, (1, 1, 1))
+    with np.errstate(all="ignore"):
+        for other in (dtype, np.float32, np.float64):
+            xs = [np.array([a], dtype if i == 0 else other) for i, a in enumerate(at)]
+            found, expected = getattr(cr.special, name)(*xs), getattr(scipy.special, name)(*xs)
+            assert found.dtype == expected.dtype
+            if np.isfinite(expected).all():  # probabilities of 1 are limits for us, NaN for SciPy
+                np.testing.assert_allclose(found, expected, rtol=1e-5)

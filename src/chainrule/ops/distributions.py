@@ -25,7 +25,7 @@ from .incomplete import (
     gammainccinv,
     gammaincinv,
 )
-from .special import scipy_special, special, together, together_as_floats, with_names
+from .special import scipy_special, special, together_as_floats, with_names
 
 
 def inverse(at, *slopes):
@@ -58,7 +58,7 @@ def chdtr(v, x):
     >>> cr.special.chdtr(3.0, 2.0)
     np.float64(0.42759329552912023)
     """
-    v, x = together(v, x)
+    v, x = together_as_floats(v, x)
     return gammainc(0.5 * v, 0.5 * x)
 
 
@@ -69,7 +69,7 @@ def chdtrc(v, x):
     >>> cr.special.chdtrc(3.0, 200.0)
     np.float64(4.218541107192018e-43)
     """
-    v, x = together(v, x)
+    v, x = together_as_floats(v, x)
     return gammaincc(0.5 * v, 0.5 * x)
 
 
@@ -80,7 +80,7 @@ def chdtri(v, p):
     >>> cr.special.chdtri(3.0, 0.05)
     np.float64(7.814727903251178)
     """
-    v, p = together(v, p)
+    v, p = together_as_floats(v, p)
     return 2 * gammainccinv(0.5 * v, p)
 
 
@@ -127,7 +127,7 @@ def gdtrix(a, b, p):
     >>> cr.special.gdtrix(2.0, 3.0, 0.5)
     np.float64(1.3370301568617795)
     """
-    a, b, p = together(a, b, p)
+    a, b, p = together_as_floats(a, b, p)
     return gammaincinv(b, p) / a
 
 
@@ -138,7 +138,7 @@ def gdtria(p, b, x):
     >>> cr.special.gdtria(0.5, 3.0, 1.0).round(6)
     np.float64(2.67406)
     """
-    p, b, x = together(p, b, x)
+    p, b, x = together_as_floats(p, b, x)
     return gammaincinv(b, p) / x
 
 
@@ -483,7 +483,7 @@ def nrdtrimn(p, std, x):
     >>> cr.special.nrdtrimn(0.5, 2.0, 1.0)
     np.float64(1.0)
     """
-    p, std, x = together(p, std, x)
+    p, std, x = together_as_floats(p, std, x)
     return x - std * ndtri(p)
 
 
@@ -494,5 +494,5 @@ def nrdtrisd(mn, p, x):
     >>> cr.special.nrdtrisd(0.0, 0.9, 1.0).round(6)
     np.float64(0.780304)
     """
-    mn, p, x = together(mn, p, x)
+    mn, p, x = together_as_floats(mn, p, x)
     return (x - mn) / ndtri(p)

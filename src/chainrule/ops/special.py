@@ -111,10 +111,10 @@ def together(*xs):
 
 
 def together_as_floats(*xs):
-    """As `together`, and whole numbers become floating point ones, since products of them could overflow."""
+    """As `together`, and all become floating point numbers of single precision at least: products of whole numbers could
+    overflow, and SciPy has no functions of half precision."""
     values = together(*xs)
-    dtype = np.result_type(*map(dtype_of, values))
-    dtype = np.result_type(dtype, np.float16 if dtype.kind == "f" else np.float32)
+    dtype = np.result_type(np.float32, *map(dtype_of, values))
     return [cast(x, dtype) for x in values]
 
 

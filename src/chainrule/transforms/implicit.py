@@ -21,17 +21,19 @@ from .programs import inexact, run_graph, size_of_batch, spread
 
 
 def adjoint_graph(graph: Graph) -> Graph:
-    """The graph of y -> A^H y, for the graph of a linear function x -> A x; further inputs are what A is made of."""
+    """The graph of y -> A^H y, for the graph of a linear function x -> A x, where x and A x are as many arrays of the same
+    shapes; further inputs are what A is made of."""
 
     def make():
-        x, *consts = input_avals(graph)
+        avals, n = input_avals(graph), len(graph.outputs)
+        xs = avals[:n]
 
-        def adjoint(y, *operands):
-            wanted = [True, *(False for _ in consts)]
-            found = pull_back(graph, [zeros_of(x), *operands], wanted, [y])[1][0]
-            return [zeros_of(x) if found is None else cast(found, x.dtype)]
+        def adjoint(*operands):
+            wanted = [*(True for _ in xs), *(False for _ in avals[n:])]
+            found = pull_back(graph, [*map(zeros_of, xs), *operands[n:]], wanted, operands[:n])[1]
+            return [zeros_of(x) if f is None else cast(f, x.dtype) for f, x in zip(found[:n], xs, strict=True)]
 
-        return trace(adjoint, [x, *consts], f"adjoint of {graph.name}", capture=False).graph
+        return trace(adjoint, avals, f"adjoint of {graph.name}", capture=False).graph
 
     return remember(graph, ("adjoint",), make)
 
