@@ -115,6 +115,7 @@ class Node:
     strides: tuple = ()
     weight: float = 0.0  # what it costs to compute once, about, in additions
     folds: bool = False  # whether a reduction stands in it
+    repeats: bool = False  # whether a reduction or random words do: what should not run more often than needed
     guard: tuple | None = None
     id: int = field(default_factory=_tick)
 
@@ -160,10 +161,11 @@ class Expressions:
         key = (kind, key, *(a.id for a in args))
         found = self.table.get(key)
         if found is None:
-            folds = kind == "reduce" or any(a.folds for a in args)
+            folds = kind == "reduce" or any([a.folds for a in args])
+            repeats = folds or kind == "bits" or any([a.repeats for a in args])
             if kind != "reduce":
                 weight += sum(a.weight for a in args)
-            found = self.table[key] = Node(kind, data, args, axes, dtype, strides, weight, folds, guard)
+            found = self.table[key] = Node(kind, data, args, axes, dtype, strides, weight, folds, repeats, guard)
         return found
 
     def number(self, value):

@@ -609,7 +609,7 @@ class Fuser:
     def wasteful(self, kernel):
         """Whether a fold would run again for every element of a longer root."""
         for root in kernel.roots[kernel.frugal :]:
-            for node in nodes_under([root.node]):
+            for node in nodes_under([root.node]) if root.node.repeats else ():
                 if node.kind in ("reduce", "bits"):
                     needed = max((n + 1 for n, a in enumerate(root.axes) if a in node.axes), default=0)
                     if math.prod(a.size for a in root.axes[:needed]) > max(1, math.prod(a.size for a in node.axes)):
@@ -678,7 +678,7 @@ def runs_of(root):
     found, todo, seen = [], [(root.node, root.axes)], set()
     while todo:
         node, loops = todo.pop()
-        if (node.id, loops) in seen:
+        if not node.repeats or (node.id, loops) in seen:
             continue
         seen.add((node.id, loops))
         if node.kind in ("reduce", "bits"):
