@@ -161,8 +161,10 @@ class Expressions:
         key = (kind, key, *(a.id for a in args))
         found = self.table.get(key)
         if found is None:
-            folds = kind == "reduce" or any([a.folds for a in args])
-            repeats = folds or kind == "bits" or any([a.repeats for a in args])
+            folds = kind == "reduce"
+            repeats = folds or kind == "bits"
+            for a in args:
+                folds, repeats = folds or a.folds, repeats or a.repeats
             if kind != "reduce":
                 weight += sum(a.weight for a in args)
             found = self.table[key] = Node(kind, data, args, axes, dtype, strides, weight, folds, repeats, guard)
@@ -311,7 +313,7 @@ class Expressions:
             return node if node.dtype == dtype else self.cast(node, dtype)
 
         product = self.map(ROWS["multiply"], {}, [part(x, at_x), part(y, at_y)], dtype)
-        return self.fold("add", product, loops, dtype)
+        return self.fold("add", product, loops, dtype) if any(a.size != 1 for a in loops) else product
 
     def row_argmax(self, step, index):
         return self._position(step, index, "maximum")

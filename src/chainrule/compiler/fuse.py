@@ -24,11 +24,12 @@ from .fused import (
     sizes,
     sizes_of,
 )  # fmt: skip
-from .loops import merged_axes, nodes_under, tops
+from .loops import merged_axes, nodes_under, tops, worth_lanes
 from .recording import Probe, Recording
 
 NEAR = 1 << 19  # bytes that can be read and written here and there; more of them are quicker to go through from end to end
 SMALL = 4096  # a product of fewer multiplications than this may be part of other kernels
+READ_ONCE = 8  # additions up to which the elements of a matrix that a vector is multiplied by are computed on the way
 LONGEST = 100  # steps of one expression
 DEEPEST = 80  # of them, one on top of the other: expressions are followed recursively
 
@@ -221,7 +222,9 @@ class Fuser:
             return False
         rows, columns, summed, batch, _ = labels_of(step)
         sizes = sizes_of(step)
-        if len(rows) != 1 or len(columns) != 1 or not summed or 0 in sizes.values():
+        if len(rows) != 1 or len(columns) != 1 or 0 in sizes.values():
+            return False
+        if math.prod(sizes[k] for k in summed) == 1:  # an outer product: each element is one multiplication
             return False
         *leading, _, _ = step.params["labels"][2] if step.row.name == "contract" else (*batch, 0, 0)
         return set(leading) == set(batch) and math.prod(sizes.values()) >= SMALL
@@ -377,6 +380,8 @@ class Fuser:
             if node.kind != "load" or node.args or node.dtype != out.aval.dtype:
                 if isinstance(operand, Constant) or operand.id in self.stored:
                     raise NotAffine
+                if 1 in (sizes[row], sizes[column]) and not node.folds and node.weight < READ_ONCE:
+                    raise NotAffine  # each element of a matrix is needed once: to compute it there is less than to keep it
                 raise NeedsBuffer(self.untransposed(operand))
             source, offset = node.data
             terms = dict(offset.terms)
@@ -567,7 +572,7 @@ class Fuser:
             if len(short) < len(long) and math.prod(short) > 16:
                 # Inside of a longer loop, what does not run along memory would be computed one number at a time.
                 few = a if len(a.lengths) < len(b.lengths) else b
-                if any(r.node.weight >= 8 and not r.node.folds for r in few.roots):
+                if any(r.node.weight >= 8 and (not r.node.folds or folds_across(r)) for r in few.roots):
                     return False
             variables = {v.id for v in (*a.vars, *b.vars)}
             if len((a.reads | b.reads) - variables) + len(variables) > MOST_ARRAYS:
@@ -671,6 +676,11 @@ class Fuser:
         for k in sorted(range(len(kernels)), key=lambda k: place[k]):
             visit(k)
         return out
+
+
+def folds_across(root):
+    """Whether a fold goes through memory across its rows, several of which should be folded at a time."""
+    return bool(root.axes) and worth_lanes(root.axes[-1], nodes_under([root.node]), [root])
 
 
 def runs_of(root):
