@@ -73,6 +73,15 @@ def test_gradients_of_products_with_vectors_keep_no_matrix():
     assert sorted(w.shape for k in report.kernels for w in k.writes if w.shape == a.shape) == [a.shape] * 2
 
 
+def test_vectors_that_are_multiplied_stand_in_memory():
+    """Each of their elements is needed for each row of the matrix."""
+    r = np.random.default_rng(7)
+    w, x = r.normal(size=(150, 200)), r.normal(size=(1, 150))
+    f = cr.compile(lambda w, x: (x * 2 + 1) @ (w * 3))
+    np.testing.assert_allclose(np.asarray(f(w, x)), (x * 2 + 1) @ (w * 3), rtol=1e-12)
+    assert [w.shape for k in f.explain(w, x).kernels for w in k.writes] == [(1, 150), (1, 200)]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
 def test_products_of_depth_one(dtype):
     r = np.random.default_rng(4)
@@ -82,8 +91,20 @@ def test_products_of_depth_one(dtype):
     np.testing.assert_array_equal(np.asarray(f(x, y)), ((x @ y) * 2).sum((0, 1)))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "bool"])
+def test_products_of_integers(dtype):
+    """As large as matrix products that have a kernel of their own, which knows floating-point numbers only."""
+    r = np.random.default_rng(6)
+    x, y = (r.integers(0, 100, s) for s in ((30, 30), (30, 40)))
+    x, y = (x < 9, y < 9) if dtype == "bool" else (x.astype(dtype), y.astype(dtype))
+    for f in (np.matmul, lambda x, y: np.einsum("ij,jk->ki", x, y)):
+        got = np.asarray(cr.compile(f)(x, y))
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got, f(x, y))
+
+
 def test_folds_across_rows_stay_out_of_longer_loops():
-    """A vector times a matrix beside what is as large as the matrix: one number at a time it would take several times as long."""
+    """A vector times a matrix beside what is as large as the matrix: one number at a time, it would take much longer."""
     r = np.random.default_rng(5)
     a, x, y = r.normal(size=(160, 160)), r.normal(size=160), r.normal(size=160)
 

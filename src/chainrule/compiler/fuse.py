@@ -218,7 +218,7 @@ class Fuser:
     @staticmethod
     def is_product(step):
         """Whether a step is a matrix product that is worth its own kernel."""
-        if step.row.name not in ("matmul", "contract"):
+        if step.row.name not in ("matmul", "contract") or step.outputs[0].aval.dtype.kind != "f":
             return False
         rows, columns, summed, batch, _ = labels_of(step)
         sizes = sizes_of(step)
@@ -380,7 +380,8 @@ class Fuser:
             if node.kind != "load" or node.args or node.dtype != out.aval.dtype:
                 if isinstance(operand, Constant) or operand.id in self.stored:
                     raise NotAffine
-                if 1 in (sizes[row], sizes[column]) and not node.folds and node.weight < READ_ONCE:
+                other = sizes[column if outer == row else row]
+                if other == 1 and not node.folds and node.weight < READ_ONCE:
                     raise NotAffine  # each element of a matrix is needed once: to compute it there is less than to keep it
                 raise NeedsBuffer(self.untransposed(operand))
             source, offset = node.data
