@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.compiler import fuse, products, program
+from chainrule.compiler import products, program
 from chainrule.compiler.recording import Recording
+from chainrule.compiler.waits import Waits
 
 
 def counted(monkeypatch, owner, name):
@@ -119,7 +120,7 @@ def test_folds_across_rows_stay_out_of_longer_loops():
 
 def test_kernels_wait_for_one_another():
     """Where one becomes part of another, what waits for it waits for both."""
-    waits = fuse.Waits([set(), {0}, {0}, {1, 2}, {3}], [False, False, True, False, False])
+    waits = Waits([set(), {0}, {0}, {1, 2}, {3}], [False, False, True, False, False])
     for k in range(3):
         waits.add(k)
     assert waits.awaited == 0b101 and not waits.between(0, 2)
