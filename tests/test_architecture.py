@@ -83,6 +83,7 @@ LAYERS = [
         "compiler.pool",
         "compiler.simplify",
         "compiler.surroundings",
+        "compiler.waits",
     ],
     [
         "compiler.blocking",

@@ -1,5 +1,6 @@
 """How kernels reach memory: where the elements of arrays stand, loads and stores of one or of several at once."""
 
+import functools
 import math
 from typing import Any
 
@@ -15,6 +16,7 @@ IR_TYPES = {
 }  # fmt: skip
 
 
+@functools.cache
 def memory_type(dtype):
     """The LLVM type of an array's elements in memory."""
     try:

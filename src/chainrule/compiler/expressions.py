@@ -115,6 +115,7 @@ class Node:
     strides: tuple = ()
     weight: float = 0.0  # what it costs to compute once, about, in additions
     folds: bool = False  # whether a reduction stands in it
+    repeats: bool = False  # whether a reduction or random words do: what should not run more often than needed
     guard: tuple | None = None
     id: int = field(default_factory=_tick)
 
@@ -160,10 +161,13 @@ class Expressions:
         key = (kind, key, *(a.id for a in args))
         found = self.table.get(key)
         if found is None:
-            folds = kind == "reduce" or any(a.folds for a in args)
+            folds = kind == "reduce"
+            repeats = folds or kind == "bits"
+            for a in args:
+                folds, repeats = folds or a.folds, repeats or a.repeats
             if kind != "reduce":
                 weight += sum(a.weight for a in args)
-            found = self.table[key] = Node(kind, data, args, axes, dtype, strides, weight, folds, guard)
+            found = self.table[key] = Node(kind, data, args, axes, dtype, strides, weight, folds, repeats, guard)
         return found
 
     def number(self, value):
@@ -309,7 +313,7 @@ class Expressions:
             return node if node.dtype == dtype else self.cast(node, dtype)
 
         product = self.map(ROWS["multiply"], {}, [part(x, at_x), part(y, at_y)], dtype)
-        return self.fold("add", product, loops, dtype)
+        return self.fold("add", product, loops, dtype) if any(a.size != 1 for a in loops) else product
 
     def row_argmax(self, step, index):
         return self._position(step, index, "maximum")

@@ -2,11 +2,12 @@
 
 import itertools
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
 
 from ..core.graph import Constant, Graph, Var
-from ..core.lowering import View
+from ..core.lowering import Reduce, View
 from . import pieces, straight
 from .expressions import EXPENSIVE, ZERO, Axis, NeedsBuffer, along, shape_of
 from .fused import (
@@ -23,13 +24,19 @@ from .fused import (
     sizes,
     sizes_of,
 )  # fmt: skip
-from .loops import merged_axes, nodes_under, tops
+from .loops import merged_axes, nodes_under, tops, worth_lanes
 from .recording import Probe, Recording
+from .waits import Waits
 
 NEAR = 1 << 19  # bytes that can be read and written here and there; more of them are quicker to go through from end to end
 SMALL = 4096  # a product of fewer multiplications than this may be part of other kernels
+READ_ONCE = 8  # additions up to which the elements of a matrix that a vector is multiplied by are computed on the way
 LONGEST = 100  # steps of one expression
 DEEPEST = 80  # of them, one on top of the other: expressions are followed recursively
+
+
+CANDIDATES = 12  # kernels that one is tried to be made part of
+MOST_ARRAYS = 60  # that a kernel of loops reads and writes
 
 
 class Fuser:
@@ -125,7 +132,7 @@ class Fuser:
             if pieces.is_one_of_many(step, self.makers, self.stored):
                 new = step.inputs[1]
                 made = parts.get(new.id, ((), 0))[0] if isinstance(new, Var) else ()
-                if isinstance(new, Var) and sum(EXPENSIVE.get(self.makers[p].row.name, 1) for p in made) >= pieces.CHEAP:
+                if isinstance(new, Var) and sum(self.cost(self.makers[p]) for p in made) >= pieces.CHEAP:
                     self.stored.add(new.id)
             inside = [parts[x.id] for x in step.inputs if isinstance(x, Var) and x.id not in self.stored and x.id in parts]
             own = frozenset(v.id for v in step.outputs).union(*(p for p, _ in inside))
@@ -134,6 +141,13 @@ class Fuser:
                 self.stored.update(v.id for v in step.outputs)
             for v in step.outputs:
                 parts[v.id] = own, depth
+
+    @staticmethod
+    def cost(step):
+        """About how many additions an element of a step's result takes, at least."""
+        if isinstance(step.row.lower, Reduce):
+            return math.prod(shape_of(step.inputs[0])[a] for a in step.params["axes"])
+        return EXPENSIVE.get(step.row.name, 1)
 
     def kind(self, step):
         if not self.native(step):
@@ -150,11 +164,13 @@ class Fuser:
     @staticmethod
     def is_product(step):
         """Whether a step is a matrix product that is worth its own kernel."""
-        if step.row.name not in ("matmul", "contract"):
+        if step.row.name not in ("matmul", "contract") or step.outputs[0].aval.dtype.kind != "f":
             return False
         rows, columns, summed, batch, _ = labels_of(step)
         sizes = sizes_of(step)
-        if len(rows) != 1 or len(columns) != 1 or not summed or 0 in sizes.values():
+        if len(rows) != 1 or len(columns) != 1 or 0 in sizes.values():
+            return False
+        if math.prod(sizes[k] for k in summed) == 1:  # an outer product: each element is one multiplication
             return False
         *leading, _, _ = step.params["labels"][2] if step.row.name == "contract" else (*batch, 0, 0)
         return set(leading) == set(batch) and math.prod(sizes.values()) >= SMALL
@@ -227,8 +243,9 @@ class Fuser:
 
     # --- building kernels -------------------------------------------------------------------------------------------------
 
-    def expressions(self, own=()):
-        return Recording(self.makers, self.stored - set(own), self.native)
+    def expressions(self):
+        """For a new kernel. What it computes itself is `inside` them before anything else reads it."""
+        return Recording(self.makers, self.stored, self.native)
 
     def remembered(self, key, make):
         """The kernel that `make` gives. It stays the same until one of the variables inside gets a place in memory."""
@@ -250,18 +267,32 @@ class Fuser:
 
     def _loops(self, variables):
         variables = sorted(variables, key=lambda v: self.position[v.id])
-        own = {v.id for v in variables}
-        ex = self.expressions(own)
-        longest = max((sizes(v) for v in variables), key=len)
-        axes = tuple(Axis(n) for n in longest)
-        roots = []
+        axes = tuple(Axis(n) for n in max((sizes(v) for v in variables), key=len))
+        return self.longer(Kernel("loops", [], axes=axes, expressions=self.expressions()), variables)
+
+    def longer(self, kernel, variables):
+        """The kernel of loops with more variables, all of which come later in the program. Adds to its expressions."""
+        ex, axes, roots = kernel.expressions, kernel.axes, []
         for v in variables:
             index = place_of(v, axes)
-            step = self.makers[v.id]
-            node = ex.inside[v.id][1] if v.id in ex.inside else ex.step(step, v, index)
+            node = ex.inside[v.id][1] if v.id in ex.inside else ex.step(self.makers[v.id], v, index)
             ex.inside[v.id] = (index, node)
             roots.append(root_of(v, node, axes))
-        return Kernel("loops", variables, reads_of(roots), roots, expanded=ex.expanded, origin=ex.origin)
+        return Kernel(
+            "loops", [*kernel.vars, *variables], kernel.reads | reads_of(roots), [*kernel.roots, *roots],
+            expanded=dict(ex.expanded), origin=ex.origin, axes=axes, expressions=ex, frugal=kernel.frugal,
+        )  # fmt: skip
+
+    def joined(self, a, b):
+        """One kernel of loops that computes what two do; raises NeedsBuffer as `loops` does."""
+        variables = sorted(b.vars, key=lambda v: self.position[v.id])
+        if a.expressions is None or len(a.axes) < len(b.axes) or self.later(a.vars[-1], variables[0]):
+            return self.loops([*a.vars, *b.vars])
+        key = ("loops", *sorted(v.id for v in (*a.vars, *b.vars)))
+        return self.remembered(key, lambda: self.longer(a, variables))
+
+    def later(self, v, other):
+        return self.position[v.id] >= self.position[other.id]
 
     def pieces(self, step):
         """Parts of one array, each written where it belongs."""
@@ -269,7 +300,7 @@ class Fuser:
 
     def _pieces(self, step):
         (out,) = step.outputs
-        ex = self.expressions([out.id])
+        ex = self.expressions()
         roots = pieces.roots_of(step, ex)
         return Kernel("pieces", [out], reads_of(roots), roots, step=step, expanded=ex.expanded, origin=ex.origin)
 
@@ -279,7 +310,7 @@ class Fuser:
 
     def _product(self, step):
         (out,) = step.outputs
-        ex = self.expressions([out.id])
+        ex = self.expressions()
         (row,), (column,), summed, batch, labels = labels_of(step)
         sizes = sizes_of(step)
         axis = {k: Axis(n) for k, n in sizes.items()}
@@ -295,6 +326,9 @@ class Fuser:
             if node.kind != "load" or node.args or node.dtype != out.aval.dtype:
                 if isinstance(operand, Constant) or operand.id in self.stored:
                     raise NotAffine
+                other = sizes[column if outer == row else row]
+                if other == 1 and not node.folds and node.weight < READ_ONCE:
+                    raise NotAffine  # each element of a matrix is needed once: to compute it there is less than to keep it
                 raise NeedsBuffer(self.untransposed(operand))
             source, offset = node.data
             terms = dict(offset.terms)
@@ -378,7 +412,7 @@ class Fuser:
         swapped = False
         if others:
             loops = tuple(Axis(n) for n in sizes(others[0]))
-            probe = Probe(self.makers, self.stored - {v.id for v in variables} - {detail.var.id}, self.native, detail.var)
+            probe = Probe(self.makers, self.stored - {detail.var.id}, self.native, detail.var)
             probe.step(self.makers[others[0].id], others[0], place_of(others[0], loops))
             if len(probe.found_at) != 1:
                 raise NeedsBuffer(detail.var)
@@ -404,7 +438,7 @@ class Fuser:
 
     def following(self, var, variables, loops, index):
         """(expressions, the Node of `var`, roots) of `variables`, where elements of `var` are at hand at `index`."""
-        ex = self.expressions({v.id for v in variables} | {var.id})
+        ex = self.expressions()
         given = ex.node("given", var, (), frozenset(loops), var.aval.dtype, var.id)
         ex.inside[var.id] = (index, given)
         roots = []
@@ -426,71 +460,51 @@ class Fuser:
 
     def merge(self, kernels):
         """Kernels that share loops and data become one."""
-        n = len(kernels)
         maker = {v.id: k for k, kernel in enumerate(kernels) for v in kernel.vars}
-        direct = [{maker[r] for r in kernel.reads if r in maker} for kernel in kernels]
-        before = [0] * n  # bit sets of all kernels that must have run
-        for k in range(n):
-            for d in direct[k]:
-                before[k] |= before[d] | 1 << d
+        waits = Waits([{maker[r] for r in kernel.reads if r in maker} for kernel in kernels], map(self.decides, kernels))
         self.callbacks = sum(1 << k for k, kernel in enumerate(kernels) if kernel.kind == "call")
         alive: dict = dict(enumerate(kernels))
-        by_read: dict = {}
+        by_read: dict = {}  # kernels that read a variable, by its id, in order
         groups: list = []
         for k, kernel in enumerate(kernels):
-            merged_into = None
+            waits.add(k)
+            target = k
             if kernel.kind == "loops":
-                candidates = []
-                for r in sorted(kernel.reads):
-                    if r in maker:
-                        candidates.append(maker[r])
-                    candidates.extend(by_read.get(r, ()))
-                if kernel.work < 64 and groups:
-                    candidates.extend(groups[-3:])
-                for c in sorted(set(candidates), reverse=True)[:12]:
-                    if c != k and c in alive and self.try_merge(alive, c, k, before):
-                        merged_into = c
+                candidates = {maker[r] for r in kernel.reads if r in maker}
+                candidates.update(*(by_read[r][-CANDIDATES:] for r in kernel.reads if r in by_read))
+                if kernel.work < 64:
+                    candidates.update(groups[-3:])
+                for c in sorted(candidates, reverse=True)[:CANDIDATES]:
+                    if self.try_merge(alive, c, k, waits):
+                        target = c
                         break
-            if merged_into is not None:
-                c = merged_into
+            if target != k:
                 for v in kernel.vars:
-                    maker[v.id] = c
-                joint = (before[c] | before[k]) & ~(1 << c)
-                before[c] = joint
-                for d in alive:
-                    if d != c and (before[d] >> k & 1 or before[d] >> c & 1):
-                        before[d] |= joint | 1 << c
-                        before[d] &= ~(1 << k)
+                    maker[v.id] = target
+                waits.join(target, k)
                 del alive[k]
-                target = c
             else:
                 groups.append(k)
-                target = k
-            for r in alive[target].reads:
-                by_read.setdefault(r, set()).add(target)
+            for r in kernel.reads:
+                readers = by_read.setdefault(r, [])
+                at = bisect_left(readers, target)
+                if readers[at : at + 1] != [target]:
+                    readers.insert(at, target)
         return self.ordered(self.pruned(list(alive.values())))
 
-    def try_merge(self, alive, c, k, before):
+    def try_merge(self, alive, c, k, waits):
         """Make kernel `k` part of `c`, if nothing that runs between them stands against it."""
         a, b = alive[c], alive[k]
-        if a.kind not in ("loops", "product", "windows"):
-            return False
-        path = before[k] & ~(1 << c)
-        d = 0
-        while path:
-            if path & 1 and before[d] >> c & 1:
-                return False
-            path >>= 1
-            d += 1
-        if before[c] >> k & 1:
+        if a.kind not in ("loops", "product", "windows") or waits.between(c, k):
             return False
         # What is written over its old value waits for all decisions, which then must not be part of the same kernel.
-        if any(v.id in self.updates for v in b.vars) and self.awaited(alive, before) & (1 << c | 1 << k) == 1 << c:
+        if any(v.id in self.updates for v in b.vars) and waits.awaited & (1 << c | 1 << k) == 1 << c:
             return False
         # A decision is looked at before a callback that it need not wait for, which may fail on the other path.
-        more = (before[c] ^ before[k]) & self.callbacks
-        if (self.decides(a) and more & before[k]) or (self.decides(b) and more & before[c]):
-            return False
+        if self.decisions and self.callbacks:
+            more = (waits.before[c] ^ waits.before[k]) & self.callbacks
+            if (self.decides(a) and more & waits.before[k]) or (self.decides(b) and more & waits.before[c]):
+                return False
         try:
             if a.kind in ("product", "windows"):
                 if not (b.reads & {v.id for v in a.vars}) or len(a.vars) + len(b.vars) > 12:
@@ -499,23 +513,40 @@ class Fuser:
                     return False
                 alive[c] = self.finished(a, [*a.vars, *b.vars])
                 return True
-            longest_a = max((sizes(v) for v in a.vars), key=len)
-            longest_b = max((sizes(v) for v in b.vars), key=len)
-            short, long = sorted((longest_a, longest_b), key=len)
+            short, long = sorted((a.lengths, b.lengths), key=len)
             if long[: len(short)] != short or (not short and long and math.prod(long) > 256):
                 return False
             if len(short) < len(long) and math.prod(short) > 16:
                 # Inside of a longer loop, what does not run along memory would be computed one number at a time.
-                few = a if len(longest_a) < len(longest_b) else b
-                if any(r.node.weight >= 8 and not r.node.folds for r in few.roots):
+                few = a if len(a.lengths) < len(b.lengths) else b
+                if any(r.node.weight >= 8 and (not r.node.folds or folds_across(r)) for r in few.roots):
                     return False
-            merged = self.loops([*a.vars, *b.vars])
+            variables = {v.id for v in (*a.vars, *b.vars)}
+            if len((a.reads | b.reads) - variables) + len(variables) > MOST_ARRAYS:
+                return False
         except NeedsBuffer:
             return False
-        if len(merged.reads) + len(merged.vars) > 60 or self.wasteful(merged):
-            return False
-        alive[c] = merged
-        return True
+        merged = self.joint(a, b)
+        if merged is not None:
+            alive[c] = merged
+        return merged is not None
+
+    def joint(self, a, b):
+        """One kernel of loops in place of two, if there is one and it is worth it; else None."""
+        mark = a.expressions.mark() if a.expressions is not None else None
+        merged = None
+        try:
+            merged = self.joined(a, b)
+            if len(merged.reads) + len(merged.vars) <= MOST_ARRAYS and not self.wasteful(merged):
+                a.expressions = None  # they are the new kernel's
+                return merged
+        except NeedsBuffer:
+            pass
+        if merged is not None:
+            merged.expressions = None
+        if mark is not None:
+            a.expressions.back_to(mark)
+        return None
 
     def far(self, product, rest):
         """Whether arrays that a product would go through block by block, as large as its result, do not fit into the cache."""
@@ -524,25 +555,18 @@ class Fuser:
         others = (self.avals[i] for i in ids - product.operands - {product.detail.var.id})
         return sum(n * a.dtype.itemsize for a in others if (n := math.prod(a.shape)) >= size) > NEAR
 
-    def awaited(self, alive, before):
-        """A bit set of the kernels that decisions need."""
-        kernels = 0
-        for k, kernel in alive.items() if self.decisions else ():
-            if self.decides(kernel):
-                kernels |= before[k] | 1 << k
-        return kernels
-
     def decides(self, kernel):
-        return any(v.id in self.decisions for v in kernel.vars)
+        return bool(self.decisions) and any(v.id in self.decisions for v in kernel.vars)
 
     def wasteful(self, kernel):
         """Whether a fold would run again for every element of a longer root."""
-        for root in kernel.roots:
-            for node in nodes_under([root.node]):
+        for root in kernel.roots[kernel.frugal :]:
+            for node in nodes_under([root.node]) if root.node.repeats else ():
                 if node.kind in ("reduce", "bits"):
                     needed = max((n + 1 for n, a in enumerate(root.axes) if a in node.axes), default=0)
                     if math.prod(a.size for a in root.axes[:needed]) > max(1, math.prod(a.size for a in node.axes)):
                         return True
+        kernel.frugal = len(kernel.roots)
         return False
 
     def pruned(self, kernels):
@@ -601,12 +625,17 @@ class Fuser:
         return out
 
 
+def folds_across(root):
+    """Whether a fold goes through memory across its rows, several of which should be folded at a time."""
+    return bool(root.axes) and worth_lanes(root.axes[-1], nodes_under([root.node]), [root])
+
+
 def runs_of(root):
     """(node, how often it would run) of what is costly and stands in its own loop: folds, and random words."""
     found, todo, seen = [], [(root.node, root.axes)], set()
     while todo:
         node, loops = todo.pop()
-        if (node.id, loops) in seen:
+        if not node.repeats or (node.id, loops) in seen:
             continue
         seen.add((node.id, loops))
         if node.kind in ("reduce", "bits"):

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..core.graph import Step, Var
@@ -34,6 +35,14 @@ class Kernel:
     origin: dict = field(default_factory=dict)  # id of a Node -> the variable that it stands for
     given: Any = None  # of a product: the Node that stands for its result
     operands: frozenset = frozenset()  # of a product: ids of the variables that it multiplies
+    axes: tuple = ()  # of loops: the longest ones that a root has
+    expressions: Any = None  # of loops: what its roots were made by, to which more can be added
+    frugal: int = 0  # of loops: how many of its roots, from the first on, are known not to fold anything more often than needed
+
+    @cached_property
+    def lengths(self):
+        """Of loops: how long they are."""
+        return tuple(a.size for a in self.axes)
 
     @property
     def work(self):
@@ -188,3 +197,50 @@ def reads_of(roots):
     """Ids of the variables that these expressions read from memory."""
     tops = [r.node for r in roots] + [n for r in roots for n in r.found]
     return {n.data[0].id for n in nodes_under(tops) if n.kind == "load" and isinstance(n.data[0], Var)}
+
+
+def signature(kernel, nodes, places):
+    """What the code of a kernel depends on besides where its arrays stand; None for kinds with an emitter of their own.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    nodes : all nodes that its roots need, arguments first
+    places : number of each array, by its name
+    """
+    if kernel.kind not in ("loops", "pieces", "straight"):
+        return None
+    numbers = {n.id: k for k, n in enumerate(nodes)}
+    axes: dict = {}
+
+    def index(i):
+        return (numbers[i.id],) if isinstance(i, Node) else (i.const, [(turn(a), c) for a, c in i.terms])
+
+    def turn(axis):
+        return axes.setdefault(axis, len(axes))
+
+    def data(n):
+        if n.kind == "load":
+            operand, offset = n.data
+            return places[operand.id if isinstance(operand, Var) else id(operand)], index(offset)
+        if n.kind == "map":
+            row, params = n.data
+            return row if isinstance(row, str) else id(row), repr(params) if params else ""
+        if n.kind == "reduce":
+            return n.data[0], [turn(a) for a in n.data[1]]
+        if n.kind == "number":
+            return type(n.data).__name__, repr(n.data)
+        return index(n.data) if n.kind in ("place", "bits") else n.data
+
+    parts: list = [
+        (
+            places[r.var.id], r.var.aval.dtype.str, r.var.aval.shape, [turn(a) for a in r.axes], numbers[r.node.id],
+            index(r.offset), [index(i) for i in r.found], r.strides, r.mode, r.lanes,
+        )
+        for r in kernel.roots
+    ]  # fmt: skip
+    for n in nodes:
+        guard = n.guard and ([(index(i), size) for i, size in n.guard[0]], repr(n.guard[1]))
+        parts.append((n.kind, data(n), [numbers[a.id] for a in n.args], n.dtype.str, n.strides, guard))
+    order = sorted(axes, key=lambda a: a.id)
+    return repr((kernel.kind, parts, [a.size for a in axes], [axes[a] for a in order]))

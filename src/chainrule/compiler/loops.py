@@ -83,6 +83,26 @@ def along_memory(axes, nodes):
     return tuple(sorted(turning, key=lambda a: -steps[a]))
 
 
+def worth_lanes(axis, nodes, members):
+    """Whether the loop over `axis` runs along memory, rather than a fold inside of it."""
+    if axis.size < 2 or any(axis in n.axes for m in members if not m.lanes for n in m.found):
+        return False
+    if any(m.mode == "add" and dict(m.offset.terms).get(axis) != 1 and not m.lanes for m in members):
+        return False
+    along_axis = along_fold = 0
+    folded = {a for n in nodes if n.kind == "reduce" for a in n.data[1]}
+    for n in nodes:
+        if n.kind != "load":
+            continue
+        terms = dict(n.data[1].terms)
+        times = math.prod(a.size for a in n.axes if a in folded)  # how often it is read for each turn
+        if terms.get(axis) in (1, None) and not any(axis in a.axes for a in n.args):
+            along_axis += times * (terms.get(axis) == 1)
+        elif any(terms.get(a) == 1 for a in folded):
+            along_fold += times
+    return along_fold == 0 or along_axis > along_fold
+
+
 class Level:
     """Where in the loops we are: the loops that are open, and what has been computed there."""
 
@@ -156,7 +176,7 @@ class Emitter(Access):
         group, *inner = merged
         size = math.prod(a.size for a in group)
         last = not inner and all(len(m.axes) == depth for m in members)
-        vectorised = last and level.vector is None and self.worth_lanes(group[-1], nodes, members)
+        vectorised = last and level.vector is None and worth_lanes(group[-1], nodes, members)
 
         def body(index, vector_state):
             deeper = Level(level)
@@ -231,25 +251,6 @@ class Emitter(Access):
         elif size % n:
             n = next((m for m in (n // 2, n // 4, base) if m >= base and size % m == 0), n)
         return n
-
-    def worth_lanes(self, axis, nodes, members):
-        """Whether the loop over `axis` runs along memory, rather than a fold inside of it."""
-        if axis.size < 2 or any(axis in n.axes for m in members if not m.lanes for n in m.found):
-            return False
-        if any(m.mode == "add" and dict(m.offset.terms).get(axis) != 1 and not m.lanes for m in members):
-            return False
-        along_axis = along_fold = 0
-        folded = {a for n in nodes if n.kind == "reduce" for a in n.data[1]}
-        for n in nodes:
-            if n.kind != "load":
-                continue
-            terms = dict(n.data[1].terms)
-            times = math.prod(a.size for a in n.axes if a in folded)  # how often it is read for each turn
-            if terms.get(axis) in (1, None) and not any(axis in a.axes for a in n.args):
-                along_axis += times * (terms.get(axis) == 1)
-            elif any(terms.get(a) == 1 for a in folded):
-                along_fold += times
-        return along_fold == 0 or along_axis > along_fold
 
     # --- expressions ----------------------------------------------------------------------------------------------------
 

@@ -92,7 +92,8 @@ class Pooling(Expressions):
         """x at `index`, or `otherwise` where that is out of bounds; `several` windows may ask for it."""
         node = self.at(x, index)
         if not bounds:
-            if isinstance(x, Var) and x.id not in self.stored and (node.folds or (several and node.weight > CHEAP)):
+            inner = isinstance(x, Var) and (x.id not in self.stored or x.id in self.inside)
+            if inner and (node.folds or (several and node.weight > CHEAP)):
                 raise NeedsBuffer(x)
             return node
         if node.kind == "number":

@@ -12,6 +12,7 @@ from . import convolutions, nested, pieces, pooling, products, running
 from .clock import COPIES, Clock, times_of
 from .expressions import shape_of
 from .fuse import Fuser
+from .fused import signature
 from .llvm import Function, Module
 from .loops import Emitter, memory_type, nodes_under, tops
 from .memory import Plan, plan, rounded, size_of
@@ -190,6 +191,7 @@ class Assembler:
         self.times: Constant | None = None
         self.module = parent.module if parent else Module()
         self.bodies: dict = parent.bodies if parent else {}  # name of a function by its text: equal ones are written once
+        self.written: dict = parent.written if parent else {}  # name of a function by the signature of its kernel
         self.slots: list = []
         self.slot_of: dict = {}
         self.updates = dict(updates)  # id of a new value -> id of the input variable that it replaces
@@ -344,8 +346,9 @@ class Assembler:
             shared = id(kernel) in self.shared
             if shared:
                 meet()
-            for key, what in () if kernel.kind == "call" else self.operands(kernel):
-                pointer(key, what)  # loaded by all threads
+            if kernel.kind != "call":
+                for key, what in self.operands(kernel, nodes_under(tops(kernel.roots))):
+                    pointer(key, what)  # loaded by all threads
             if self.threads > 1 and not shared:
                 alone = f.fresh("alone")
                 f.line(f"br i1 {first.text}, label %{alone}, label %{alone}.end")
@@ -476,20 +479,27 @@ class Assembler:
 
         Gives the status that it ends with, None if it cannot fail, or BOUNDS if it may note an index out of bounds.
         """
-        operands = self.operands(kernel)
+        nodes = nodes_under(tops(kernel.roots))
+        operands = self.operands(kernel, nodes)
         args = [("i64", "thread"), ("i64", "threads"), ("ptr", "failed"), ("ptr", "scratch"), ("ptr", "packed")]
         args += [("ptr", f"p{i}") for i in range(len(operands))]
         inside = kernel.kind == "nested"
-        k = Function(self.module, "KERNEL", args, "i64" if inside else "void", linkage="internal")
         shared = id(kernel) in self.shared
-        share = (k.arguments["thread"], k.arguments["threads"]) if shared else None
-        pointers = {key: k.arguments[f"p{i}"] for i, (key, _) in enumerate(operands)}
         at = self.packed.get(id(kernel))
         own = f.offset(arena, scratch)
         if shared:
             own = f.offset(own, thread * rounded(products.scratch(kernel)))
         values = [thread, threads, status, own, f.constant("ptr", 0) if at is None else f.offset(arena, at)]
         values += [pointer(key, what) for key, what in operands]
+        found = any(n.kind == "bounded" for n in nodes)
+        same = signature(kernel, nodes, {key: i for i, (key, _) in enumerate(operands)})
+        name = self.written.get((same, shared, self.precise)) if same is not None else None
+        if name is not None:
+            f.line(f"call void @{name}({', '.join(map(repr, values))})")
+            return BOUNDS if found else None
+        k = Function(self.module, "KERNEL", args, "i64" if inside else "void", linkage="internal")
+        share = (k.arguments["thread"], k.arguments["threads"]) if shared else None
+        pointers = {key: k.arguments[f"p{i}"] for i, (key, _) in enumerate(operands)}
         if inside:
             nested.emit(kernel, k, pointers)
             for _, what in operands:
@@ -501,16 +511,17 @@ class Assembler:
         products.emit(kernel, emitter, k.arguments["scratch"])
         k.give()
         name = self.known(k)
+        if same is not None:
+            self.written[same, shared, self.precise] = name
         f.line(f"call void @{name}({', '.join(map(repr, values))})")
-        found = any(n.kind == "bounded" for n in nodes_under(tops(kernel.roots)))
         return BOUNDS if found else None
 
-    def operands(self, kernel):
-        """(key, what it is) of every array that a kernel reads or writes."""
+    def operands(self, kernel, nodes):
+        """(key, what it is) of every array that a kernel reads or writes; `nodes` are all of its expressions."""
         found: dict = {}
         for v in kernel.vars:
             found[v.id] = ("variable", v)
-        for n in nodes_under(tops(kernel.roots)):
+        for n in nodes:
             if n.kind == "load":
                 self.note(n.data[0], found)
         for x in products.extra_operands(kernel):

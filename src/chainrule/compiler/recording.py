@@ -13,6 +13,19 @@ class Recording(Pooling):
         self.expanded: dict = {}
         self.origin: dict = {}
 
+    def mark(self):
+        """How many expressions there are now, for `back_to`."""
+        return [len(entries) for entries in self._entries()]
+
+    def back_to(self, mark):
+        """Forget what was added since."""
+        for entries, n in zip(self._entries(), mark, strict=True):
+            while len(entries) > n:
+                entries.popitem()
+
+    def _entries(self):
+        return self.table, self.drawn, self.fold_axes, self.known, self.inside, self.expanded, self.origin
+
     def step(self, step, var, index):
         """The element at `index` of a variable that this kernel computes."""
         method = self.method(step)
