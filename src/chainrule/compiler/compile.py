@@ -31,7 +31,7 @@ from .profile import profiled
 from .program import FIRST_GUARD
 from .simplify import EFFECTS, one_number, simplify
 from .surroundings import PLAIN, Surroundings, watchable
-from .variant import Miss, NotThis, OutOfBounds, Variant, depends_on_new_leaf, is_array
+from .variant import Miss, NotThis, OutOfBounds, Variant, alive, depends_on_new_leaf, is_array
 
 programs.execute = execute  # programs that are parts of others run as machine code, too
 MANY = 16  # recorded runs from which on a warning says what varies
@@ -157,6 +157,7 @@ class Compiled:
         self.loose: dict = {}  # (id of a holder, key) of places that the function binds to new Tensors -> the holder
         self.contents = False  # whether NumPy may have read captured arrays, so that programs hang on their numbers
         self.traces: dict = {}
+        self.traced_keys: set = set()  # of calls whose results have derivatives that a recorded run does not tell
         self.ready: Any = None  # the last program's way without Python, and the surroundings in which it holds
         self.warned = False
         self.calls: list = []  # keys of all recorded runs, to say what varies
@@ -232,6 +233,8 @@ class Compiled:
         """Run a program that holds, or the function for real."""
         ready, self.ready = self.ready, None
         key = self.key(args, kwargs, leaves, structure)
+        if key in self.traced_keys:
+            return self.traced(args, kwargs, leaves, structure)
         variants = self.table.get(key, [])
         known: list = []  # decisions that this call is known to take
         tried = set()
@@ -285,7 +288,10 @@ class Compiled:
         new = self.key(args, kwargs, leaves, structure)  # as the function has left things: it may have made state
         steady &= not recorded.rehung and new[1] == key[1] and all(id(t) in known for t in recorded.made)
         steady &= not depends_on_new_leaf(lasting, recorded.made)
-        if steady:
+        notes = [x.note for x in recorded.leaves if isinstance(x, Tensor) and type(x.note) not in (Leaf, type(None))]
+        if recorded.ruled and any(map(alive, notes)):
+            self.traced_keys.add(key)
+        elif steady:
             keep = [x for x in leaves if not is_array(x)], self.around
             variants = self.table.setdefault(new, [])
             variants.insert(0, Variant(recorded, leaves, slots, self.precise, keep))

@@ -417,13 +417,14 @@ def vjp_graph(graph, wanted, given, values=False) -> Derived:
     """
     wanted, given = tuple(wanted), tuple(given)
     avals = input_avals(graph)
+    again = state.again and graph.ruled
 
     def make():
         flags: list = []
 
         def pulled(*operands):
             gs = iter(operands[len(avals) :])
-            outs, parts = pull_back(graph, operands[: len(avals)], wanted, [next(gs) if g else None for g in given])
+            outs, parts = pull_back(graph, operands[: len(avals)], wanted, [next(gs) if g else None for g in given], again)
             flags.extend(p is not None for p, w in zip(parts, wanted, strict=True) if w)
             parts = [zeros_of(a) if p is None else cast(p, a.dtype) for p, a, w in zip(parts, avals, wanted, strict=True) if w]
             return [*outs, *parts] if values else parts
@@ -432,12 +433,30 @@ def vjp_graph(graph, wanted, given, values=False) -> Derived:
         made = trace(pulled, [*avals, *more], f"pullback of {graph.name}", capture=False).graph
         return Derived(made, tuple(flags))
 
-    return remember(graph, ("vjp", wanted, given, values), make)
+    return remember(graph, ("vjp", wanted, given, values, again), make)
 
 
-def pull_back(graph, primals, wanted, gs):
-    """Outputs of the graph at `primals`, and cotangents of the wanted inputs for cotangents `gs`; None is zero."""
+def as_recorded(graph, active):
+    """The graph as it runs where derivatives with respect to the `active` inputs are asked for: what stands for a function with
+    rules is what these compute, which transforms further out differentiate."""
+    if state.again or not graph.ruled:
+        return graph
+    wanted = tuple(a and x.dtype.kind in "fc" for a, x in zip(active, input_avals(graph), strict=True))
+    none = (None,) * len(graph.outputs)
+
+    def make():
+        return trace(lambda *xs: pull_back(graph, xs, wanted, none)[0], input_avals(graph), graph.name, capture=False).graph
+
+    return remember(graph, ("as recorded", wanted), make)
+
+
+def pull_back(graph, primals, wanted, gs, again=False):
+    """Outputs of the graph at `primals`, and cotangents of the wanted inputs for cotangents `gs`; None is zero.
+
+    `again`: the tape on which the graph stands records this, too. Results then keep the rules that they were given.
+    """
     tape = Tape(next_level())
+    tape.again = again
     leaves = [Leaf() if w else None for w in wanted]
     with Scope(tape):
         outs = graph.apply(*(x if leaf is None else Tensor(x, tape, leaf) for x, leaf in zip(primals, leaves, strict=True)))

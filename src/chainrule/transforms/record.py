@@ -86,6 +86,7 @@ class Recorder(Trace):
         self.notes: dict = {}  # id of a lifted Tensor -> its note before
         self.survivors: list = []  # Tensors made here that live on
         self.constants: dict = {}  # id of a Var -> the same as a constant
+        self.ruled = False  # whether the user's rules or hooks decide about derivatives, which the graph does not say
         self.start = tick()  # leaves that are younger are made here
 
     # --- running operations -------------------------------------------------------------------------------------------
@@ -255,6 +256,9 @@ class Recorder(Trace):
             kept = getattr(node, "kept", None)
             if kept and any(isinstance(k, (Value, tuple)) for k in kept):
                 node.kept = tuple(tuple(map(self._real, k)) if isinstance(k, tuple) else self._real(k) for k in kept)
+            settle = getattr(node, "settle", None)
+            if settle is not None:
+                settle(self._real)
             nodes.extend(p for p in node.parents if p is not None)
 
     def _real(self, x):
@@ -309,6 +313,7 @@ class Recorded(NamedTuple):
     grads    (Leaf, its `.grad` when the function first read it, WRITTEN if it set it before) pairs
     made     Tensors that it made and that live on
     rehung   whether a Tensor that was there before has another history now
+    ruled    whether the user's rules or hooks decide about derivatives, which the graph does not say
     """
 
     graph: Graph
@@ -317,6 +322,7 @@ class Recorded(NamedTuple):
     grads: list
     made: list
     rehung: bool
+    ruled: bool
 
 
 def record(f, args, kwargs, name=None, asked="graph", writing=False, seen=()) -> Recorded:
@@ -403,11 +409,11 @@ def record(f, args, kwargs, name=None, asked="graph", writing=False, seen=()) ->
     for array, x in written:
         now = _plain(x, recorder)
         np.copyto(array, now.value if isinstance(now, Value) else now)
-    graph, made = recorder.graph, recorder.survivors
+    graph, made, ruled = recorder.graph, recorder.survivors, recorder.ruled
     end(recorder)
     vars(recorder).clear()  # it may be part of a cycle, and must not keep gradients alive
     graph.arguments = _argument_reader(structure, variable, graph.name)
-    return Recorded(graph, unflatten(out_structure, real), real, grads, made, rehung)
+    return Recorded(graph, unflatten(out_structure, real), real, grads, made, rehung, ruled)
 
 
 def _written(recorder, asked, writing, arguments):
