@@ -189,9 +189,11 @@ class Compiled:
         if ready is not None and not attention and not kwargs and ready[1].valid():
             variant = ready[0]
             status, result = variant.door(args)
+            tried: set = set()
             while status > 0:  # a decision came out differently: on to the program that goes that way, if there is one
+                tried.add(id(variant))
                 variant = variant.others.get(status)
-                if variant is None:
+                if variant is None or id(variant) in tried:
                     break
                 status, result = variant.door(args)
             if status == 0:

@@ -117,8 +117,8 @@ class Joint:
     end(active, params)              the step in it at which derivatives end, if no result has one; else None
 
     `kept` is a flat list, of arrays as a rule; `keeps_results` says that it is the results, which derivatives of the pullback
-    need not find anew. Rows with such a derivative give several results. `ruled` says that the user states the derivative, which
-    may be another than that of what is computed.
+    need not find anew. Rows with such a derivative give several results. `ruled`: the user states the derivative, which may be
+    another than that of what is computed.
     """
 
     def __init__(self, push, record, pull, narrow=None, end=lambda active, params: None, keeps_results=False, ruled=False):

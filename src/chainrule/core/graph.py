@@ -58,6 +58,7 @@ class Guard:
     value: Any
     source: str
     before: int  # number of steps recorded when it was taken
+    about: bytes | None = None  # what a value was compared with: another decision, if other numbers
 
 
 @dataclass

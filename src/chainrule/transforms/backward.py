@@ -123,7 +123,7 @@ class Node(SimpleNode):
 class JointNode:
     """A recorded operation whose derivative is stated for all arguments at once.
 
-    `kept` holds its arguments, for derivatives of the derivative, and what it kept for its pullback. `again` is that of the tape.
+    `kept` holds its arguments, for derivatives of the derivative, and what it kept for its pullback; `again` is the tape's.
     """
 
     __slots__ = ("time", "row", "parents", "kept", "params", "again", "hooks")

@@ -337,8 +337,8 @@ class Rules:
         return unflatten(kept["structure"], _custom(*captured, *leaves, graph=graphs[0], rules=rules, captured=n))
 
     def _rules_written_down(self, structure, avals, out_structure, out_avals):
-        """The graphs of the forward and the reverse rule, those that are given, with numbers of inputs: what the rules read from
-        outside can then become operands. None where the rules ask for values, draw random numbers, or use themselves."""
+        """The graphs of the forward and the reverse rule, where given, with numbers of inputs: what the rules read from outside
+        can then become operands. None where the rules ask for values, draw random numbers, or use themselves."""
         if any(self.source is s for s in state.rules):
             return []
         n = len(avals)

@@ -26,6 +26,8 @@ from ..core.primitive import primitive
 from ..core.value import Value
 from ..dtypes import native_order
 from ..errors import CompileError, LostDerivativeError, NonDifferentiableError, TreeError, explain
+from ..ops.comparison import equal
+from ..ops.reduction import all as all_of
 from ..tensor import Tensor
 from ..trees import flatten, paths, unflatten
 from .backward import Leaf, tick
@@ -35,6 +37,7 @@ from .reverse import ROOT
 from .scope import end
 
 _OURS = str(Path(__file__).resolve().parents[1])
+_FROZEN = 1 << 16  # elements of whole numbers up to which they may decide what the program is
 _NUMPY = str(Path(np.__file__).resolve().parent)
 
 
@@ -85,6 +88,7 @@ class Recorder(Trace):
         self.grads: dict = {}  # id of a Leaf -> (the Leaf, its gradient when first read, or WRITTEN if it was set before)
         self.notes: dict = {}  # id of a lifted Tensor -> its note before
         self.survivors: list = []  # Tensors made here that live on
+        self.decided: set = set()  # ids of the Vars of what is part of the program after a look at all its numbers
         self.constants: dict = {}  # id of a Var -> the same as a constant
         self.ruled = False  # whether the user's rules or hooks decide about derivatives, which the graph does not say
         self.start = tick()  # leaves that are younger are made here
@@ -180,6 +184,8 @@ class Recorder(Trace):
         return x
 
     def to_array(self, x, asked):
+        if (x.dtype.kind in "biu" and x.value.size <= _FROZEN) or asked == "int()":
+            return self.frozen(x)
         raise LostDerivativeError(
             explain(
                 f"{asked} of a Tensor while its program is being recorded would freeze the value into the program",
@@ -193,10 +199,21 @@ class Recorder(Trace):
     def truth(self, x):
         return self.decide(x, bool(x.value))
 
-    def decide(self, x, value):
+    def decide(self, x, value, about=None):
         """A decision by value: written down as a guard."""
-        self.graph.guards.append(Guard(x.note, value, user_line(), len(self.graph.steps)))
+        self.graph.guards.append(Guard(x.note, value, user_line(), len(self.graph.steps), about))
         return value
+
+    def frozen(self, x):
+        """The numbers that indices, masks and counts are: a decision by value, where Python or NumPy itself goes by them."""
+        array = np.array(x.value)
+        if isinstance(x.note, Var) and array.size and x.note.id not in self.decided:
+            self.decided.add(x.note.id)
+            if array.ndim:
+                self.decide(all_of(equal(x, array.copy())), True, array.tobytes())
+            else:
+                self.decide(x, array.item())
+        return array
 
     def describe(self, x):
         return f"Tensor({x.value!r}, recorded as {x.note})"

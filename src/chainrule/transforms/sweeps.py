@@ -7,6 +7,8 @@ carried into that step. The tangent of some sweeps is as many sweeps, with tange
 the sweeps again, and then the pullback of each, the last one first, going the other way.
 """
 
+import itertools
+
 import numpy as np
 
 from ..core.aval import Aval
@@ -19,6 +21,8 @@ from ..ops.shaping import as_value
 from .abstract import as_recorded, aval_like, batch_graph, input_avals, jvp_graph, output_avals, trace, vjp_graph
 from .programs import all_batched, choose, chosen, inexact, or_zeros, parts, size_of_batch, spread, zeros_like
 from .split import graph_of
+
+joined = itertools.chain.from_iterable
 
 
 def _flags(avals):
@@ -55,7 +59,7 @@ def _sweeps_push(args, tangents, params):
     fixed = [*values[0], *or_zeros(given[0], values[0], flags[0])]
     pieces = [[*v, *or_zeros(t, v, f)] for v, t, f in zip(values[1], given[1], flags[1], strict=True)]
     sizes = tuple(map(len, pieces))
-    out = _sweeps(count, *fixed, *sum(pieces, []), graphs=tuple(made), consts=len(fixed), carries=sizes, ways=params["ways"])
+    out = _sweeps(count, *fixed, *joined(pieces), graphs=tuple(made), consts=len(fixed), carries=sizes, ways=params["ways"])
     results, moved = [], []
     for piece, n, f in zip(parts(out, *sizes), carries, flags[1], strict=False):
         results += piece[:n]
@@ -77,7 +81,7 @@ def _pullbacks(graphs, consts, carries):
 
     def pulled(j, fixed, carried, g):
         """Cotangents of the consts, and of what each sweep up to number `j` carries."""
-        out = pulls[j].apply(*fixed, *sum(carried[: j + 1], []), *g)
+        out = pulls[j].apply(*fixed, *joined(carried[: j + 1]), *g)
         return parts(out, sizes[0], *sizes[1 : j + 1])
 
     for i in range(len(graphs)):
@@ -117,7 +121,7 @@ def _sweeps_pull(gs, kept, active, params):
     out = _sweeps(
         count,
         *args,
-        *sum(more, []),
+        *joined(more),
         graphs=(*graphs, *reversed(pulls)),
         consts=nk,
         carries=(*carries, *map(len, more)),
@@ -152,7 +156,7 @@ def _with_own_counts(counts, args, graphs, size, params):
         def step(limits, *xs, i=i, g=g):
             fixed, *carried = parts(xs, nk, *(n + 1 for n in carries[:i]))
             t, *own = carried[-1]
-            new = g.apply(*fixed, *sum((c[1:] for c in carried[:-1]), []), *own)
+            new = g.apply(*fixed, *joined(c[1:] for c in carried[:-1]), *own)
             new = [choose(t < limits, x, y) for x, y in zip(new, own, strict=True)]
             return [t + 1 if ways[i] else t - 1, *new]
 
@@ -167,7 +171,7 @@ def _with_own_counts(counts, args, graphs, size, params):
         most,
         counts,
         *fixed,
-        *sum(pieces, []),
+        *joined(pieces),
         graphs=tuple(made),
         consts=nk + 1,
         carries=tuple(n + 1 for n in carries),
