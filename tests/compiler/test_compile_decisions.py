@@ -535,7 +535,7 @@ BY_WHOLE_NUMBERS = {
     "range": (lambda n, x: sum((x[k] for k in range(n)), 0.0), (np.array(2), X6), (np.array(4), X6)),
     "int": (lambda x: x * int(x[0] * 2), (X6,), (MORE,)),
     "sizes": (lambda n, x: np.zeros(n).sum() + np.roll(x, n) + np.eye(n).sum(), (np.array(2), X6), (np.array(4), X6)),
-    "nonzero": (lambda x: [TABLE[k, 0] * x[k] for k in np.nonzero(x > 0)[0]][0], (X6,), (MORE,)),
+    "nonzero": (lambda x: sum(TABLE[k, 0] * x[k] for k in np.nonzero(x > 0)[0]), (X6,), (MORE,)),
 }
 
 

@@ -8,7 +8,7 @@ import gc
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,6 +67,7 @@ class Abstract(Trace):
         self.count = 0
         self.captured: list = []  # (what comes from outside, its state when it was met)
         self.assigned: dict = {}  # id of a Tensor of an outer tape -> (the Tensor, its state before, where it was assigned to)
+        self.refused: Any = None  # the error that told somebody who asked for a value
         self.known: dict = {}  # id of what was captured -> (its Var, position in captured)
 
     def tensor(self, aval):
@@ -199,13 +200,14 @@ class Abstract(Trace):
         return self._wrap(self._step(_constant.row, (x.note,), {}, x.note.aval))
 
     def to_array(self, x, asked):
-        raise LostDerivativeError(
+        self.refused = LostDerivativeError(
             explain(
                 f"{asked} of a Tensor whose value is not known: the function is being written down, not run",
                 f"Tensor: {x.dtype} {x.shape}, at {user_line()}",
                 help="use cr.cond, cr.while_loop or cr.where to decide by a value, and chainrule functions to compute with it",
             )
         )
+        raise self.refused
 
     to_scalar = to_array
 
@@ -304,7 +306,12 @@ def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset(
             captured = tracer.operands_from_outside()
             out = o = None
             tracer.check_assignments()
+    except (TypeError, ValueError, IndexError) as error:
+        if tracer.refused is None or error is tracer.refused or isinstance(error, LostDerivativeError):
+            raise
+        raise tracer.refused from error  # NumPy, which asked, says something else
     finally:
+        tracer.refused = None
         state.abstract.remove(tracer)
         for x, before, _ in tracer.assigned.values():  # after an error: Tensors from outside are as they were
             x.value, x.owner, x.note = before
