@@ -1,8 +1,10 @@
 """`compile`: a function as native programs, one for each kind of arguments, settings and path of decisions."""
 
 import functools
+import os
 import threading
 import warnings
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +36,7 @@ from .surroundings import PLAIN, Surroundings, watchable
 from .variant import Miss, NotThis, OutOfBounds, Variant, alive, depends_on_new_leaf, is_array
 
 programs.execute = execute  # programs that are parts of others run as machine code, too
+_all: weakref.WeakSet = weakref.WeakSet()  # functions that are compiled
 MANY = 16  # recorded runs from which on a warning says what varies
 
 
@@ -139,6 +142,16 @@ class Method:
         return f"<method {self.__func__!r} of {self.__self__!r}>"
 
 
+def _after_fork():
+    """A thread of the parent may have held locks, and does not run in this process."""
+    for compiled in _all:
+        compiled.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class Compiled:
     """A function that runs as machine code. Made by `chainrule.compile`.
 
@@ -152,6 +165,7 @@ class Compiled:
         self.f, self.check, self.precise = f, check, precise
         self.table: dict = {}  # key of a call -> variants, newest first
         self.lock = threading.RLock()
+        _all.add(self)
         self.around: Surroundings | None = None
         self.around_key: tuple = ()
         self.loose: dict = {}  # (id of a holder, key) of places that the function binds to new Tensors -> the holder

@@ -175,7 +175,7 @@ class Surroundings:
         self.f, self.objects, self.loose = f, list(objects), loose
         self.places: list[Place] = []
         self.slots: list[Place] = []  # the loose ones
-        self.functions: list = []  # (function, its code, defaults, and those of keywords): of the first, and those with defaults
+        self.functions: list = []  # (function, code, defaults, those of keywords): the first, and those with defaults
         self.arrays: list = []
         self.seen: dict = {}
         self.unused = False  # whether to look at what the function need not use: methods of a class, entries of a table

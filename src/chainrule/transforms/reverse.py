@@ -1,5 +1,6 @@
 """Reverse mode: the tape, a trace that writes down what runs. The walk back over it stands in backward.py."""
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -362,8 +363,11 @@ class Tape(Trace):
             self._retain(x, x.origin)
 
     def _retain(self, x, holder):
+        reference = weakref.ref(holder)  # which refers to the hook: an array must not wait for the garbage collector
+
         def keep(g):
-            accumulate(holder, g, self, False, set())
+            if (alive := reference()) is not None:
+                accumulate(alive, g, self, False, set())
 
         holder.handle = self.register_hook(x, keep, RETAINED)
 
