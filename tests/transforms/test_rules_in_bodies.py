@@ -154,6 +154,7 @@ LIVE = {
     "loop": lambda x: BODIES["scan"][0](backward, x).sum(),
     "decision": lambda x: backward(x).sum() if x[0] > 1 else cr.cos(x).sum(),
     "hook": hooked,
+    "what a mask chooses": lambda x: (x[x > 0.5] ** 2).sum() + (x * x).sum(),
     "checkpoint of a rule": lambda x: cr.checkpoint(lambda u: backward(u) * u)(np.tanh(x)).sum(),
     "checkpoint of a result": lambda x: cr.checkpoint(lambda u: np.sin(u) * u)(BODIES["scan"][0](forward, x)).sum(),
 }
