@@ -150,7 +150,8 @@ def _halves(graph, active):
         wanted = tuple(a and i for a, i in zip(active, inexact(input_avals(graph)), strict=True))
         given = tuple(active_outputs(graph, wanted))
         joint = vjp_graph(graph, wanted, given, values=True).graph
-        return Halves(*halved(joint, graph.name, len(active), len(graph.outputs)), wanted, given)
+        forward, backward, own = halved(joint, graph.name, len(active), len(graph.outputs))
+        return Halves(forward, backward, own, wanted, given)
 
     return remember(graph, ("halves", active, state.again and graph.ruled), make)
 
