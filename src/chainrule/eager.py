@@ -54,6 +54,8 @@ class Programs:
         self.table: dict[Any, Operation] = {}
         self.spent = 0.0  # ns by NumPy in everything that could have a program
         self.lock = threading.RLock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: setattr(self, "lock", threading.RLock()))
 
     def run(self, row, numpy, args, params):
         try:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy_style import DECIDES, PROGRAMS, gauss
+from numpy_style import DECIDES, PROGRAMS
 
 import chainrule as cr
 
@@ -54,10 +54,6 @@ def test_vmap(f):
 @every
 def test_compiled(f):
     both = cr.compile(cr.value_and_grad(f))
-    if f is gauss:  # which row becomes the pivot is a number that the program would keep
-        with pytest.raises(cr.errors.LostDerivativeError, match="recorded"):
-            both(X)
-        return
     for x in (X, X, np.roll(X, 5)):
         value, g = both(x)
         close(value, f(x))

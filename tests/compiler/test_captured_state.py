@@ -14,6 +14,7 @@ import weakref
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import chainrule as cr
 from chainrule import nn
@@ -234,6 +235,36 @@ def what_a_cached_function_reads():
         rate.cache_clear()
 
     return (lambda x: x * rate()), put
+
+
+@kind
+def defaults_that_are_replaced():
+    def scaled(x, rate=1.0):
+        return x * rate
+
+    return scaled, lambda value: setattr(scaled, "__defaults__", (value,))
+
+
+@kind
+def defaults_of_keywords():
+    def scaled(x, *, rate=1.0):
+        return x * rate
+
+    return (lambda x: scaled(x)), lambda value: scaled.__kwdefaults__.update(rate=value)
+
+
+@kind
+def defaults_of_keywords_that_are_replaced():
+    def scaled(x, *, rate=1.0):
+        return x * rate
+
+    return (lambda x: scaled(x)), lambda value: setattr(scaled, "__kwdefaults__", {"rate": value})
+
+
+@kind
+def sparse_matrices():
+    matrix = scipy.sparse.csr_matrix(np.eye(3))
+    return (lambda x: x * matrix.toarray()[0, 0]), lambda value: matrix.data.fill(value)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -487,3 +487,79 @@ def test_results_that_hang_on_each_other_stay_so():
         w, loss = g(X * i)
         loss.backward()
         np.testing.assert_allclose(w.grad, X * i)
+
+
+# --- whole numbers that Python or NumPy itself goes by ------------------------------------------------------------------------
+
+TABLE = np.arange(12.0).reshape(6, 2)
+
+
+def marked(x):
+    """An array of NumPy's that a mask made of Tensors writes to."""
+    count = np.zeros(6)
+    for _ in range(3):
+        live = x * x < 4.0
+        count[live] += 1
+        x = np.where(live, x * x + 0.5, x)
+    return x, count
+
+
+def put_in(x):
+    a, b, c = np.arange(6.0), np.arange(6.0), np.arange(6.0)
+    np.putmask(a, x > 0, 5.0)
+    np.copyto(b, 7.0, where=x > 0)
+    np.place(c, x > 0, [1.0, 2.0])
+    return a + x, b + x, c + x
+
+
+def assigned(x, n):
+    x = x * 1.0
+    x[n:] = 9.0
+    x[:n] += 1.0
+    view = x[n:]
+    view[0] = 5.0
+    return x
+
+
+X6, MORE = np.array([1.0, -2, 3, -4, 5, -6]), np.array([-1.0, 2, 3, -4, -5, 0.5])
+BY_WHOLE_NUMBERS = {
+    "mask of an array": (lambda x: TABLE[x > 0, 1] * 2.0, (X6,), (MORE,)),
+    "index of an array": (lambda i, x: TABLE[i] * x, (np.array([2, 0]), X6[:2]), (np.array([5, 1]), X6[:2])),
+    "number of a row": (lambda n, x: TABLE[n] * x, (np.array(2), X6[:2]), (np.array(4), X6[:2])),
+    "slice of an array": (lambda n, x: TABLE[n:].sum() * x, (np.array(2), X6), (np.array(4), X6)),
+    "slice": (lambda n, x: x[n:].sum() + x[:n:2].sum(), (np.array(2), X6), (np.array(4), X6)),
+    "assignment to slices": (lambda n, x: assigned(x, n), (np.array(2), X6), (np.array(4), X6)),
+    "mask that is written to": (marked, (X6,), (MORE,)),
+    "writing with masks": (put_in, (X6,), (MORE,)),
+    "list": (lambda n, x: [np.sin, np.cos, np.tanh][n](x), (np.array(2), X6), (np.array(1), X6)),
+    "range": (lambda n, x: sum((x[k] for k in range(n)), 0.0), (np.array(2), X6), (np.array(4), X6)),
+    "int": (lambda x: x * int(x[0] * 2), (X6,), (MORE,)),
+    "sizes": (lambda n, x: np.zeros(n).sum() + np.roll(x, n) + np.eye(n).sum(), (np.array(2), X6), (np.array(4), X6)),
+    "nonzero": (lambda x: sum(TABLE[k, 0] * x[k] for k in np.nonzero(x > 0)[0]), (X6,), (MORE,)),
+}
+
+
+@pytest.mark.parametrize("name", BY_WHOLE_NUMBERS)
+def test_python_and_numpy_go_by_whole_numbers(name):
+    f, *calls = BY_WHOLE_NUMBERS[name]
+    compiled = cr.compile(f)
+    for args in (*calls, *calls, *calls):
+        expected = f(*(np.array(a) for a in args))
+        for given in (compiled(*(np.array(a) for a in args)), f(*map(cr.tensor, args)), cr.compile(f)(*map(cr.tensor, args))):
+            for a, b in zip(*(x if isinstance(x, tuple) else (x,) for x in (given, expected)), strict=True):
+                np.testing.assert_allclose(np.asarray(a), b)
+    assert len(compiled.variants) == len(calls)
+    x = next(k for k, a in enumerate(calls[0]) if a.dtype.kind == "f")
+
+    def summed(*args):
+        out = f(*args)
+        return (
+            sum((o.sum() for o in out if isinstance(o, cr.Tensor)), 0.0 * args[x].sum())
+            if isinstance(out, tuple)
+            else out.sum()
+        )
+
+    for args in calls:
+        expected = cr.grad(summed, x)(*map(np.array, args))
+        np.testing.assert_allclose(cr.compile(cr.grad(summed, x))(*map(np.array, args)), expected)
+        np.testing.assert_allclose(cr.grad(cr.compile(summed), x)(*map(np.array, args)), expected)

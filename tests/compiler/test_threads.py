@@ -415,6 +415,34 @@ print(region())
     assert program(text) == "[(0, 2), (1, 2)]"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forks_while_another_thread_compiles():
+    text = """
+import numpy as np, chainrule as cr
+warnings.simplefilter("ignore")
+shared, stop = cr.compile(lambda x: cr.sin(x).sum()), threading.Event()
+def busy():
+    k = 0
+    while not stop.is_set():
+        k += 1
+        cr.compile(lambda x: cr.cos(x) * k)(np.ones(k % 7 + 1)), shared(np.ones(k % 50 + 1))
+thread = threading.Thread(target=busy)
+thread.start()
+for n in range(4):
+    time.sleep(0.2)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        found = shared(np.zeros((2, 3))), cr.compile(lambda x: cr.exp(x).sum())(np.zeros((3, n + 1)))
+        os._exit(found != (0, 3 * n + 3))
+    assert os.waitpid(child, 0)[1] == 0
+stop.set()
+thread.join()
+print("all")
+"""
+    assert program(text) == "all"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit counts threads there")
 def test_fewer_threads_than_asked_for():
     """Where the system refuses threads, the pool makes do."""

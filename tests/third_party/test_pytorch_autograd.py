@@ -1,6 +1,9 @@
 """What programs written for PyTorch expect of its automatic differentiation, beside numbers."""
 
+import asyncio
 import copy
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -208,6 +211,40 @@ def test_switches_around_generators():
     assert end.value.value == 7
     cr.enable_grad()(steps)().close()
     assert not attention
+
+
+def test_switches_around_coroutines():
+    @cr.no_grad()
+    async def inside():
+        before = cr.is_grad_enabled()
+        await asyncio.sleep(0)
+        return before, cr.is_grad_enabled()
+
+    async def outside():
+        await asyncio.sleep(0)
+        return cr.is_grad_enabled()
+
+    async def main():
+        return await asyncio.gather(inside(), outside(), inside())
+
+    assert asyncio.run(main()) == [(False, False), True, (False, False)]
+    assert not attention
+
+
+def test_kept_gradients_are_freed_without_the_garbage_collector():
+    def step():
+        y = leaf(1, 2) * 2
+        y.retain_grad()
+        (y * y).sum().backward()
+        assert y.grad.tolist() == [4, 8]
+        return weakref.ref(y.grad)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert step()() is None
+    finally:
+        gc.enable()
 
 
 def test_kept_gradients_follow_changes_in_place():

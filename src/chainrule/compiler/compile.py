@@ -1,8 +1,10 @@
 """`compile`: a function as native programs, one for each kind of arguments, settings and path of decisions."""
 
 import functools
+import os
 import threading
 import warnings
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +16,7 @@ from ..dtypes import native_order
 from ..errors import LostDerivativeError, ShapeError, explain
 from ..tensor import Tensor
 from ..transforms import programs
-from ..transforms.abstract import aval_like, trace
+from ..transforms.abstract import aval_like, operand_aval, trace
 from ..transforms.backward import Leaf
 from ..transforms.checkpoint import REPLAYED
 from ..transforms.programs import _program
@@ -31,9 +33,10 @@ from .profile import profiled
 from .program import FIRST_GUARD
 from .simplify import EFFECTS, one_number, simplify
 from .surroundings import PLAIN, Surroundings, watchable
-from .variant import Miss, NotThis, OutOfBounds, Variant, depends_on_new_leaf, is_array
+from .variant import Miss, NotThis, OutOfBounds, Variant, alive, depends_on_new_leaf, is_array
 
 programs.execute = execute  # programs that are parts of others run as machine code, too
+_all: weakref.WeakSet = weakref.WeakSet()  # functions that are compiled
 MANY = 16  # recorded runs from which on a warning says what varies
 
 
@@ -116,6 +119,16 @@ def _is_place(x):
     return not x.shape and (isinstance(x, np.ndarray) or hasattr(x, "place") or hasattr(x, "part"))
 
 
+def has_shapes_by_value(graph):
+    """Whether shapes in a program depend on values, as those of what masks choose do: nobody can write down its derivative."""
+
+    def avals(step):
+        found = step.row.aval(*map(operand_aval, step.inputs), **step.params)
+        return found if step.row.several else (found,)
+
+    return any(-1 in a.shape for step in graph.steps for a in avals(step))
+
+
 def leaves_kept(leaves, active):
     """The leaves that are known by identity."""
     return [x for x, a in zip(leaves, active, strict=True) if not a]
@@ -139,6 +152,16 @@ class Method:
         return f"<method {self.__func__!r} of {self.__self__!r}>"
 
 
+def _after_fork():
+    """A thread of the parent may have held locks, and does not run in this process."""
+    for compiled in _all:
+        compiled.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class Compiled:
     """A function that runs as machine code. Made by `chainrule.compile`.
 
@@ -152,11 +175,13 @@ class Compiled:
         self.f, self.check, self.precise = f, check, precise
         self.table: dict = {}  # key of a call -> variants, newest first
         self.lock = threading.RLock()
+        _all.add(self)
         self.around: Surroundings | None = None
         self.around_key: tuple = ()
         self.loose: dict = {}  # (id of a holder, key) of places that the function binds to new Tensors -> the holder
         self.contents = False  # whether NumPy may have read captured arrays, so that programs hang on their numbers
         self.traces: dict = {}
+        self.traced_keys: set = set()  # of calls whose results have derivatives that a recorded run does not tell
         self.ready: Any = None  # the last program's way without Python, and the surroundings in which it holds
         self.warned = False
         self.calls: list = []  # keys of all recorded runs, to say what varies
@@ -188,9 +213,11 @@ class Compiled:
         if ready is not None and not attention and not kwargs and ready[1].valid():
             variant = ready[0]
             status, result = variant.door(args)
+            tried: set = set()
             while status > 0:  # a decision came out differently: on to the program that goes that way, if there is one
+                tried.add(id(variant))
                 variant = variant.others.get(status)
-                if variant is None:
+                if variant is None or id(variant) in tried:
                     break
                 status, result = variant.door(args)
             if status == 0:
@@ -232,6 +259,8 @@ class Compiled:
         """Run a program that holds, or the function for real."""
         ready, self.ready = self.ready, None
         key = self.key(args, kwargs, leaves, structure)
+        if key in self.traced_keys:
+            return self.traced(args, kwargs, leaves, structure)
         variants = self.table.get(key, [])
         known: list = []  # decisions that this call is known to take
         tried = set()
@@ -285,7 +314,10 @@ class Compiled:
         new = self.key(args, kwargs, leaves, structure)  # as the function has left things: it may have made state
         steady &= not recorded.rehung and new[1] == key[1] and all(id(t) in known for t in recorded.made)
         steady &= not depends_on_new_leaf(lasting, recorded.made)
-        if steady:
+        notes = [x.note for x in recorded.leaves if isinstance(x, Tensor) and type(x.note) not in (Leaf, type(None))]
+        if any(map(alive, notes)) and (recorded.ruled or has_shapes_by_value(recorded.graph)):
+            self.traced_keys.add(key)
+        elif steady:
             keep = [x for x in leaves if not is_array(x)], self.around
             variants = self.table.setdefault(new, [])
             variants.insert(0, Variant(recorded, leaves, slots, self.precise, keep))

@@ -1,6 +1,7 @@
 """Graphs run by machine code: simplified, built, cached and loaded, once for each graph."""
 
 import hashlib
+import os
 import threading
 
 import numpy as np
@@ -13,6 +14,8 @@ from .simplify import simplify
 from .stored import Numbering, key_of, packed, unpacked, versions
 
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread that it does not have
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _loaded: dict = {}  # entry address by key of a program
 
 

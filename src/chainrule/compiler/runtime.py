@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import functools
 import math
+import os
 import threading
 import time
 
@@ -14,6 +15,8 @@ from ..core.graph import Constant
 from .chooser import Chooser
 
 _lock = threading.RLock()  # LLVM objects are shared
+if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread that it does not have
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _engines: list = []  # machine code lives as long as its engine
 # What the first entries of a program's pointer table hold; its arrays follow.
 ARENA, STATUS, FIXED = 0, 1, 2

@@ -35,6 +35,7 @@ _DEPTH = 8
 _MOST = 20_000  # places to look at before each call
 # Packages whose functions do not change; the last stands in for every `assert` of a test.
 _FOREIGN = {"numpy", "scipy", "einops", "opt_einsum", *sys.stdlib_module_names, "_pytest"} - {"__main__"}
+_LIBRARIES = {"numpy", "scipy"}  # whose objects hold arrays and numbers: sparse matrices, interpolants
 _LARGE = 1 << 16  # elements of an array from which on a sample of them is compared
 _SAMPLE = 4096
 _NAMED = (dict, types.MappingProxyType)  # the latter is that of a class
@@ -174,6 +175,7 @@ class Surroundings:
         self.f, self.objects, self.loose = f, list(objects), loose
         self.places: list[Place] = []
         self.slots: list[Place] = []  # the loose ones
+        self.functions: list = []  # (function, code, defaults, those of keywords): the first, and those with defaults
         self.arrays: list = []
         self.seen: dict = {}
         self.unused = False  # whether to look at what the function need not use: methods of a class, entries of a table
@@ -207,6 +209,9 @@ class Surroundings:
 
     def valid(self):
         """Whether everything is as it was."""
+        for f, code, defaults, keywords in self.functions:
+            if f.__code__ is not code or f.__defaults__ is not defaults or f.__kwdefaults__ is not keywords:
+                return False
         if changes.count == self.version and not (self.rest or self.slots or self.copies):
             for holder, key, value in self.names:
                 if holder.get(key, _GONE) is not value:
@@ -266,7 +271,8 @@ class Surroundings:
         """What has to be equal for the same program to hold."""
         fixed = ((p.path, _key(p.value)) for p in self.places)
         loose = ((p.path, _looks(p.value)) for p in self.slots)
-        return *fixed, *loose, *(("contents", copy.tobytes()) for _, copy in self.copies)
+        codes = ((code, Contents(defaults or ()).key()) for _, code, defaults, _ in self.functions)
+        return *fixed, *loose, *codes, *(("contents", copy.tobytes()) for _, copy in self.copies)
 
     # --- walking ----------------------------------------------------------------------------------------------------------
 
@@ -311,10 +317,13 @@ class Surroundings:
                 self.place(Reader(lambda: Contents(sorted(os.environ.items()))), None, "os.environ", depth, False)
         for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
             self.place(cell, None, name, depth, False)
+        keywords = f.__kwdefaults__
+        if f.__defaults__ or keywords or not self.functions:
+            self.functions.append((f, code, f.__defaults__, keywords))
         for i, value in enumerate(f.__defaults__ or ()):
             self.walk(value, f"default {i}", depth)
-        for name, value in (f.__kwdefaults__ or {}).items():
-            self.walk(value, name, depth)
+        for name in list(keywords or ()):
+            self.place(keywords, name, name, depth, False)
 
     @staticmethod
     def foreign(module):
@@ -529,11 +538,12 @@ class Surroundings:
         """The attributes that stand in an object, and what its class gives to it."""
         cls, own = type(thing), getattr(thing, "__dict__", {})
         if self.foreign(cls.__module__) or cls.__module__ == "builtins":
-            if cls.__module__ not in _HOLDERS:
+            if cls.__module__ not in _HOLDERS and cls.__module__.partition(".")[0] not in _LIBRARIES:
                 return
             if cls.__module__ != "types" and cls.__module__ != "argparse":  # its own methods use them
                 for k in own:
-                    self.place(own, k, f"{path}.{k}", depth, False)
+                    if k[:1] != "_" or cls.__module__ in _HOLDERS:  # others keep there what they remember
+                        self.place(own, k, f"{path}.{k}", depth, False)
                 return
         if not _is_only(cls):
             for k in list(own):

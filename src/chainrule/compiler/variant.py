@@ -162,7 +162,7 @@ class Variant:
         self._let_go()
         self.graph = simplify(graph, write_out=not self.differentiable)
         self.rename = dict(zip(map(_name, _operands(graph)), _operands(self.graph), strict=True))
-        self.guards = [(g.value, g.source) for g in self.graph.guards]
+        self.guards = [((g.value, g.about), g.source) for g in self.graph.guards]
         self.by_input = {i.var.id: k for k, i in enumerate(self.graph.inputs)}
         self.updates = [(k, self.new(x)) for k, x in self.updates]
         self.gradients = [(where, self._renamed(r)) for where, r in self.gradients]

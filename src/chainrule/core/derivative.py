@@ -117,12 +117,13 @@ class Joint:
     end(active, params)              the step in it at which derivatives end, if no result has one; else None
 
     `kept` is a flat list, of arrays as a rule; `keeps_results` says that it is the results, which derivatives of the pullback
-    need not find anew. Rows with such a derivative give several results.
+    need not find anew. Rows with such a derivative give several results. `ruled`: the user states the derivative, which may be
+    another than that of what is computed.
     """
 
-    def __init__(self, push, record, pull, narrow=None, end=lambda active, params: None, keeps_results=False):
+    def __init__(self, push, record, pull, narrow=None, end=lambda active, params: None, keeps_results=False, ruled=False):
         self.push, self.record, self.pull, self.narrow, self.end = push, record, pull, narrow, end
-        self.keeps_results = keeps_results
+        self.keeps_results, self.ruled = keeps_results, ruled
 
     def bind(self, row, i):
         return Bound(None, None, frozenset())

@@ -50,6 +50,8 @@ class _State(threading.local):
         self.recorder = None
         self.abstract: list = []  # traces that now run a function without computing: no value of theirs may decide anything
         self.phase = None  # what a recorded program says it is doing, such as "update"
+        self.rules: tuple = ()  # whose derivative rules are being written down
+        self.again = False  # whether what is recorded is differentiated on the same tape once more
         self.watchers: tuple = ()  # who wants to know which Tensors are `met` by an operation, or `assigned_to`
         self.scopes = []  # transforms now running their function, outermost first
 

@@ -58,6 +58,7 @@ class Guard:
     value: Any
     source: str
     before: int  # number of steps recorded when it was taken
+    about: bytes | None = None  # what a value was compared with: another decision, if other numbers
 
 
 @dataclass
@@ -112,6 +113,14 @@ class Graph:
     updates: list[Update] = field(default_factory=list)
     arguments: Callable | None = None  # arguments -> the arrays that the argument inputs take
     derived: dict = field(default_factory=dict, repr=False, compare=False)  # what was worked out from it and is worth keeping
+
+    @property
+    def ruled(self):
+        """Whether a user's derivative rules stand in it, also in the graphs within."""
+        found = self.derived.get("ruled")
+        if found is None:
+            found = self.derived["ruled"] = any(is_ruled(s.row, s.params) for s in self.steps)
+        return found
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -340,3 +349,11 @@ class Graph:
 def _quote(text):
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
+
+
+def is_ruled(row, params):
+    """Whether an operation follows derivative rules of the user's, itself or in the graphs that it runs."""
+    if row.joint is None:
+        return False
+    graphs = (g for p in params.values() for g in (p if isinstance(p, tuple) else (p,)) if isinstance(g, Graph))
+    return row.joint.ruled or any(g.ruled for g in graphs)

@@ -106,6 +106,7 @@ def roll(x, shift, axis=None):
     array([3, 1, 2])
     """
     x = as_value(x)
+    shift = np.asarray(shift).tolist() if isinstance(shift, (Value, np.ndarray)) else shift
     if axis is None:
         return reshape(roll(reshape(x, (-1,)), shift, 0), shape_of(x))
     axes = [axis] if not hasattr(axis, "__iter__") else list(axis)

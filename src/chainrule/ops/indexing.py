@@ -44,8 +44,10 @@ def parse(key, x):
     The array is `x`, with an axis of length 1 more for each single boolean of the key: such a boolean chooses all of it or
     nothing, and uses up none of the axes of `x`.
     """
-    if type(key) is int or type(key) is slice:
+    if type(key) is int:
         return x, key, ()
+    if type(key) is slice:
+        return x, _plain_slice(key), ()
     parts = key if isinstance(key, tuple) else (key,)
     static, arrays, masks = [], [], []
     for place, part in enumerate(parts):
@@ -384,8 +386,10 @@ def _index_set(x, v, *indices, key):
 
 def getitem(x, key):
     """`x[key]` for any array or Tensor and any key that NumPy knows."""
-    if type(key) is int or type(key) is slice:
+    if type(key) is int:
         return _index(as_value(x), key=key)
+    if type(key) is slice:
+        return _index(as_value(x), key=_plain_slice(key))
     x, static, indices = parse(key, as_value(x))
     return _read(x, indices, static)
 

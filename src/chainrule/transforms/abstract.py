@@ -8,7 +8,7 @@ import gc
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,6 +67,7 @@ class Abstract(Trace):
         self.count = 0
         self.captured: list = []  # (what comes from outside, its state when it was met)
         self.assigned: dict = {}  # id of a Tensor of an outer tape -> (the Tensor, its state before, where it was assigned to)
+        self.refused: Any = None  # the error that told somebody who asked for a value
         self.known: dict = {}  # id of what was captured -> (its Var, position in captured)
 
     def tensor(self, aval):
@@ -199,13 +200,14 @@ class Abstract(Trace):
         return self._wrap(self._step(_constant.row, (x.note,), {}, x.note.aval))
 
     def to_array(self, x, asked):
-        raise LostDerivativeError(
+        self.refused = LostDerivativeError(
             explain(
                 f"{asked} of a Tensor whose value is not known: the function is being written down, not run",
                 f"Tensor: {x.dtype} {x.shape}, at {user_line()}",
                 help="use cr.cond, cr.while_loop or cr.where to decide by a value, and chainrule functions to compute with it",
             )
         )
+        raise self.refused
 
     to_scalar = to_array
 
@@ -304,7 +306,12 @@ def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset(
             captured = tracer.operands_from_outside()
             out = o = None
             tracer.check_assignments()
+    except (TypeError, ValueError, IndexError) as error:
+        if tracer.refused is None or error is tracer.refused or isinstance(error, LostDerivativeError):
+            raise
+        raise tracer.refused from error  # NumPy, which asked, says something else
     finally:
+        tracer.refused = None
         state.abstract.remove(tracer)
         for x, before, _ in tracer.assigned.values():  # after an error: Tensors from outside are as they were
             x.value, x.owner, x.note = before
@@ -417,13 +424,14 @@ def vjp_graph(graph, wanted, given, values=False) -> Derived:
     """
     wanted, given = tuple(wanted), tuple(given)
     avals = input_avals(graph)
+    again = state.again and graph.ruled
 
     def make():
         flags: list = []
 
         def pulled(*operands):
             gs = iter(operands[len(avals) :])
-            outs, parts = pull_back(graph, operands[: len(avals)], wanted, [next(gs) if g else None for g in given])
+            outs, parts = pull_back(graph, operands[: len(avals)], wanted, [next(gs) if g else None for g in given], again)
             flags.extend(p is not None for p, w in zip(parts, wanted, strict=True) if w)
             parts = [zeros_of(a) if p is None else cast(p, a.dtype) for p, a, w in zip(parts, avals, wanted, strict=True) if w]
             return [*outs, *parts] if values else parts
@@ -432,12 +440,30 @@ def vjp_graph(graph, wanted, given, values=False) -> Derived:
         made = trace(pulled, [*avals, *more], f"pullback of {graph.name}", capture=False).graph
         return Derived(made, tuple(flags))
 
-    return remember(graph, ("vjp", wanted, given, values), make)
+    return remember(graph, ("vjp", wanted, given, values, again), make)
 
 
-def pull_back(graph, primals, wanted, gs):
-    """Outputs of the graph at `primals`, and cotangents of the wanted inputs for cotangents `gs`; None is zero."""
+def as_recorded(graph, active):
+    """The graph as it runs where derivatives with respect to the `active` inputs are asked for: what stands for a function with
+    rules is what these compute, which transforms further out differentiate."""
+    if state.again or not graph.ruled:
+        return graph
+    wanted = tuple(a and x.dtype.kind in "fc" for a, x in zip(active, input_avals(graph), strict=True))
+    none = (None,) * len(graph.outputs)
+
+    def make():
+        return trace(lambda *xs: pull_back(graph, xs, wanted, none)[0], input_avals(graph), graph.name, capture=False).graph
+
+    return remember(graph, ("as recorded", wanted), make)
+
+
+def pull_back(graph, primals, wanted, gs, again=False):
+    """Outputs of the graph at `primals`, and cotangents of the wanted inputs for cotangents `gs`; None is zero.
+
+    `again`: the tape on which the graph stands records this, too. Results then keep the rules that they were given.
+    """
     tape = Tape(next_level())
+    tape.again = again
     leaves = [Leaf() if w else None for w in wanted]
     with Scope(tape):
         outs = graph.apply(*(x if leaf is None else Tensor(x, tape, leaf) for x, leaf in zip(primals, leaves, strict=True)))

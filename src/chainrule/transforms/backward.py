@@ -123,17 +123,18 @@ class Node(SimpleNode):
 class JointNode:
     """A recorded operation whose derivative is stated for all arguments at once.
 
-    `kept` holds its arguments, for derivatives of the derivative, and what it kept for its pullback.
+    `kept` holds its arguments, for derivatives of the derivative, and what it kept for its pullback; `again` is the tape's.
     """
 
-    __slots__ = ("time", "row", "parents", "kept", "params", "hooks")
+    __slots__ = ("time", "row", "parents", "kept", "params", "again", "hooks")
 
-    def __init__(self, row, parents, kept, params):
+    def __init__(self, row, parents, kept, params, again=False):
         self.time = tick()
         self.row = row
         self.parents = parents
         self.kept = kept
         self.params = params
+        self.again = again
 
     @property
     def name(self):
@@ -147,12 +148,16 @@ class JointNode:
             raise freed(self)
         args, kept = self.kept
         active = tuple(p is not None for p in self.parents)
-        if owner is not None and self.row.joint.keeps_results:
-            kept = [owner._wrap(x, Output(self, i, len(kept))) for i, x in enumerate(kept)]
-        elif owner is not None:  # on the tape once more, so that derivatives flow through what is kept
-            live = [x if p is None else Tensor(x, owner, p) for x, p in zip(args, self.parents, strict=True)]
-            kept = self.row.joint.record(live, active, self.params)[1]
-        parts = self.row.joint.pull(gs, kept, active, self.params)
+        before, state.again = state.again, self.again or owner is not None
+        try:
+            if owner is not None and self.row.joint.keeps_results:
+                kept = [owner._wrap(x, Output(self, i, len(kept))) for i, x in enumerate(kept)]
+            elif owner is not None:  # on the tape once more, so that derivatives flow through what is kept
+                live = [x if p is None else Tensor(x, owner, p) for x, p in zip(args, self.parents, strict=True)]
+                kept = self.row.joint.record(live, active, self.params)[1]
+            parts = self.row.joint.pull(gs, kept, active, self.params)
+        finally:
+            state.again = before
         for parent, part, x in zip(self.parents, parts, args, strict=True):
             if parent is not None and part is not None and (needed is None or parent in needed):
                 yield parent, cast(part, dtype_of(x))
@@ -203,13 +208,15 @@ class Call:
 
     `pullback(gs, owner)` takes one cotangent per result (None for zero) and gives one per parent; contributions to
     other nodes, such as those of a recomputation, may follow as (node, cotangent) pairs; `is_open` says that they do.
+    `settle(real)` lets what the pullback keeps hold real values, when a recorder ends.
     """
 
-    __slots__ = ("time", "name", "parents", "pullback", "is_open", "hooks")
+    __slots__ = ("time", "name", "parents", "pullback", "is_open", "settle", "hooks")
 
-    def __init__(self, name, parents, pullback, is_open=False):
+    def __init__(self, name, parents, pullback, is_open=False, settle=None):
         self.time = tick()
         self.is_open = is_open
+        self.settle = settle
         self.name = name
         self.parents = parents
         self.pullback = pullback
@@ -229,7 +236,7 @@ class Call:
                 yield target, part
 
     def release(self):
-        self.pullback = None
+        self.pullback = self.settle = None
 
 
 def freed(node):

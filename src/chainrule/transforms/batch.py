@@ -82,7 +82,7 @@ class Batch(Trace):
             explain(
                 "the truth of a Tensor inside vmap differs from entry to entry",
                 f"Tensor: {x.dtype} {x.shape}, batch of {self.size}",
-                help="use cr.where(condition, x, y), which chooses for each entry",
+                help="use cr.where(condition, x, y), cr.cond or cr.while_loop, which go by each entry",
             )
         )
 

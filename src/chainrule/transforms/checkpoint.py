@@ -183,7 +183,12 @@ def _run(f, tape, leaves, structure, replay):
                 end(tape)
         return [(note, g) for note, g in zip(notes, gs, strict=True) if g is not None]
 
-    node = Call("checkpoint", parents, pullback, is_open=True)
+    def settle(real):
+        for _, m in outside:
+            value, *rest = m.before
+            m.before = (real(value), *rest)
+
+    node = Call("checkpoint", parents, pullback, is_open=True, settle=settle)
     count = len(outs) + len(changed)
 
     def result(i, x):

@@ -127,7 +127,7 @@ class _Carry:
 # --- writing bodies down ----------------------------------------------------------------------------------------------
 
 
-def _aligned(traced: list[Traced], counts):
+def aligned(traced: list[Traced], counts):
     """Graphs that take the same operands from outside, and these; they become the first inputs.
 
     `counts` says how many further inputs each graph has.
@@ -143,12 +143,12 @@ def _aligned(traced: list[Traced], counts):
     return graphs, captured
 
 
-def _watched(generator):
+def watched(generator):
     """The state of a random generator, to see whether it has been advanced."""
     return generator.state.value, generator.state.owner, generator.state.note
 
 
-def _put_back(generator, before):
+def put_back(generator, before):
     """Undo draws of a body that was only looked at. A recorder may have made the state an input in the meantime."""
     x, recorder = generator.state, state.recorder
     x.value, x.owner, x.note = before
@@ -164,13 +164,13 @@ def _write_down(*requests):
     A request is (function, avals, name, i, o). The states of generators stand at position `i` of the inputs and, unless
     that is None, at position `o` of the outputs: they are carried along, so that every step draws other numbers.
     """
-    before = [(g, _watched(g)) for g in REPLAYED]
+    before = [(g, watched(g)) for g in REPLAYED]
     traced = [trace(f, avals, name) for f, avals, name, _, _ in requests]
-    drawn = [(g, b) for g, b in before if any(x is not y for x, y in zip(_watched(g), b, strict=True))]
+    drawn = [(g, b) for g, b in before if any(x is not y for x, y in zip(watched(g), b, strict=True))]
     if not drawn:
         return traced, []
     for g, b in drawn:
-        _put_back(g, b)
+        put_back(g, b)
     generators = [g for g, _ in drawn]
     states = [aval_like(g.state) for g in generators]
     return [
@@ -294,7 +294,7 @@ def cond(pred, true_fun, false_fun, *operands):
         common.append(np.result_type(a.dtype, b.dtype))
     if any([o.dtype for o in output_avals(t.graph)[drawn:]] != common for t in traced):
         traced, _ = _write_down(*((_in_dtypes(f, common), *rest) for f, *rest in requests))
-    branches, captured = _aligned(traced, [len(leaves) + drawn] * 2)
+    branches, captured = aligned(traced, [len(leaves) + drawn] * 2)
     out = _cond(pred, *captured, *leaves, *_states(generators), branches=tuple(branches))
     _advance(generators, out[:drawn])
     return unflatten(first.structure, out[drawn:])
@@ -440,7 +440,7 @@ def _while_row(cond_fun, body_fun, carry):
         raise ShapeError(
             explain(f"while_loop: {_name(cond_fun)} must return a scalar", f"found: {found}", help="use .any() or .all()")
         )
-    (condition, step), captured = _aligned([condition, step], [n + len(generators)] * 2)
+    (condition, step), captured = aligned([condition, step], [n + len(generators)] * 2)
     first = [*carry.leaves, *_states(generators)]
     out = _while_loop(*captured, *first, condition=condition, body=step, consts=len(captured))
     _advance(generators, out[n:-1])
@@ -559,7 +559,7 @@ def _scan_row(f, carry, leaves, structure, length, reverse):
         if carry.fit(output_avals(step.graph)[:n]):
             break
     drawn = len(generators)
-    (body,), captured = _aligned([step], [len(avals) + drawn])
+    (body,), captured = aligned([step], [len(avals) + drawn])
     first = [*carry.leaves, *_states(generators)]
     out = run_scan(captured, first, leaves, body=body, length=length, reverse=reverse)
     _advance(generators, out[n : n + drawn])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.derivative import Joint
-from ..core.dispatch import next_level
+from ..core.dispatch import next_level, state
 from ..core.lowering import Loop
 from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, shape_of
@@ -20,13 +20,15 @@ from ..errors import ArgumentError, LostDerivativeError, ShapeError, explain
 from ..ops.shaping import broadcast_to, cast, expand
 from ..tensor import Tensor
 from ..trees import flatten, leaves_like, tree_map, unflatten
-from .abstract import Abstract, aval_like, output_avals, repeated, trace
+from .abstract import Abstract, active_outputs, aval_like, output_avals, repeated, trace
 from .backward import Call, Leaf, Output, walk_back
 from .batch import Batch, drawing, draws, vmap
+from .checkpoint import REPLAYED
+from .control import aligned, put_back, watched
 from .derivatives import vjp
 from .forward import Forward, push_forward
-from .programs import run_graph
-from .reverse import Tape
+from .programs import halved, run_graph
+from .reverse import ROOT, Tape
 from .scope import Scope
 
 
@@ -84,6 +86,7 @@ class CustomFunction:
             self.jvp_rule and functools.partial(self.jvp_rule, *static),
             self.fwd and (lambda *xs: self.fwd(*self._merge(static, xs))),
             self.bwd and functools.partial(self.bwd, *static),
+            self,
         )
         return rules.call(*free)
 
@@ -114,8 +117,9 @@ class CustomFunction:
 class Rules:
     """A function of differentiable trees with its rules: the meeting point with each kind of trace."""
 
-    def __init__(self, name, f, jvp_rule, fwd, bwd):
+    def __init__(self, name, f, jvp_rule, fwd, bwd, source=None):
         self.name, self.f, self.jvp_rule, self.fwd, self.bwd = name, f, jvp_rule, fwd, bwd
+        self.source = source  # whose rules these are
 
     def call(self, *args):
         leaves, structure = flatten(args)
@@ -147,6 +151,14 @@ class Rules:
             out = self.f(*args)
         outs, out_structure = flatten(out)
         outs = [self._checked(o, tape) for o in outs]
+        looks = [(shape_of(o), dtype_of(o)) for o in outs]
+        if tape is ROOT and state.recorder is not None:
+            state.recorder.ruled = True
+
+        def settle(real):
+            nonlocal values, args, residuals, transpose
+            values = list(map(real, values))
+            args, residuals, transpose = unflatten(structure, values), tree_map(real, residuals), None
 
         def pullback(gs, owner):
             wrapped, kept, back = args, residuals, transpose
@@ -154,11 +166,11 @@ class Rules:
                 again = [v if p is None else Tensor(v, owner, p) for v, p in zip(values, parents, strict=True)]
                 wrapped = unflatten(structure, again)
                 kept, back = self._run_fwd(wrapped)[1] if self.fwd is not None else None, None
-            gs = [np.zeros(shape_of(o), dtype_of(o)) if g is None else g for g, o in zip(gs, outs, strict=True)]
+            gs = [np.zeros(*look) if g is None else g for g, look in zip(gs, looks, strict=True)]
             parts = self._pull(wrapped, kept, back, unflatten(out_structure, gs), structure)
             return list(zip(parents, parts, strict=True))
 
-        node = Call(self.name, parents, pullback)
+        node = Call(self.name, parents, pullback, settle=settle)
         wrapped = [tape._wrap(o, Output(node, i, len(outs)) if dtype_of(o).kind in "fc" else None) for i, o in enumerate(outs)]
         return unflatten(out_structure, wrapped)
 
@@ -175,12 +187,7 @@ class Rules:
     def _checked(self, o, trace):
         o = o if isinstance(o, (np.ndarray, Value, np.generic)) else np.asarray(o)
         if isinstance(o, Value) and o.owner.level >= trace.level:
-            raise LostDerivativeError(
-                explain(
-                    f"{self.name}: a function with custom derivatives uses a traced value that is not among its arguments",
-                    help="pass it as an argument, so that the rule can give its derivative",
-                )
-            )
+            raise uses_traced(self.name)
         return o
 
     def _pull(self, args, residuals, transpose, g, structure):
@@ -318,41 +325,120 @@ class Rules:
             return outs
 
         leaves = list(map(_array, leaves))
-        graph, captured = trace(flat, list(map(aval_like, leaves)), self.name)
-        graph.inputs = [*graph.inputs[len(leaves) :], *graph.inputs[: len(leaves)]]
-        out = _custom(*captured, *leaves, graph=graph, rules=_Flat(self, structure), captured=len(captured))
-        return unflatten(kept["structure"], out)
+        avals = list(map(aval_like, leaves))
+        value = trace(flat, avals, self.name)
+        given = self._rules_written_down(structure, avals, kept["structure"], output_avals(value.graph))
+        graphs, captured = aligned([value, *(t for t, _ in given)], [len(avals), *(n for _, n in given)])
+        n = len(captured)
+        rules: Any = _Flat(self, structure, n)
+        if given:
+            push, pull = (graphs[1] if self.jvp_rule else None), (graphs[-1] if self.bwd else None)
+            rules = _Graphs(self.name, graphs[0], push, pull, n)
+        return unflatten(kept["structure"], _custom(*captured, *leaves, graph=graphs[0], rules=rules, captured=n))
+
+    def _rules_written_down(self, structure, avals, out_structure, out_avals):
+        """The graphs of the forward and the reverse rule, where given, with numbers of inputs: what the rules read from outside
+        can then become operands. None where the rules ask for values, draw random numbers, or use themselves."""
+        if any(self.source is s for s in state.rules):
+            return []
+        n = len(avals)
+
+        def push(*xs):
+            outs, _, ts = self._run_jvp(unflatten(structure, xs[:n]), unflatten(structure, xs[n:]))
+            return [*outs, *(np.zeros(shape_of(o), dtype_of(o)) if t is None else t for o, t in zip(outs, ts, strict=True))]
+
+        def pull(*xs):
+            args = unflatten(structure, xs[:n])
+            out, residuals = self._run_fwd(args)
+            parts = self._fitting(self.bwd(residuals, unflatten(out_structure, xs[n:])), args, structure)
+            parts = [np.zeros(a.shape, a.dtype) if p is None else p for p, a in zip(parts, avals, strict=True)]
+            return [*map(_array, flatten(out)[0]), *parts]
+
+        requests = [(push, [*avals, *avals])] * bool(self.jvp_rule) + [(pull, [*avals, *out_avals])] * bool(self.bwd)
+        before = [(g, watched(g)) for g in REPLAYED]
+        state.rules = (*state.rules, self.source)
+        try:
+            given = [(trace(f, avals, f"rule of {self.name}"), len(avals)) for f, avals in requests]
+        except Exception:  # it comes again where a derivative is asked for, if that does not go another way
+            given = []
+        finally:
+            state.rules = state.rules[:-1]
+            drawn = [(g, b) for g, b in before if any(x is not y for x, y in zip(watched(g), b, strict=True))]
+            for g, b in drawn:
+                put_back(g, b)
+        return [] if drawn else given
+
+
+class _Graphs:
+    """The call of a function whose rules are graphs of what they read from outside, and of the arguments."""
+
+    def __init__(self, name, value, push, pull, captured):
+        self.name, n, size = name, captured, len(value.inputs)
+        results = len(value.outputs)
+
+        def run_push(primals, tangents):
+            out = push.apply(*primals, *tangents[n:])
+            return out[:results], out[results:]
+
+        fwd = bwd = None
+        if pull is not None:
+            forward, backward, own = halved(pull, name, size, results)
+
+            def fwd(*xs):
+                out = forward.apply(*xs)
+                return out[:results], [*(xs[i] for i in own), *out[results:]]
+
+            def bwd(residuals, gs):
+                return (*[None] * n, *backward.apply(*residuals, *gs))
+
+        self.rules = Rules(name, lambda *xs: value.apply(*xs), push and run_push, fwd, bwd)
+
+    def __call__(self, *operands):
+        return list(map(_array, self.rules.call(*operands)))
+
+    def __repr__(self):
+        return f"<rules of {self.name}>"
 
 
 class _Flat:
     """The call of a function with rules, on flat lists, for whatever trace its arguments belong to."""
 
-    def __init__(self, rules, structure):
-        self.rules, self.structure = rules, structure
+    def __init__(self, rules, structure, captured):
+        self.rules, self.structure, self.captured = rules, structure, captured
 
-    def __call__(self, *leaves):
-        return [_array(o) for o in flatten(self.rules.call(*unflatten(self.structure, leaves)))[0]]
+    def __call__(self, *operands):
+        args = unflatten(self.structure, operands[self.captured :])
+        return [_array(o) for o in flatten(self.rules.call(*args))[0]]
 
     def __repr__(self):
         return f"<rules of {self.rules.name}>"
 
 
+def _check_captured(active, params):
+    """Raise where a derivative flows through what the function, rather than its rules, takes from outside."""
+    n, graph = params["captured"], params["graph"]
+    if any(active[:n]) and any(active_outputs(graph, [*active[:n], *[False] * (len(active) - n)])):
+        raise uses_traced(graph.name)
+
+
 def _custom_push(args, tangents, params):
     n = params["captured"]
-    return push_forward(params["rules"], args[n:], tangents[n:])
+    _check_captured([t is not None for t in tangents], params)
+    return push_forward(params["rules"], args, [*[None] * n, *tangents[n:]])
 
 
 def _custom_record(args, active, params):
     n = params["captured"]
+    _check_captured(active, params)
     tape = Tape(next_level())
-    leaves = [Leaf() if a else None for a in active[n:]]
+    leaves = [Leaf() if a and i >= n else None for i, a in enumerate(active)]
     with Scope(tape):
-        outs = params["rules"](
-            *(x if leaf is None else Tensor(x, tape, leaf) for x, leaf in zip(args[n:], leaves, strict=True))
-        )
+        outs = params["rules"](*(x if leaf is None else Tensor(x, tape, leaf) for x, leaf in zip(args, leaves, strict=True)))
         mine = [isinstance(o, Value) and o.owner is tape for o in outs]
         nodes = [o.note if m else None for o, m in zip(outs, mine, strict=True)]
         outs = [o.value if m else o for o, m in zip(outs, mine, strict=True)]
+    if state.again:  # derivatives of the results on the same tape are those of the rules
+        outs = _custom.row.call(*args, **params)
     return outs, [(nodes, leaves)]
 
 
@@ -361,19 +447,18 @@ def _custom_pull(gs, kept, active, params):
     found: dict = {}
     seeds = [(node, g) for node, g in zip(nodes, gs, strict=True) if node is not None and g is not None]
     walk_back(seeds, lambda leaf, g, ours: found.__setitem__(leaf, g), retain=True)
-    return [None] * params["captured"] + [found.get(leaf) for leaf in leaves]
+    return [None if leaf is None else found.get(leaf) for leaf in leaves]
 
 
 def _custom_batch(args, batched, params):
-    n = params["captured"]
     inner = Batch(next(shape_of(x)[0] for x, b in zip(args, batched, strict=True) if b))
     with Scope(inner):
-        outs = params["rules"](*(Tensor(x, inner) if b else x for x, b in zip(args[n:], batched[n:], strict=True)))
+        outs = params["rules"](*(Tensor(x, inner) if b else x for x, b in zip(args, batched, strict=True)))
         return tuple(o.value if isinstance(o, Value) and o.owner is inner else repeated(o, inner.size) for o in outs)
 
 
 @primitive(
-    derivative=[Joint(_custom_push, _custom_record, _custom_pull)],
+    derivative=[Joint(_custom_push, _custom_record, _custom_pull, ruled=True)],
     aval=lambda *avals, graph, rules, captured: tuple(output_avals(graph)),
     batch=_custom_batch,
     lower=Loop(),
@@ -383,6 +468,15 @@ def _custom_batch(args, batched, params):
 def _custom(*args, graph, rules, captured):
     """A function with derivatives of its own: its outputs. The first arguments are what it takes from outside."""
     return run_graph(graph, args)
+
+
+def uses_traced(name):
+    return LostDerivativeError(
+        explain(
+            f"{name}: a function with custom derivatives uses a traced value that is not among its arguments",
+            help="pass it as an argument, so that the rule can give its derivative",
+        )
+    )
 
 
 def _array(x):

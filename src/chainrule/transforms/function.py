@@ -90,6 +90,12 @@ class _Context:
             return functools.partial(self._result, ROOT._value(x), results[id(x)])
         return ROOT._wrap(ROOT._value(x), x.note)
 
+    def _released(self, real):
+        """A recorder has ended: what was saved has real values."""
+        self._saved = tuple(
+            functools.partial(x.func, *map(real, x.args)) if isinstance(x, functools.partial) else x for x in self._saved
+        )
+
     def _result(self, value, i):
         """A saved result, on the tape where this call has put it."""
         node = self._node()
@@ -169,7 +175,7 @@ class Function:
             return ctx[0], tree_map(without_tensor, cls.jvp(ctx[1], *along))
 
         rule = None if cls.jvp is Function.jvp else push
-        return Rules(cls.__name__, lambda *xs: fwd(*xs)[0], rule, fwd, bwd).call(*(args[i] for i in places))
+        return Rules(cls.__name__, lambda *xs: fwd(*xs)[0], rule, fwd, bwd, cls).call(*(args[i] for i in places))
 
     @classmethod
     def _run(cls, ctx, given):
@@ -197,7 +203,9 @@ class Function:
         outs, structure = flatten(out)
         active = recording and any(needed)
         results = []
-        node = _FunctionCall(cls.__name__, tuple(args[i].note for i in places), None) if active else None
+        node = _FunctionCall(cls.__name__, tuple(args[i].note for i in places), None, settle=ctx._released) if active else None
+        if active and state.recorder is not None:
+            state.recorder.ruled = True
         ctx._settle(args, given, outs)
         for i, o in enumerate(outs):
             if not _is_array(o):

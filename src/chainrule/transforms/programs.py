@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.derivative import Joint, zero
+from ..core.dispatch import state
 from ..core.graph import Graph
 from ..core.lowering import Loop
 from ..core.primitive import primitive
@@ -18,6 +19,7 @@ from ..ops.elementwise import where
 from ..ops.shaping import as_value, reshape
 from .abstract import (
     active_outputs,
+    as_recorded,
     batch_graph,
     input_avals,
     jvp_graph,
@@ -120,7 +122,7 @@ def run_graph(graph, operands):
 execute = run_graph  # how the row `program` runs; a compiler may put itself here
 
 
-class _Halves(NamedTuple):
+class Halves(NamedTuple):
     """A graph whose results include what its pullback reads, and the graph of the pullback."""
 
     forward: Graph
@@ -130,22 +132,28 @@ class _Halves(NamedTuple):
     given: tuple  # outputs whose cotangents are read
 
 
+def halved(joint, name, early, results):
+    """A graph of a function's values and cotangents as one of its values and of what else the way back reads, and one of that
+    way; and which of the first `early` inputs, those of the function, that reads. `results` is the number of values."""
+    first, late = parts([i.var for i in joint.inputs], early)
+    values, cotangents = parts(joint.outputs, results)
+    residuals, steps = cut(joint, late, first, variables(cotangents))
+    own = [i for i, v in enumerate(first) if v in residuals]
+    more = [v for v in residuals if v not in first]
+    forward = graph_of(f"{name}, forward", first, joint.steps, [*values, *more])
+    backward = graph_of(f"{name}, backward", [*(first[i] for i in own), *more, *late], steps, cotangents)
+    return forward, backward, own
+
+
 def _halves(graph, active):
     def make():
         wanted = tuple(a and i for a, i in zip(active, inexact(input_avals(graph)), strict=True))
         given = tuple(active_outputs(graph, wanted))
         joint = vjp_graph(graph, wanted, given, values=True).graph
-        inputs = [i.var for i in joint.inputs]
-        early, late = parts(inputs, len(active))
-        results, cotangents = parts(joint.outputs, len(graph.outputs))
-        residuals, steps = cut(joint, late, early, variables(cotangents))
-        own = [i for i, v in enumerate(early) if v in residuals]
-        more = [v for v in residuals if v not in early]
-        forward = graph_of(f"{graph.name}, forward", early, joint.steps, [*results, *more])
-        backward = graph_of(f"{graph.name}, backward", [*(early[i] for i in own), *more, *late], steps, cotangents)
-        return _Halves(forward, backward, own, wanted, given)
+        forward, backward, own = halved(joint, graph.name, len(active), len(graph.outputs))
+        return Halves(forward, backward, own, wanted, given)
 
-    return remember(graph, ("halves", active), make)
+    return remember(graph, ("halves", active, state.again and graph.ruled), make)
 
 
 def _program_push(args, tangents, params):
@@ -213,7 +221,7 @@ def _cond_push(args, tangents, params):
 
 
 def _cond_record(args, active, params):
-    return _cond(*args, **params), args
+    return _cond(*args, branches=tuple(as_recorded(b, active[1:]) for b in params["branches"])), args
 
 
 def _cond_pull(gs, kept, active, params):

@@ -35,6 +35,7 @@ from .reverse import ROOT
 from .scope import end
 
 _OURS = str(Path(__file__).resolve().parents[1])
+_FROZEN = 1 << 16  # elements of whole numbers up to which they may decide what the program is
 _NUMPY = str(Path(np.__file__).resolve().parent)
 
 
@@ -85,7 +86,9 @@ class Recorder(Trace):
         self.grads: dict = {}  # id of a Leaf -> (the Leaf, its gradient when first read, or WRITTEN if it was set before)
         self.notes: dict = {}  # id of a lifted Tensor -> its note before
         self.survivors: list = []  # Tensors made here that live on
+        self.decided: set = set()  # ids of the Vars of what is part of the program after a look at all its numbers
         self.constants: dict = {}  # id of a Var -> the same as a constant
+        self.ruled = False  # whether the user's rules or hooks decide about derivatives, which the graph does not say
         self.start = tick()  # leaves that are younger are made here
 
     # --- running operations -------------------------------------------------------------------------------------------
@@ -179,6 +182,8 @@ class Recorder(Trace):
         return x
 
     def to_array(self, x, asked):
+        if (x.dtype.kind in "biu" and x.value.size <= _FROZEN) or asked == "int()":
+            return self.frozen(x)
         raise LostDerivativeError(
             explain(
                 f"{asked} of a Tensor while its program is being recorded would freeze the value into the program",
@@ -192,10 +197,21 @@ class Recorder(Trace):
     def truth(self, x):
         return self.decide(x, bool(x.value))
 
-    def decide(self, x, value):
+    def decide(self, x, value, about=None):
         """A decision by value: written down as a guard."""
-        self.graph.guards.append(Guard(x.note, value, user_line(), len(self.graph.steps)))
+        self.graph.guards.append(Guard(x.note, value, user_line(), len(self.graph.steps), about))
         return value
+
+    def frozen(self, x):
+        """The numbers that indices, masks and counts are: a decision by value, where Python or NumPy itself goes by them."""
+        array = np.array(x.value)
+        if isinstance(x.note, Var) and array.size and x.note.id not in self.decided:
+            self.decided.add(x.note.id)
+            if array.ndim:
+                self.decide((x == array.copy()).all(), True, array.tobytes())
+            else:
+                self.decide(x, array.item())
+        return array
 
     def describe(self, x):
         return f"Tensor({x.value!r}, recorded as {x.note})"
@@ -255,6 +271,9 @@ class Recorder(Trace):
             kept = getattr(node, "kept", None)
             if kept and any(isinstance(k, (Value, tuple)) for k in kept):
                 node.kept = tuple(tuple(map(self._real, k)) if isinstance(k, tuple) else self._real(k) for k in kept)
+            settle = getattr(node, "settle", None)
+            if settle is not None:
+                settle(self._real)
             nodes.extend(p for p in node.parents if p is not None)
 
     def _real(self, x):
@@ -309,6 +328,7 @@ class Recorded(NamedTuple):
     grads    (Leaf, its `.grad` when the function first read it, WRITTEN if it set it before) pairs
     made     Tensors that it made and that live on
     rehung   whether a Tensor that was there before has another history now
+    ruled    whether the user's rules or hooks decide about derivatives, which the graph does not say
     """
 
     graph: Graph
@@ -317,6 +337,7 @@ class Recorded(NamedTuple):
     grads: list
     made: list
     rehung: bool
+    ruled: bool
 
 
 def record(f, args, kwargs, name=None, asked="graph", writing=False, seen=()) -> Recorded:
@@ -403,11 +424,11 @@ def record(f, args, kwargs, name=None, asked="graph", writing=False, seen=()) ->
     for array, x in written:
         now = _plain(x, recorder)
         np.copyto(array, now.value if isinstance(now, Value) else now)
-    graph, made = recorder.graph, recorder.survivors
+    graph, made, ruled = recorder.graph, recorder.survivors, recorder.ruled
     end(recorder)
     vars(recorder).clear()  # it may be part of a cycle, and must not keep gradients alive
     graph.arguments = _argument_reader(structure, variable, graph.name)
-    return Recorded(graph, unflatten(out_structure, real), real, grads, made, rehung)
+    return Recorded(graph, unflatten(out_structure, real), real, grads, made, rehung, ruled)
 
 
 def _written(recorder, asked, writing, arguments):

@@ -1,5 +1,6 @@
 """Reverse mode: the tape, a trace that writes down what runs. The walk back over it stands in backward.py."""
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from ..core.aval import Aval
 from ..core.changes import HookHandle
 from ..core.dispatch import Trace, _State, attention, plain, state, steady
+from ..core.graph import is_ruled
 from ..core.value import Value, shape_of
 from ..errors import (
     KEEP_DERIVATIVE,
@@ -33,6 +35,7 @@ class Tape(Trace):
         self.level = level
         self.lasting = lasting  # a tape for Tensors that the user makes, where backward() works; not a transform's own
         self.touched = False  # whether, while it was paused, an operation met a Tensor that it would have recorded
+        self.again = False  # whether what it records will be differentiated on a tape below that records it all
         self.lost = Losses()
 
     def lose(self, row, note, out):
@@ -181,8 +184,14 @@ class Tape(Trace):
         if end is not None:
             self.lost.notice_step(end, None if self.lasting else next(p for p in parents if p is not None))
             return tuple(map(self._wrap, row.call(*values, **params)))
-        out, kept = row.joint.record(values, active, params)
-        node = JointNode(row, tuple(parents), (tuple(values), tuple(kept)), params)
+        if self is ROOT and state.recorder is not None and is_ruled(row, params):
+            state.recorder.ruled = True
+        before, state.again = state.again, self.again
+        try:
+            out, kept = row.joint.record(values, active, params)
+        finally:
+            state.again = before
+        node = JointNode(row, tuple(parents), (tuple(values), tuple(kept)), params, self.again)
         return tuple(self._wrap(o, Output(node, i, len(out)) if o.dtype.kind in "fc" else None) for i, o in enumerate(out))
 
     def _wrap(self, value, note=None):
@@ -354,8 +363,11 @@ class Tape(Trace):
             self._retain(x, x.origin)
 
     def _retain(self, x, holder):
+        reference = weakref.ref(holder)  # which refers to the hook: an array must not wait for the garbage collector
+
         def keep(g):
-            accumulate(holder, g, self, False, set())
+            if (alive := reference()) is not None:
+                accumulate(alive, g, self, False, set())
 
         holder.handle = self.register_hook(x, keep, RETAINED)
 
@@ -378,6 +390,8 @@ class Tape(Trace):
             raise ArgumentError(
                 explain("register_hook on a Tensor that does not require grad", help="call .requires_grad_() first")
             )
+        if self is ROOT and state.recorder is not None and node.time > state.recorder.start:
+            state.recorder.ruled = True
         if not hasattr(node, "hooks"):
             node.hooks = {}
             node.__class__ = HOOKED.get(type(node), type(node))

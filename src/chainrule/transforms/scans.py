@@ -6,6 +6,7 @@ import numpy as np
 
 from ..core.aval import Aval
 from ..core.derivative import Joint
+from ..core.dispatch import state
 from ..core.graph import Graph, Operand, Step, Var
 from ..core.lowering import Loop
 from ..core.primitive import primitive
@@ -143,7 +144,7 @@ def _scan_plan(params, active):
         flags = mk, mc, mx, my
         return _ScanPlan(before, forward, backward, fixed, each, list(places.values()), sums, stacks, totals, names, flags)
 
-    return remember(body, ("scan", nk, nc, *mk, *mc, *mx), make)
+    return remember(body, ("scan", nk, nc, *mk, *mc, *mx, state.again and body.ruled), make)
 
 
 def _scan_record(args, active, params):

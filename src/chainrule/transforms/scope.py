@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import inspect
+import types
 from collections.abc import Callable
 
 from ..core.dispatch import attention, next_level, state
@@ -117,6 +118,14 @@ class no_grad:
     def __call__(self, f):
         if inspect.isgeneratorfunction(f):
             return self._around_generator(f)
+        if inspect.iscoroutinefunction(f):
+            steps = types.coroutine(self._around_generator(lambda *args, **kwargs: f(*args, **kwargs).__await__()))
+
+            @functools.wraps(f)
+            async def awaited(*args, **kwargs):
+                return await steps(*args, **kwargs)
+
+            return awaited
 
         @functools.wraps(f)
         def wrapper(*args, **kwargs):

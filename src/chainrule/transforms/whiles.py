@@ -5,7 +5,8 @@ The way back is closed under differentiation. With F the loop's body, J its deri
     d/de pull(c + e u, w + e v)      is the c part of the pull of (c, u) -> (F(c), J(c) u) with cotangents (v, w),
     the transpose, for a cotangent z of pull:      J(c) z for w, and the c part of the same with u = z, v = 0 for c,
 
-because second derivatives are symmetric. So derivatives of any order need no further row.
+because second derivatives are symmetric. So derivatives of any order need no further row. Rules of the user's need not be
+symmetric: where a body follows some, sweeps.py is the way back.
 """
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..core.primitive import primitive
 from ..ops.shaping import as_value
 from .abstract import (
     active_outputs,
+    as_recorded,
     aval_like,
     batch_graph,
     input_avals,
@@ -45,6 +47,7 @@ from .programs import (
     zeros_like,
 )
 from .split import fresh_id, graph_of, inputs_read, only
+from .sweeps import pull_loop
 
 INDEX = Aval((), np.dtype(np.int64))
 
@@ -102,15 +105,20 @@ def _while_push(args, tangents, params):
 
 
 def _while_record(args, active, params):
-    out = _while_loop(*args, **params)
-    return out, [out[-1], *args]
+    body = as_recorded(params["body"], tuple(sum(_loop_moving(active, params), ())))
+    out = _while_loop(*args, **{**params, "body": body})
+    return out, [out[-1], *args, body]
 
 
 def _while_pull(gs, kept, active, params):
     body, nk = params["body"], params["consts"]
     mk, mc = _loop_moving(active, params)
-    carries = kept[1 + nk :]
-    return _pull_loop(kept[0], kept[1:], or_zeros(gs[:-1], carries, mc), body, nk, mk, mc)
+    count, *args, recorded = kept
+    ws = or_zeros(gs[:-1], args[nk:], mc)
+    if body.ruled:
+        pull = vjp_graph(body, (*mk, *mc), mc).graph
+        return pull_loop(count, args, ws, recorded, pull, nk, mk, mc)
+    return _pull_loop(count, args, ws, body, nk, mk, mc)
 
 
 def _pull_loop(count, args, ws, body, consts, mk, mc):
