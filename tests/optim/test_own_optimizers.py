@@ -129,9 +129,86 @@ def test_step_hooks(make):
     second = optimizer.register_step_post_hook(lambda *found: seen.append(("after", x.item(), found[1])))
     assert optimizer.step().item() == 1.0
     after = x.item()
-    assert after < 1 and seen == [("before", 1.0, (None,)), ("after", after, (closure,))]
+    assert after < 1 and seen == [("before", 1.0, ()), ("after", after, (closure,))]
     assert copy.deepcopy(optimizer)._step_hooks == ({}, {})
     first.remove()
     second.remove()
     optimizer.step(closure)
     assert len(seen) == 2
+
+
+def test_step_hooks_of_steps_that_users_write():
+    class Twice(SignedMomentum):
+        def step(self, closure=None):
+            super().step(closure)
+            return super().step()
+
+    x, seen = leaf([1.0, -2.0]), []
+    optimizer = Twice([x], lr=0.25)
+    x.grad = np.ones(2)
+    handles = [
+        optimizer.register_step_pre_hook(lambda o, args, kwargs: seen.append(("before", args))),
+        optimizer.register_step_post_hook(lambda *found: seen.append(("after", x.tolist()))),
+        optim.optimizer.register_optimizer_step_pre_hook(lambda o, args, kwargs: ((o, None), {})),
+        optim.optimizer.register_optimizer_step_post_hook(lambda o, *found: seen.append(o is optimizer)),
+    ]
+    optimizer.step()
+    assert seen == [("before", (None,)), True, ("after", [0.5, -2.5])]
+    for handle in handles:
+        handle.remove()
+    optimizer.step()
+    assert len(seen) == 3
+
+
+def test_hooks_of_states():
+    def make():
+        return optim.SGD([leaf(1.0)], lr=0.5, momentum=0.9)
+
+    optimizer, seen = make(), []
+    optimizer.register_state_dict_pre_hook(lambda o: seen.append("last"))
+    optimizer.register_state_dict_pre_hook(lambda o: seen.append("first"), prepend=True)
+    optimizer.register_state_dict_post_hook(lambda o, states: {**states, "epoch": 3})
+    saved = optimizer.state_dict()
+    assert seen == ["first", "last"] and saved["epoch"] == 3
+    other = make()
+
+    def rename(o, states):
+        states["param_groups"] = [{**states["param_groups"][0], "lr": 0.125}]
+
+    handles = [
+        other.register_load_state_dict_pre_hook(rename),
+        other.register_load_state_dict_post_hook(lambda o: seen.append(o.lr)),
+    ]
+    other.load_state_dict(saved)
+    assert seen[2:] == [0.125] and saved["param_groups"][0]["lr"] == 0.5
+    for handle in handles:
+        handle.remove()
+    other.load_state_dict(saved)
+    assert other.lr == 0.5 and len(seen) == 3
+    copy.deepcopy(optimizer).state_dict()  # a copy has none of the hooks
+    assert len(seen) == 3
+
+
+def test_hooks_of_all_optimizers_in_programs():
+    x = leaf(1.0)
+    optimizer = optim.SGD([x], lr=0.25)
+
+    @cr.compile
+    def step():
+        optimizer.zero_grad()
+        (x * x).backward()
+        optimizer.step()
+
+    def twice(optimizer, args, kwargs):
+        x.grad = 2 * x.grad
+
+    step()
+    step()
+    handle = optim.optimizer.register_optimizer_step_pre_hook(twice)
+    x.data = 1.0
+    step()
+    assert x.item() == 0.0
+    handle.remove()
+    x.data = 1.0
+    step()
+    assert x.item() == 0.5
