@@ -178,6 +178,16 @@ class Tensor(Assignable):
     def grad(self):
         self.grad = None
 
+    def _clear_grad(self, set_to_none):
+        """Forget the gradient, or make it zero, in place where it is a constant."""
+        grad = self.grad
+        if set_to_none or grad is None:
+            self.grad = None
+        elif type(grad) is Tensor and not grad.requires_grad:
+            grad.data = np.zeros(self.shape, self.dtype)
+        else:
+            self.grad = np.zeros(self.shape, self.dtype)
+
     def _grad_holder(self):
         origin = getattr(self, "origin", None)
         return origin or (self.note if self.owner.is_leaf(self) else None)

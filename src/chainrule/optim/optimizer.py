@@ -271,10 +271,7 @@ class Optimizer(Hooked):
         """Forget the gradients of all parameters, or with False set them to zero."""
         for group in self.param_groups:
             for p in group["params"]:
-                if set_to_none:
-                    p.grad = None
-                elif p.grad is not None:
-                    p.grad = np.zeros(p.shape, p.dtype)
+                p._clear_grad(set_to_none)
 
     # --- stepping -----------------------------------------------------------------------------------------------------
 

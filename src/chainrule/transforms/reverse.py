@@ -239,6 +239,8 @@ class Tape(Trace):
                     )
                 )
             if x.owner is self:
+                if type(x.note) is Leaf and (x.note.grad is not None or hasattr(x.note, "hooks")):
+                    x.origin = x.note  # a gradient that is there stays, and hooks come back with the next requires_grad_()
                 x.note = None
             return
         if x.dtype.kind not in "fc":
