@@ -54,6 +54,7 @@ LAYERS = [
     ["methods"],
     ["assignment"],
     ["tensor"],
+    ["transforms.node_hooks"],
     ["transforms.backward", "transforms.lost"],
     ["transforms.reverse"],
     ["transforms.scope"],
