@@ -45,7 +45,7 @@ IN_PLACE = """
 # Methods of NumPy's meaning that take PyTorch's keywords, too.
 KEYWORDS = """
     clip diagonal divide dot flatten gather index_select logit log_softmax masked_fill matmul max min nonzero
-    quantile roll rot90 scatter scatter_add scatter_reduce softmax squeeze std subtract swapaxes tile
+    quantile roll rot90 scatter scatter_add scatter_reduce softmax squeeze std subtract swapaxes
     trace transpose tril triu unbind var
 """
 COMPARING = frozenset(["eq", "ne", "lt", "le", "gt", "ge", "greater", "greater_equal", "less", "less_equal", "not_equal"])
@@ -162,6 +162,19 @@ def repeat(self, *repeats, **kwargs):
     if len(counts) > 2 or "sizes" in kwargs:
         return arranging.tile(self, counts)
     return arranging.repeat(self, *repeats, **kwargs)
+
+
+def tile(self, *sizes, dims=None, reps=None):
+    """The whole repeated along each axis, as by the function; counts as a tuple or as several ints.
+
+    >>> import chainrule as cr
+    >>> cr.tensor([[1.0, 2.0]]).tile(2, 1)
+    tensor([[1., 2.],
+            [1., 2.]])
+    """
+    if reps is None:
+        reps = dims if dims is not None else sizes[0] if len(sizes) == 1 else sizes
+    return arranging.tile(self, reps)
 
 
 def index_add(self, dim, index, source, *, alpha=1):
@@ -327,6 +340,7 @@ OTHERS = {
     "short": in_dtype(np.int16),
     "stride": stride,
     "sum_to_size": sum_to_size,
+    "tile": tile,
     "type": type_,
     "unfold": unfold,
     "where": where,

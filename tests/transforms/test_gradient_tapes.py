@@ -96,3 +96,41 @@ def test_jacobians_of_tapes():
     with cr.GradientTape() as tape:
         y = empty.sum(1)
     assert tape.jacobian(y, empty).shape == (0, 0, 2)
+
+
+def test_tapes_begin_again():
+    x = cr.Variable(2.0)
+    with cr.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        tape.watch([x])
+        y = x * x
+    assert tape.watched_variables() == (x,)
+    assert tape.gradient(y, x) == 4
+    tape.reset()
+    assert tape.watched_variables() == ()
+    with tape:
+        tape.watch(x)
+        y = x**3
+    assert tape.gradient(y, x) == 12
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, cr.compile], ids=["eager", "compiled"])
+def test_variables_are_assigned_to(wrap):
+    v = cr.Variable(np.array([1.0, 2.0], np.float32))
+
+    def step(rate):
+        with cr.GradientTape() as tape:
+            y = (v * v).sum()
+        return v.assign_sub(rate * tape.gradient(y, v))
+
+    step = wrap(step)
+    for _ in range(3):
+        step(0.25)
+    assert v.tolist() == [0.125, 0.25] and v.dtype == np.float32 and v.requires_grad and v.is_leaf
+    assert v.assign_add([1.0, 1.0]) is v and v.assign(np.array([5.0, 6.0])).tolist() == [5, 6] and v.dtype == np.float32
+    with cr.GradientTape() as tape:
+        y = (v * v).sum()
+        v.assign([0.0, 0.0])
+    assert tape.gradient(y, v).tolist() == [10, 12]
+    with pytest.raises(ShapeError, match="shape of the old ones"):
+        v.assign(1.0)
