@@ -1,5 +1,6 @@
 """Parameters that are computed from others each time they are used, such as a matrix from its direction and its length."""
 
+import contextlib
 import functools
 
 from ...errors import ArgumentError, ShapeError, explain
@@ -64,11 +65,46 @@ def _check_shape(value, shape, module):
         )
 
 
+_kept: list = []  # values that are in use while `cached` holds: (module, name) -> value
+
+
+@contextlib.contextmanager
+def cached():
+    """A context in which each computed parameter is computed once, however often it is used.
+
+    >>> from chainrule import nn
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> with nn.utils.parametrize.cached():
+    ...     layer.weight is layer.weight
+    True
+    """
+    if _kept:
+        yield
+        return
+    _kept.append({})
+    try:
+        yield
+    finally:
+        _kept.clear()
+
+
+def type_before_parametrizations(module):
+    """The class of a module without what `register_parametrization` made of it."""
+    return getattr(type(module), "_base", type(module))
+
+
 def _computed(name):
     def get(self):
-        return self.parametrizations[name]()
+        if not _kept:
+            return self.parametrizations[name]()
+        key = id(self), name
+        if key not in _kept[0]:
+            _kept[0][key] = self, self.parametrizations[name]()  # the module too, so that its id is not used again
+        return _kept[0][key][1]
 
     def assign(self, value):
+        if _kept:
+            _kept[0].pop((id(self), name), None)
         self.parametrizations[name].right_inverse(value.detach() if isinstance(value, Tensor) else value)
 
     return property(get, assign)
