@@ -1,6 +1,7 @@
-"""Weights computed before each call: pruning, the older weight and spectral norms; layers fused with normalisations."""
+"""Weights computed at each use: pruning, the older weight and spectral norms; layers fused with normalisations."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -22,11 +23,6 @@ W = {
     "2.weight": RNG.normal(size=(2, 4)),
     "2.bias": np.ones(2),
 }
-
-
-@pytest.fixture(autouse=True)
-def way():
-    """A call that sets an attribute of its module anew is not kept as a program by itself: only the eager way."""
 
 
 def made(library):
@@ -219,3 +215,19 @@ def test_fused_layers(affine):
         fused = (nn.utils.fuse_linear_bn_eval if len(shape) == 2 else nn.utils.fuse_conv_bn_eval)(layer, norm, **options)
         np.testing.assert_allclose(fused(x).detach(), model(x).detach(), rtol=1e-9, atol=1e-12)
         np.testing.assert_array_equal(layer.weight.detach(), before.weight.detach())
+
+
+@pytest.mark.parametrize("name", ["l1", "weight_norm", "spectral_norm"])
+def test_copies_and_programs(name):
+    model = CHANGES[name](made(cr))
+    model(X)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert isinstance(twin[0], nn.Linear) and list(twin.state_dict()) == list(model.state_dict())
+        np.testing.assert_allclose(twin.eval()(X).detach(), model.eval()(X).detach())
+        model.train()
+    program = cr.compile(lambda x: model(x))
+    for _ in range(4):
+        program(X)
+    assert len(program.variants) == 1
+    with pytest.raises(ArgumentError, match="cannot be assigned to"):
+        model[0].weight = nn.Parameter(np.ones((4, 3)))

@@ -1,4 +1,4 @@
-"""PyTorch's older `weight_norm` and `spectral_norm`: hooks that compute a weight anew before each call of its module.
+"""PyTorch's older `weight_norm` and `spectral_norm`: weights that are computed from other parameters.
 
 State dicts have the older names (`weight_g`, `weight_v`; `weight_orig`, `weight_u`, `weight_v`), for files that hold these.
 `parametrizations` has the newer ones.
@@ -15,10 +15,11 @@ from ..functional.distances import normalize
 from ..module import PARAMETER
 from ..parameter import Parameter
 from .parametrizations import lengths
+from .parametrize import recompute
 
 
 class _Recomputed:
-    """A hook before each call that sets `module.name`, which is no parameter as long as the hook is there."""
+    """A hook before each call of a module whose attribute `name` is no parameter but computed, as long as the hook is there."""
 
     what: str
 
@@ -26,7 +27,7 @@ class _Recomputed:
         self.name = name
 
     def __call__(self, module, inputs):
-        setattr(module, self.name, self.computed(module))
+        """The hook before each call."""
 
     def computed(self, module):
         """The weight, from what is trained."""
@@ -43,7 +44,7 @@ class _Recomputed:
         for suffix, value in others.items():
             module.register_buffer(f"{self.name}_{suffix}", value)
         self.suffixes = [*trained, *others]
-        setattr(module, self.name, self.computed(module))
+        recompute(module, self.name, self)
         module.register_forward_pre_hook(self)
 
     def remove(self, module):
@@ -51,7 +52,7 @@ class _Recomputed:
         value = self.computed(module).detach()
         for suffix in self.suffixes:
             delattr(module, f"{self.name}_{suffix}")
-        module.__dict__.pop(self.name, None)
+        recompute(module, self.name, None)
         module.register_parameter(self.name, Parameter(value))
 
 
@@ -100,7 +101,6 @@ class SpectralNorm(_Recomputed):
     def __call__(self, module, inputs):
         if module.training:
             self._iterate(module)
-        super().__call__(module, inputs)
 
     def _parts(self, module):
         return (getattr(module, f"{self.name}_{suffix}") for suffix in ("orig", "u", "v"))

@@ -1,6 +1,6 @@
 """Pruning: parameters with some entries held at zero, as PyTorch's `nn.utils.prune` writes it.
 
-A parameter `weight` becomes the product of the Parameter `weight_orig` and the buffer `weight_mask`, computed before each call.
+A parameter `weight` becomes the product of the Parameter `weight_orig` and the buffer `weight_mask`, computed at each use.
 """
 
 from abc import ABC, abstractmethod
@@ -10,6 +10,7 @@ import numpy as np
 from ...core.value import Value
 from ...errors import ArgumentError, ShapeError, explain
 from ...random import default_generator
+from .parametrize import recompute
 
 __all__ = [
     "BasePruningMethod", "CustomFromMask", "Identity", "L1Unstructured", "LnStructured", "PruningContainer",
@@ -54,8 +55,12 @@ class BasePruningMethod(ABC):
     _tensor_name: str
 
     def __call__(self, module, inputs):
-        """The hook before each call: the parameter is computed anew."""
-        setattr(module, self._tensor_name, self.apply_mask(module))
+        """The hook before each call, by which the method is found; the parameter is computed at each use."""
+        return None
+
+    def computed(self, module):
+        """The parameter as it is used."""
+        return self.apply_mask(module)
 
     @abstractmethod
     def compute_mask(self, t, default_mask):
@@ -94,7 +99,7 @@ class BasePruningMethod(ABC):
             module.register_buffer(f"{name}_mask", mask)
         else:
             module.register_buffer(f"{name}_mask", mask)
-        setattr(module, name, placed.apply_mask(module))
+        recompute(module, name, placed)
         module.register_forward_pre_hook(placed)
         return placed
 
@@ -114,7 +119,7 @@ class BasePruningMethod(ABC):
         name = self._tensor_name
         original = getattr(module, f"{name}_orig")
         value = self.apply_mask(module).detach()
-        module.__dict__.pop(name, None)
+        recompute(module, name, None)
         delattr(module, f"{name}_orig")
         delattr(module, f"{name}_mask")
         original.data = value
