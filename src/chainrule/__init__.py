@@ -117,8 +117,8 @@ def __getattr__(name):
         return getattr(importlib.import_module(_FUNCTIONS[name], __name__), name)
     if name in pytorch.FUNCTIONAL:
         return getattr(importlib.import_module(".nn.functional", __name__), name)
-    if name == "detach" or (name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name)):
-        return getattr(Tensor, name)  # PyTorch's functions that change their first argument are its methods
+    if name in torch_methods.QUESTIONS or (name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name)):
+        return getattr(Tensor, name)  # PyTorch's functions that ask or change their first argument are its methods
     if name.startswith(pytorch.foreach.PREFIX):
         return pytorch.foreach.function(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ import numpy as np
 from .assignment import Assignable
 from .core.dispatch import state
 from .devices import CPU
-from .errors import ArgumentError, LostDerivativeError, explain
+from .errors import ArgumentError, LostDerivativeError, ShapeError, explain
 from .numpy_calls import NUMPY_FUNCTIONS, TRANSLATIONS, translation
 from .operators import USUAL, guarded, operator, reflected, usual
 from .ops import comparison, contraction, elementwise, shaping
@@ -178,6 +178,16 @@ class Tensor(Assignable):
     def grad(self):
         self.grad = None
 
+    def _clear_grad(self, set_to_none):
+        """Forget the gradient, or make it zero, in place where it is a constant."""
+        grad = self.grad
+        if set_to_none or grad is None:
+            self.grad = None
+        elif type(grad) is Tensor and not grad.requires_grad:
+            grad.data = np.zeros(self.shape, self.dtype)
+        else:
+            self.grad = np.zeros(self.shape, self.dtype)
+
     def _grad_holder(self):
         origin = getattr(self, "origin", None)
         return origin or (self.note if self.owner.is_leaf(self) else None)
@@ -255,6 +265,33 @@ class Tensor(Assignable):
         if value is None:
             raise ArgumentError(explain("data cannot be None", help="assign an array of the same shape"))
         self._replace(value)
+
+    def assign(self, value):
+        """Replace the values, as TensorFlow's Variables do: nothing is recorded, and shape and dtype stay; returns this Tensor.
+
+        >>> import chainrule as cr
+        >>> v = cr.Variable([1.0, 2.0])
+        >>> v.assign([3.0, 4.0]).assign_add([1.0, 1.0]).assign_sub([0.0, 5.0])
+        tensor([4., 0.], requires_grad=True)
+        """
+        if shaping.shape_of(value) != self.shape:
+            raise ShapeError(
+                explain(
+                    "assign: the new values must have the shape of the old ones",
+                    f"expected: {tuple(self.shape)}    found: {tuple(shaping.shape_of(value))}",
+                    help="broadcast or reshape them first",
+                )
+            )
+        self.data = value
+        return self
+
+    def assign_add(self, delta):
+        """Add to the values, as TensorFlow's Variables do; nothing is recorded."""
+        return self.assign(self.detach() + shaping.as_value(delta))
+
+    def assign_sub(self, delta):
+        """Subtract from the values, as TensorFlow's Variables do; nothing is recorded."""
+        return self.assign(self.detach() - shaping.as_value(delta))
 
     # --- ways out -----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import array_functions as functions, linalg, numpy_views, pytorch, random, special
-from .errors import ArgumentError, UnsupportedError, explain
+from .errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
 from .ops import arranging, elementwise, indexing, shaping, sorting, statistics
 from .tensor import Tensor
 
@@ -45,7 +45,7 @@ IN_PLACE = """
 # Methods of NumPy's meaning that take PyTorch's keywords, too.
 KEYWORDS = """
     clip diagonal divide dot flatten gather index_select logit log_softmax masked_fill matmul max min nonzero
-    quantile roll rot90 scatter scatter_add scatter_reduce softmax squeeze std subtract swapaxes tile
+    quantile roll rot90 scatter scatter_add scatter_reduce softmax squeeze std subtract swapaxes
     trace transpose tril triu unbind var
 """
 COMPARING = frozenset(["eq", "ne", "lt", "le", "gt", "ge", "greater", "greater_equal", "less", "less_equal", "not_equal"])
@@ -162,6 +162,19 @@ def repeat(self, *repeats, **kwargs):
     if len(counts) > 2 or "sizes" in kwargs:
         return arranging.tile(self, counts)
     return arranging.repeat(self, *repeats, **kwargs)
+
+
+def tile(self, *sizes, dims=None, reps=None):
+    """The whole repeated along each axis, as by the function; counts as a tuple or as several ints.
+
+    >>> import chainrule as cr
+    >>> cr.tensor([[1.0, 2.0]]).tile(2, 1)
+    tensor([[1., 2.],
+            [1., 2.]])
+    """
+    if reps is None:
+        reps = dims if dims is not None else sizes[0] if len(sizes) == 1 else sizes
+    return arranging.tile(self, reps)
 
 
 def index_add(self, dim, index, source, *, alpha=1):
@@ -284,7 +297,48 @@ def shape_changing(name):
     return method
 
 
+def _elementwise_in_place(name):
+    def method(self, *others):
+        if any(isinstance(x, Tensor) and x.requires_grad for x in (self, *others[:-1])):
+            asked = f"{name} of a Tensor that requires grad: a Python function of numbers has no derivative"
+            raise NonDifferentiableError(explain(asked, help="write it with functions of chainrule, or detach the Tensor"))
+        function = others[-1]
+        arrays = [np.asarray(x.detach() if isinstance(x, Tensor) else x) for x in (self, *others[:-1])]
+        new = np.array([function(*xs) for xs in zip(*(a.ravel().tolist() for a in np.broadcast_arrays(*arrays)), strict=True)])
+        return self.copy_(new.reshape(self.shape))
+
+    method.__name__ = name
+    method.__doc__ = "Replace each element by what a Python function gives of it (and of those of other arrays); slow."
+    return method
+
+
+def resize_(self, *sizes, memory_format=None):
+    """Give this Tensor another shape: its elements in order, as far as there are any, and zeros behind them."""
+    shape = shaping.as_shape(sizes[0] if len(sizes) == 1 else sizes)
+    flat = shaping.reshape(self.clone(), (-1,))
+    lacking = max(int(np.prod(shape)) - self.numel(), 0)
+    if lacking:
+        flat = functions.concatenate([flat, np.zeros(lacking, self.dtype)])
+    if getattr(self, "part", None) is not None or getattr(self, "views", False):
+        raise UnsupportedError(explain("resize_ of a Tensor that is a view or has views", help="write x = x.reshape(...)"))
+    return self._bind(shaping.reshape(flat[: int(np.prod(shape))], shape).clone())
+
+
+# What PyTorch has as functions of a Tensor, too.
+QUESTIONS = frozenset(
+    ["detach", "is_conj", "is_inference", "is_neg", "is_same_size", "is_signed", "resolve_conj", "resolve_neg"]
+)
+
 OTHERS = {
+    "apply_": _elementwise_in_place("apply_"),
+    "map_": _elementwise_in_place("map_"),
+    "is_conj": lambda self: False,
+    "is_inference": lambda self: False,
+    "is_neg": lambda self: False,
+    "is_shared": lambda self: False,
+    "resize_": resize_,
+    "resize_as_": lambda self, the_template, memory_format=None: resize_(self, the_template.shape),
+    "storage_offset": lambda self: 0,
     "bernoulli": lambda self, *, generator=None: random.bernoulli(self, generator),
     "add": add,
     "argsort": argsort,
@@ -327,6 +381,7 @@ OTHERS = {
     "short": in_dtype(np.int16),
     "stride": stride,
     "sum_to_size": sum_to_size,
+    "tile": tile,
     "type": type_,
     "unfold": unfold,
     "where": where,
@@ -337,6 +392,11 @@ PROPERTIES = {
     "mH": pytorch.adjoint,
     "is_cpu": lambda self: True,
     "is_cuda": lambda self: False,
+    "is_mkldnn": lambda self: False,
+    "is_mps": lambda self: False,
+    "is_nested": lambda self: False,
+    "is_sparse_csr": lambda self: False,
+    "layout": lambda self: pytorch.strided,
     "is_meta": lambda self: False,
     "is_quantized": lambda self: False,
     "is_sparse": lambda self: False,

@@ -342,3 +342,20 @@ def test_a_subclass_with_its_own_take_is_asked(monkeypatch):
 
     (batch,) = next(iter(data.DataLoader(Doubled(np.ones(4)), batch_size=4, shuffle=True)))
     assert batch.tolist() == [2.0] * 4
+
+
+def test_parts_for_several_processes():
+    data = range(11)
+    for drop_last in (False, True):
+        parts = [cr.data.DistributedSampler(data, 3, rank, seed=5, drop_last=drop_last) for rank in range(3)]
+        assert [len(p) for p in parts] == [3 if drop_last else 4] * 3 == [len(list(p)) for p in parts]
+        both = sorted(i for p in parts for i in p)
+        assert len(set(both)) == (9 if drop_last else 11)
+        first = list(parts[0])
+        parts[0].set_epoch(1)
+        assert list(parts[0]) != first
+        parts[0].set_epoch(0)
+        assert list(parts[0]) == first
+    assert list(cr.data.DistributedSampler([], 2, 0)) == []
+    with pytest.raises(cr.errors.ArgumentError, match="rank"):
+        cr.data.DistributedSampler(data, 2, 2)

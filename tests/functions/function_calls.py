@@ -373,6 +373,8 @@ PYTORCH = {
     **calls("as_strided", X, (2, 2), (1, 1)),
     **calls("unique_consecutive mode", X),
     **calls("histc", X, 4, 0, 1),
+    **calls("stft", SIGNAL, 4),
+    **calls("istft", np.fft.rfft(np.stack([SIGNAL[i : i + 4] for i in range(5)])).T, 4, 1),
     **calls("multinomial", X, 2, seeded=True),
     **calls("poisson", X, seeded=True),
     **calls("randint_like", X, 9, seeded=True),

@@ -32,6 +32,7 @@ NO_ARRAYS |= {"Size", "get_default_dtype", "is_floating_point", "is_nonzero", "s
 NO_ARRAYS |= {"is_tensor", "is_grad_enabled", "set_grad_enabled", "get_rng_state", "set_rng_state", "manual_seed"}
 NO_ARRAYS |= {"is_inference_mode_enabled", "is_anomaly_enabled"}
 NO_ARRAYS |= {*cr.pytorch.environment.__all__, "initial_seed"}
+NO_ARRAYS |= {name for name in cr.pytorch.spectra.__all__ if name.endswith("_window")}
 OF_FUNCTIONS = {"grad", "value_and_grad", "jvp", "vjp", "hvp", "linearize", "jacobian", "jacfwd", "jacrev", "hessian", "vmap"}
 OF_FUNCTIONS |= {
     "graph",

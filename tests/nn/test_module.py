@@ -651,3 +651,74 @@ def test_containers_whose_subclasses_update_otherwise():
     metrics = Counting()
     metrics.update(3)
     assert metrics.counted == 3 and len(nn.ModuleList()) == 0 == len(nn.ParameterList())
+
+
+def test_frozen_parameters_keep_gradients_and_hooks():
+    x, seen = nn.Parameter(np.ones(2)), []
+    x.register_hook(lambda g: seen.append(g.tolist()))
+    x.sum().backward()
+    x.requires_grad_(False)
+    assert x.grad.tolist() == [1, 1] and x.is_leaf
+    x.requires_grad_()
+    (2 * x).sum().backward()
+    assert x.grad.tolist() == [3, 3] and seen == [[1, 1], [2, 2]]
+
+
+@pytest.mark.parametrize("clear", [nn.Module.zero_grad, lambda m, **options: cr.optim.SGD(m.parameters()).zero_grad(**options)])
+def test_zeroed_gradients_are_the_same_tensors(clear):
+    layer = nn.Linear(2, 1)
+    layer(np.ones(2)).sum().backward()
+    held = layer.weight.grad
+    clear(layer, set_to_none=False)
+    assert layer.weight.grad is held and held.tolist() == [[0, 0]]
+    layer(np.ones(2)).sum().backward()
+    assert held.tolist() == [[1, 1]]
+
+
+def test_copies_of_parameters_have_no_gradients():
+    layer = nn.Linear(2, 1)
+    layer(np.ones(2)).sum().backward()
+    twin = copy.deepcopy(layer)
+    assert twin.weight.grad is None and layer.weight.grad is not None and twin.weight.requires_grad
+
+
+def test_containers_of_parameters_hold_other_objects_too():
+    several = nn.ParameterList([np.ones(2), "text"])
+    several.append(3)
+    several[0] = np.zeros(3)
+    assert list(several)[1:] == list(several[1:]) == ["text", 3]
+    assert isinstance(several[0], nn.Parameter) and list(several.state_dict()) == ["0"] and len(several) == 3
+    assert "object of str" in repr(several)
+    named = nn.ParameterDict({"a": np.ones(2), "kind": "text", "none": None})
+    named["a"] = np.zeros(1)
+    assert isinstance(named["a"], nn.Parameter) and list(named) == ["a", "kind", "none"] and named["kind"] == "text"
+    assert list(reversed(named)) == ["none", "kind", "a"] and list(named.state_dict()) == ["a"]
+    assert dict(named.fromkeys(["x", "y"], np.ones(1)).items()).keys() == {"x", "y"}
+    del named["kind"]
+    assert "kind" not in named and len(named) == 2
+    with pytest.raises(KeyError, match="no entry"):
+        named["kind"]
+    assert list(cr.grad(lambda m: (m["a"] ** 2).sum())(named).state_dict()) == ["a"]
+
+
+def test_names_that_are_taken():
+    layer = nn.Linear(1, 1)
+    with pytest.raises(ArgumentError, match="already has an attribute 'weight'"):
+        layer.register_buffer("weight", np.ones(1))
+    with pytest.raises(IndexError, match="position 5"):
+        nn.Sequential(nn.ReLU()).insert(5, nn.ReLU())
+
+
+def test_all_of_it_in_another_dtype():
+    norm = nn.BatchNorm1d(2).type(np.float64)
+    assert {x.dtype for x in norm.state_dict().values()} == {np.dtype(np.float64)}
+    assert norm.to_empty(device="cpu") is norm.share_memory() is norm
+
+
+def test_one_device_in_parallel():
+    layer = nn.Linear(2, 1)
+    model = nn.DataParallel(layer)
+    x = np.ones((3, 2))
+    assert (model(x) == layer(x)).all() and model.module is layer
+    with pytest.raises(UnsupportedError, match="CPU"):
+        nn.DataParallel(layer, device_ids=[0, 1])

@@ -238,3 +238,10 @@ def test_adaptive_clipping_at_the_edges():
     assert not p.grad.numpy().any() and p.grad.dtype == np.float32
     with pytest.raises(ArgumentError, match="clip_factor must be positive"):
         optim.clip_grad_adaptive_(p, 0.0)
+
+
+def test_parts_of_an_averaged_model():
+    average = optim.AveragedModel(nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2)))
+    assert [name for name, _ in average.named_parameters()][:2] == ["module.0.weight", "module.0.bias"]
+    assert len(list(average.buffers())) == 4 and average.training and not average.eval().training
+    assert len(list(average.modules())) == 3

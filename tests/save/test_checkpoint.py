@@ -1,5 +1,6 @@
 """`save` and `load`: whole training runs in one file, written whole or not at all."""
 
+import io
 import os
 import subprocess
 import sys
@@ -264,3 +265,13 @@ def test_temporary_files_of_living_processes_stay(tmp_path):
             other.write("2")
         assert len(os.listdir(tmp_path)) == 2
     assert (tmp_path / "a").read_text() == "1"
+
+
+def test_files_that_are_open():
+    file = io.BytesIO()
+    file.write(b"before")
+    cr.save({"model": {"w": cr.tensor([1.0, 2.0])}, "epoch": 3}, file)
+    for mmap in (False, True):
+        file.seek(6)
+        found = cr.load(file, mmap=mmap)
+        assert found["epoch"] == 3 and found["model"]["w"].tolist() == [1, 2]

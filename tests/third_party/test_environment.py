@@ -162,3 +162,48 @@ def test_tensors_by_their_shape():
 
 def test_detach_as_a_function():
     assert not cr.detach(cr.tensor(2.0, requires_grad=True)).requires_grad
+
+
+def test_small_questions():
+    x = cr.tensor([1.0, 2.0])
+    assert not (cr.is_conj(x) or cr.is_neg(x) or cr.is_inference(x) or x.is_nested or x.is_shared())
+    assert cr.is_signed(x) and cr.is_same_size(x, x) and cr.resolve_conj(x) is x and x.layout == cr.strided
+    assert x.storage_offset() == 0 and cr.CharTensor([1]).dtype == np.int8
+    cr.set_num_interop_threads(2)
+    assert cr.get_num_interop_threads() == 1 and not cr.set_flush_denormal(True)
+    start = cr.seed()
+    a = cr.rand(3)
+    cr.manual_seed(start)
+    assert (cr.rand(3) == a).all() and cr.seed() != start
+
+
+def test_elements_one_by_one():
+    x = cr.tensor([[1.0], [2.0]])
+    assert x.apply_(lambda v: v + 1) is x and x.tolist() == [[2], [3]]
+    assert x.map_(cr.tensor([[5.0], [7.0]]), lambda a, b: a * b).tolist() == [[10], [21]]
+    with pytest.raises(cr.errors.NonDifferentiableError, match="no derivative"):
+        x.requires_grad_().apply_(abs)
+
+
+def test_other_sizes():
+    x = cr.tensor([1.0, 2.0, 3.0])
+    assert x.resize_(2, 2) is x and x.tolist() == [[1, 2], [3, 0]]
+    assert x.resize_((2,)).tolist() == [1, 2] and x.resize_as_(cr.zeros(1, 2)).shape == (1, 2)
+    y = x[0]
+    with pytest.raises(cr.errors.UnsupportedError, match="has views"):
+        x.resize_(1)
+    assert y.tolist() == [1, 2]
+
+
+def test_computed_parameters_are_kept_while_cached():
+    parametrize = cr.nn.utils.parametrize
+    layer = cr.nn.utils.parametrizations.weight_norm(cr.nn.Linear(2, 3))
+    assert parametrize.type_before_parametrizations(layer) is cr.nn.Linear and layer.weight is not layer.weight
+    with parametrize.cached():
+        w = layer.weight
+        assert w is layer.weight
+        with parametrize.cached():
+            (layer.weight * layer.weight).sum().backward()
+        layer.weight = np.ones((3, 2))
+        assert layer.weight is not w and np.allclose(layer.weight.detach(), 1)
+    assert layer.weight is not layer.weight and layer.parametrizations.weight.original1.grad is not None

@@ -1,5 +1,6 @@
 """PyTorch's own catalogue of samples of operators, called as methods, and in the forms that change the Tensor itself."""
 
+import numpy as np
 import pytest
 from test_pytorch_operators import SOMETIMES, compare_calls, op_db, torch
 
@@ -74,3 +75,11 @@ def test_method_that_changes_the_tensor(key):
             failed.append(error)
     if failed and op.name not in DIFFERENT and f"{op.name}_" not in DIFFERENT:
         raise failed[0]
+
+
+def test_tile_takes_counts_one_by_one():
+    x = np.arange(4.0).reshape(2, 2)
+    for counts in (2, 2), (2,), (2, 1, 3), ((1, 2),):
+        assert (cr.tensor(x).tile(*counts).numpy() == torch.tensor(x).tile(*counts).numpy()).all()
+    assert (cr.tensor(x).tile(reps=(2, 1)) == cr.tensor(x).tile(dims=(2, 1))).all()
+    assert cr.grad(lambda x: (x.tile(2, 3) * 2).sum())(cr.tensor(x)).tolist() == [[12, 12], [12, 12]]

@@ -492,7 +492,7 @@ class Surroundings:
             return
         watched = getattr(type(thing), "_watched", None)  # objects that tell of changes say what of them matters
         if watched is not None:
-            named = _is_only(type(thing), "Module", "Stateful")
+            named = _is_only(type(thing), "Module", "Running", "Stateful")
             for holder, key, name in watched(thing):
                 if named and name[1:] == key and not key.startswith("_") and isinstance(read(holder, key), PLAIN):
                     self.attribute(holder, key, f"{path}{name}", depth, True)

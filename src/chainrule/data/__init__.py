@@ -42,6 +42,7 @@ from .ratings import Ratings as Ratings, load_movielens as load_movielens
 from .samplers import (
     BatchSampler as BatchSampler,
     BucketBatchSampler as BucketBatchSampler,
+    DistributedSampler as DistributedSampler,
     DrawnSampler as DrawnSampler,
     RandomSampler as RandomSampler,
     Sampler as Sampler,

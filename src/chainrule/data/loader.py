@@ -101,6 +101,7 @@ class DataLoader(Generic[Sample]):
         self.num_workers, self.timeout, self.prefetch_factor = num_workers, timeout, prefetch_factor
         self.collate_fn, self.worker_init_fn, self.persistent_workers = collate_fn, worker_init_fn, bool(persistent_workers)
         self.multiprocessing_context, self.in_order = multiprocessing_context, bool(in_order)
+        self.pin_memory, self.pin_memory_device = bool(pin_memory), pin_memory_device
         self._check()
         self.epoch = 0
         self._pool = self._left = self._resumed = None  # _left: the pass that is going on, or was left before its end

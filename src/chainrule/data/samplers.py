@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from ..errors import ArgumentError, explain
+from ..random import Generator
 from .streams import generator_for
 
 Index = TypeVar("Index", covariant=True)
@@ -107,6 +108,46 @@ class SubsetRandomSampler(DrawnSampler):
 
     def draw(self, generator):
         return self.indices[np.asarray(generator.permutation(len(self.indices)))]
+
+
+class DistributedSampler(Sampler):
+    """The part of all samples that one of several processes is to visit, as PyTorch's: every so many-th of an order.
+
+    Parameters
+    ----------
+    dataset : Dataset, or anything with a length
+    num_replicas, rank : how many processes there are, and the number of this one
+    shuffle : whether the order is drawn, anew for each epoch that `set_epoch` says, the same in all processes
+    seed : to draw from
+    drop_last : leave samples out, rather than visiting some twice, so that all processes have as many
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> list(cr.data.DistributedSampler("abcde", num_replicas=2, rank=1, shuffle=False))
+    [1, 3, 0]
+    """
+
+    def __init__(self, dataset, num_replicas=1, rank=0, shuffle=True, seed=0, drop_last=False):
+        num_replicas, rank = 1 if num_replicas is None else num_replicas, 0 if rank is None else rank
+        if not 0 <= rank < num_replicas:
+            asked = "DistributedSampler: rank counts the num_replicas processes from 0"
+            raise ArgumentError(explain(asked, f"rank: {rank}    num_replicas: {num_replicas}", help="rank 0 of 1 is alone"))
+        self.dataset, self.num_replicas, self.rank = dataset, num_replicas, rank
+        self.shuffle, self.seed, self.drop_last, self.epoch = shuffle, seed, drop_last, 0
+
+    def __len__(self):
+        n = len(self.dataset)
+        return n // self.num_replicas if self.drop_last else math.ceil(n / self.num_replicas)
+
+    def __iter__(self):
+        n, total = len(self.dataset), len(self) * self.num_replicas
+        order = np.asarray(Generator(self.seed + self.epoch).permutation(n)) if self.shuffle else np.arange(n)
+        return iter(np.resize(order, total)[self.rank :: self.num_replicas].tolist() if n else [])
+
+    def set_epoch(self, epoch):
+        """Say which epoch begins, so that the order is another one."""
+        self.epoch = epoch
 
 
 class WeightedRandomSampler(DrawnSampler):

@@ -3,24 +3,25 @@
 import operator
 from collections.abc import Mapping
 
+import numpy as np
+
+from ..core.value import Value
 from ..errors import explain
-from .module import MODULE, PARAMETER, Module
+from .module import MODULE, Module
 from .parameter import Parameter
 
 
 class _List(Module):
     """What Sequential, ModuleList and ParameterList share: entries registered under the names '0', '1', ..."""
 
-    _entry = MODULE
-
     def _names(self):
-        return [name for name, kind in self._kinds.items() if kind == self._entry]
+        return [name for name, kind in self._kinds.items() if kind == MODULE]
 
     def _values(self):
         return [self.__dict__[name] for name in self._names()]
 
     def _add(self, name, value):
-        (self.add_module if self._entry == MODULE else self.register_parameter)(name, value)
+        self.add_module(name, value)
 
     def _name_at(self, index):
         names, i = self._names(), operator.index(index)
@@ -80,6 +81,8 @@ class _List(Module):
     def insert(self, index, value):
         """Put an entry in front of position `index`; returns self."""
         values = self._values()
+        if not -len(values) <= operator.index(index) <= len(values):
+            raise IndexError(f"{type(self).__name__}: position {index} is out of range, there are {len(values)} entries")
         values.insert(index, value)
         self._refill(values)
         return self
@@ -173,8 +176,37 @@ class ModuleList(_List):
             yield first if alone else f"{first}-{last}", text if alone else f"{int(last) - int(first) + 1} x {text}"
 
 
-class ParameterList(_List):
-    """A list of Parameters, which are found; arrays and Tensors are made Parameters.
+def _as_parameter(value):
+    """Arrays as Parameters; anything else as it is."""
+    is_array = isinstance(value, (Value, np.ndarray)) and not isinstance(value, Parameter)
+    return Parameter(value) if is_array else value
+
+
+def _shown(name, value):
+    what = f"Parameter of {value.dtype} {value.shape}" if isinstance(value, Parameter) else f"object of {type(value).__name__}"
+    return f"({name}): {what}"
+
+
+class _Mixed(Module):
+    """What containers of Parameters share that may hold other objects, too."""
+
+    def _held(self):
+        """The names of all entries, in order."""
+        return [name for name in self.__dict__ if name in self._kinds or not (name.startswith("_") or name == "training")]
+
+    def _add(self, name, value):
+        value = _as_parameter(value)
+        if value is None or isinstance(value, Parameter):
+            self.register_parameter(name, value)
+        else:
+            setattr(self, name, value)
+
+    def extra_repr(self):
+        return "\n".join(_shown(name, self.__dict__[name]) for name in self._held())
+
+
+class ParameterList(_Mixed, _List):
+    """A list of Parameters, which are found; arrays and Tensors are made Parameters. Other objects may stand among them.
 
     >>> from chainrule import nn
     >>> weights = nn.ParameterList([np.ones(2), np.ones(3)])
@@ -182,19 +214,15 @@ class ParameterList(_List):
     ['0', '1']
     """
 
-    _entry = PARAMETER
-
     def __init__(self, values=None):
         if values is not None:
             self.extend(values)
 
-    def append(self, value):
-        """Add a Parameter at the end; returns self."""
-        self._add(str(len(self)), value if isinstance(value, Parameter) else Parameter(value))
-        return self
+    def _names(self):
+        return self._held()
 
-    def extra_repr(self):
-        return "\n".join(f"({i}): Parameter of {p.dtype} {p.shape}" for i, p in enumerate(self))
+    def __setitem__(self, index, value):
+        super().__setitem__(index, _as_parameter(value))
 
 
 class _Dict(Module):
@@ -203,6 +231,15 @@ class _Dict(Module):
     def __init__(self, entries=None):
         if entries is not None:  # subclasses may have an `update` of another meaning
             self.update(entries)
+
+    def _held(self):
+        """The names of all entries, in order."""
+        return list(self._kinds)
+
+    @staticmethod
+    def _entry(value):
+        """What stands for a value that takes the place of another."""
+        return value
 
     def _add(self, name, value):
         self.add_module(name, value)
@@ -213,16 +250,14 @@ class _Dict(Module):
             self[name] = value
 
     def __setitem__(self, name, value):
-        if name in self._kinds:
-            setattr(self, name, value)
+        if name in self:
+            setattr(self, name, self._entry(value))
         else:
             self._add(name, value)
 
     def __getitem__(self, name):
-        if name not in self._kinds:
-            raise KeyError(
-                explain(f"{type(self).__name__} has no entry {name!r}", help=f"it has {', '.join(self._kinds) or 'none'}")
-            )
+        if name not in self:
+            raise KeyError(explain(f"{type(self).__name__} has no entry {name!r}", help=f"it has {', '.join(self) or 'none'}"))
         return self.__dict__[name]
 
     def __delitem__(self, name):
@@ -230,25 +265,28 @@ class _Dict(Module):
         delattr(self, name)
 
     def __contains__(self, name):
-        return name in self._kinds
+        return name in self._held()
 
     def __len__(self):
-        return len(self._kinds)
+        return len(self._held())
 
     def __iter__(self):
-        return iter(list(self._kinds))
+        return iter(self._held())
+
+    def __reversed__(self):
+        return reversed(self._held())
 
     def keys(self):
         """The names."""
-        return list(self._kinds)
+        return self._held()
 
     def values(self):
         """The entries."""
-        return [self.__dict__[name] for name in self._kinds]
+        return [self.__dict__[name] for name in self._held()]
 
     def items(self):
         """(name, entry) pairs."""
-        return [(name, self.__dict__[name]) for name in self._kinds]
+        return [(name, self.__dict__[name]) for name in self._held()]
 
     def pop(self, name):
         """Remove an entry and return it."""
@@ -268,7 +306,7 @@ class _Dict(Module):
 
     def get(self, name, default=None):
         """The entry, or `default` if there is none of this name."""
-        return self[name] if name in self._kinds else default
+        return self[name] if name in self._held() else default
 
     def setdefault(self, name, default=None):
         """The entry, which is `default` if there was none of this name."""
@@ -300,16 +338,16 @@ class ModuleDict(_Dict):
     """
 
 
-class ParameterDict(_Dict):
-    """Parameters by name; arrays and Tensors are made Parameters.
+class ParameterDict(_Mixed, _Dict):
+    """Parameters by name; arrays and Tensors are made Parameters. Other objects may stand among them.
 
     >>> from chainrule import nn
     >>> [name for name, _ in nn.ParameterDict({"scale": np.ones(2), "shift": np.zeros(2)}).named_parameters()]
     ['scale', 'shift']
     """
 
-    def _add(self, name, value):
-        self.register_parameter(name, value if isinstance(value, Parameter) else Parameter(value))
+    _entry = staticmethod(_as_parameter)
 
-    def extra_repr(self):
-        return "\n".join(f"({name}): Parameter of {p.dtype} {p.shape}" for name, p in self.items())
+    def fromkeys(self, keys, default=None):
+        """Another container in which all of these names stand for the same value."""
+        return type(self)((name, default) for name in keys)

@@ -41,7 +41,7 @@ def run_watched(forward, args, before, after):
 
 def call_all(hooks, module, gradients, *others):
     """The gradients after all hooks: each gets what the one before it returned, if that returned any."""
-    for hook in list(hooks.values()):
+    for hook in hooks:
         new = hook(module, gradients, *others)
         if new is not None:
             new = new if isinstance(new, tuple) else (new,)

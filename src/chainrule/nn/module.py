@@ -1,22 +1,21 @@
 """Module: what layers and models are made of. Registers parameters, buffers and submodules, and is a tree of parameters."""
 
 import copy
-from collections.abc import Callable
 from difflib import get_close_matches
 
 import numpy as np
 
 from .. import trees
-from ..core.changes import LENGTH, HookHandle, Noted, changes
+from ..core.changes import LENGTH, Noted, changes
 from ..core.value import Value
 from ..devices import KINDS, on_cpu
-from ..errors import ArgumentError, UnsupportedError, explain
+from ..errors import ArgumentError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..transforms.reverse import ROOT
-from .errors import LOCATED, MissingNameError, locate
-from .hooks import call_all, run_watched
+from .errors import MissingNameError
 from .parameter import Buffer, Parameter
+from .running import OF_REGISTRATION, Running, registered
 from .state import BUFFER, MODULE, PARAMETER, PASSING_BUFFER, Registered, Stateful
 
 
@@ -24,17 +23,7 @@ def _constant(value):
     return value if isinstance(value, Value) else ROOT.constant(np.array(value))
 
 
-class WithKeywords:
-    """A hook that is handed the keyword arguments of the call, too."""
-
-    def __init__(self, hook):
-        self.hook = hook
-
-    def __call__(self, *args):
-        return self.hook(*args)
-
-
-class Module(Stateful):
+class Module(Running, Stateful):
     """A part of a model: override `forward`, and assign Parameters and other Modules as attributes in `__init__`.
 
     Assigned Parameters and Modules are found by `parameters`, `state_dict`, `train` and the other methods here.
@@ -70,130 +59,11 @@ class Module(Stateful):
 
     training: bool
     _kinds: dict[str, str]
-    _forward_hooks: dict[HookHandle, Callable]
-    _forward_pre_hooks: dict[HookHandle, Callable] | None = None
-    _backward_hooks: dict[HookHandle, Callable] | None = None
-    _backward_pre_hooks: dict[HookHandle, Callable] | None = None
 
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)
         self.__dict__.update(_kinds={}, _forward_hooks=Noted(), training=True)
         return self
-
-    # --- running ------------------------------------------------------------------------------------------------------
-
-    def forward(self, *args, **kwargs):
-        """The computation of this module; called through the module itself, so that hooks run."""
-        raise UnsupportedError(
-            explain(
-                f"{type(self).__name__} has no forward method",
-                help="define forward(self, x), or iterate over a container's modules",
-            )
-        )
-
-    def __call__(self, *args, **kwargs):
-        if self._forward_pre_hooks is not None:
-            args, kwargs = self._prepared(args, kwargs)
-        try:
-            if self._backward_hooks is not None:
-                out = self._run_watched(args, kwargs)
-            else:
-                out = self.forward(*args, **kwargs)
-        except LOCATED as error:
-            locate(error, self)
-            raise
-        if self._forward_hooks:
-            for hook in list(self._forward_hooks.values()):
-                new = hook(self, args, kwargs, out) if type(hook) is WithKeywords else hook(self, args, out)
-                out = out if new is None else new
-        return out
-
-    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False):
-        """Call `hook(module, args, output)` after every `forward`; what it returns, if not None, replaces the output.
-
-        With `with_kwargs`, the call is `hook(module, args, kwargs, output)`. Hooks run in the order of registration, with
-        `prepend` before those that are there. Returns a handle whose `remove()` takes the hook off again.
-
-        >>> from chainrule import nn
-        >>> double = nn.Identity()
-        >>> handle = double.register_forward_hook(lambda module, args, out: 2 * out)
-        >>> double(1.5)
-        3.0
-        """
-        return HookHandle(self._forward_hooks, WithKeywords(hook) if with_kwargs else hook, prepend)
-
-    def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
-        """Call `hook(module, args)` before every `forward`; what it returns, if not None, are the arguments instead.
-
-        With `with_kwargs`, the call is `hook(module, args, kwargs)`, which returns None or the pair (args, kwargs). Hooks run
-        in the order of registration, with `prepend` before those that are there. Returns a handle whose `remove()` takes the
-        hook off again.
-
-        >>> from chainrule import nn
-        >>> layer = nn.Identity()
-        >>> handle = layer.register_forward_pre_hook(lambda module, args: (args[0] + 1,))
-        >>> layer(1.5)
-        2.5
-        """
-        if self._forward_pre_hooks is None:
-            self._forward_pre_hooks = Noted()
-        return HookHandle(self._forward_pre_hooks, WithKeywords(hook) if with_kwargs else hook, prepend)
-
-    def register_full_backward_hook(self, hook, prepend=False):
-        """Call `hook(module, grad_input, grad_output)` when the gradients of a call of this module are known.
-
-        Both are tuples, one entry for each positional argument and each output, None where there is no gradient. What the hook
-        returns, if not None, goes on as the gradients of the inputs.
-
-        Returns a handle whose `remove()` takes the hook off again.
-
-        >>> import chainrule as cr
-        >>> layer, seen = cr.nn.Identity(), []
-        >>> handle = layer.register_full_backward_hook(lambda module, grad_input, grad_output: seen.append(grad_output))
-        >>> layer(cr.tensor(2.0, requires_grad=True)).backward()
-        >>> seen
-        [(tensor(1.),)]
-        """
-        self._watch_gradients()
-        return HookHandle(self._backward_hooks, hook, prepend)
-
-    def register_full_backward_pre_hook(self, hook, prepend=False):
-        """Call `hook(module, grad_output)` before the gradients of a call's outputs go on into this module.
-
-        What it returns, if not None, replaces them. Returns a handle whose `remove()` takes the hook off again.
-
-        >>> import chainrule as cr
-        >>> layer, x = cr.nn.Identity(), cr.tensor(2.0, requires_grad=True)
-        >>> handle = layer.register_full_backward_pre_hook(lambda module, grad_output: (10 * grad_output[0],))
-        >>> layer(x).backward()
-        >>> x.grad
-        tensor(10.)
-        """
-        self._watch_gradients()
-        return HookHandle(self._backward_pre_hooks, hook, prepend)
-
-    def _watch_gradients(self):
-        if self._backward_hooks is None:
-            self.__dict__.update(_backward_hooks=Noted(), _backward_pre_hooks=Noted())
-            changes.note()
-
-    def _run_watched(self, args, kwargs):
-        return run_watched(
-            lambda *xs: self.forward(*xs, **kwargs),
-            args,
-            before=lambda gs: call_all(self._backward_pre_hooks, self, gs),
-            after=lambda gs, out: call_all(self._backward_hooks, self, gs, out),
-        )
-
-    def _prepared(self, args, kwargs):
-        for hook in list((self._forward_pre_hooks or {}).values()):
-            if type(hook) is WithKeywords:
-                args, kwargs = hook(self, args, kwargs) or (args, kwargs)
-                continue
-            new = hook(self, args)
-            if new is not None:
-                args = new if isinstance(new, tuple) else (new,)
-        return args, kwargs
 
     # --- registering --------------------------------------------------------------------------------------------------
 
@@ -207,6 +77,8 @@ class Module(Stateful):
             kinds[name] = BUFFER if value.persistent else PASSING_BUFFER
         elif name in kinds and value is not None:
             value = self._fit(name, kinds[name], value)
+        if OF_REGISTRATION and name in kinds:
+            value = registered(self, kinds[name], name, value)
         object.__setattr__(self, name, value)
         changes.note()
 
@@ -216,6 +88,7 @@ class Module(Stateful):
             if name != "_kinds":
                 yield self.__dict__, name, f".{name}"
         yield self.__dict__, LENGTH, " (its number of attributes)"
+        yield from self._watched_hooks()
 
     def _fit(self, name, kind, value):
         """`value` as what may stand where a parameter, buffer or module is registered."""
@@ -243,11 +116,14 @@ class Module(Stateful):
                     help="names are non-empty strings without dots, which separate modules",
                 )
             )
-        if name not in self._kinds and hasattr(self, name):
+        known = self._kinds.get(name)
+        if known != kind and {known, kind} != {BUFFER, PASSING_BUFFER} and hasattr(self, name):
             raise ArgumentError(
                 explain(f"{type(self).__name__} already has an attribute {name!r}", help=f"choose another name for the {kind}")
             )
         self._kinds[name] = kind
+        if OF_REGISTRATION:
+            value = registered(self, kind, name, value)
         object.__setattr__(self, name, value)
         changes.note()
 
@@ -460,10 +336,7 @@ class Module(Stateful):
     def zero_grad(self, set_to_none=True):
         """Forget all gradients, or with False set them to zero."""
         for p in self.parameters():
-            if set_to_none:
-                p.grad = None
-            elif p.grad is not None:
-                p.grad = np.zeros(p.shape, p.dtype)
+            p._clear_grad(set_to_none)
 
     def to(self, *args, dtype=None, device=None, **kwargs):
         """Change the dtype of all floating point parameters and buffers; devices are accepted if they are the CPU.
@@ -506,10 +379,22 @@ class Module(Stateful):
         return self.to(np.float16)
 
     def type(self, dst_type):
-        """Change all floating point parameters and buffers to this dtype; the same as `to`."""
-        return self.to(dtype=dst_type)
+        """Change all parameters and buffers to this dtype."""
+        self.to(dtype=dst_type)
+        for b in self.buffers():
+            b.value = cast(b.value, np.dtype(dst_type))
+        return self
 
     def cpu(self):
+        return self
+
+    def to_empty(self, *, device, recurse=True):
+        """Itself: parameters are never without numbers here. Devices are accepted if they are the CPU."""
+        on_cpu(device)
+        return self
+
+    def share_memory(self):
+        """Itself: worker processes get copies."""
         return self
 
     # --- showing and copying ------------------------------------------------------------------------------------------

@@ -55,6 +55,11 @@ class Parameter(Tensor):
     def __repr__(self):
         return f"Parameter containing:\n{super().__repr__()}"
 
+    def __deepcopy__(self, memo):
+        new = super().__deepcopy__(memo)
+        new.grad = None  # as in PyTorch: copies of models begin without
+        return new
+
     def __reduce__(self):
         array = np.asarray(self.owner.to_array(self.detach(), "pickle"))
         return _rebuild, (array, self.requires_grad), self.__dict__ or None

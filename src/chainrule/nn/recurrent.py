@@ -82,7 +82,7 @@ def _check_state(state, shapes, what):
 # --- layers -----------------------------------------------------------------------------------------------------------
 
 
-class _Recurrent(Module):
+class RNNBase(Module):
     """Layers of cells in one or two directions."""
 
     gates: ClassVar[int]
@@ -248,7 +248,7 @@ class _Recurrent(Module):
         return ", ".join(shown + [f"{k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v])
 
 
-class RNN(_Recurrent):
+class RNN(RNNBase):
     """`h' = tanh(x @ W_ih.T + b_ih + h @ W_hh.T + b_hh)` along a sequence (Elman, 1990).
 
     Parameters
@@ -303,7 +303,7 @@ class RNN(_Recurrent):
         return ACTIVATIONS[self.nonlinearity]
 
 
-class LSTM(_Recurrent):
+class LSTM(RNNBase):
     """Long short-term memory along a sequence (Hochreiter and Schmidhuber, 1997).
 
     `i, f, g, o = split(x @ W_ih.T + b_ih + h @ W_hh.T + b_hh)`; `c' = sigmoid(f) * c + sigmoid(i) * tanh(g)`;
@@ -346,7 +346,7 @@ class LSTM(_Recurrent):
         self._build(*sizes, parameter_dtype(dtype, device))
 
 
-class GRU(_Recurrent):
+class GRU(RNNBase):
     """Gated recurrent units along a sequence (Cho et al., 2014).
 
     `r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)`, `z` in the same way; `n = tanh(W_in x + b_in + r * (W_hn h + b_hn))`;
@@ -399,7 +399,7 @@ def _checked(nonlinearity, what):
 # --- cells ------------------------------------------------------------------------------------------------------------
 
 
-class _Cell(Module):
+class RNNCellBase(Module):
     """One step, for loops of one's own."""
 
     gates: ClassVar[int]
@@ -452,7 +452,7 @@ class _Cell(Module):
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
 
 
-class RNNCell(_Cell):
+class RNNCell(RNNCellBase):
     """One step of `RNN`: `(x, h)` gives the new h.
 
     >>> from chainrule import nn
@@ -473,7 +473,7 @@ class RNNCell(_Cell):
         return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}")
 
 
-class LSTMCell(_Cell):
+class LSTMCell(RNNCellBase):
     """One step of `LSTM`: `(x, (h, c))` gives the new (h, c).
 
     >>> from chainrule import nn
@@ -485,7 +485,7 @@ class LSTMCell(_Cell):
     gates, states, step = 4, 2, staticmethod(_lstm_step)
 
 
-class GRUCell(_Cell):
+class GRUCell(RNNCellBase):
     """One step of `GRU`: `(x, h)` gives the new h.
 
     >>> from chainrule import nn

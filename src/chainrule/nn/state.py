@@ -1,5 +1,6 @@
 """The state of modules as a mapping of paths to values: how each module writes its part, and takes it back."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
 from typing import NamedTuple
 
@@ -166,7 +167,7 @@ class Stateful:
         >>> list(nn.Sequential(nn.Linear(2, 3), nn.ReLU()).state_dict())
         ['0.weight', '0.bias']
         """
-        destination = {} if destination is None else destination
+        destination = OrderedDict() if destination is None else destination
         for hook in list(self._state_hooks("before save").values()):
             hook(self, prefix, keep_vars)
         self._save_to_state_dict(destination, prefix, keep_vars)

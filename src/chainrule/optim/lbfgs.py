@@ -214,7 +214,7 @@ class LBFGS(ClosureOptimizer):
 
     # --- state --------------------------------------------------------------------------------------------------------
 
-    def state_dict(self):
+    def _saved(self):
         """As for `Optimizer`; the state of the first parameter is that of all, and holds numbers and lists besides Tensors."""
         group = {**self.param_groups[0], "params": list(range(len(self._params)))}
         state = dict(self.state.get(self._params[0], {}))

@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 
 from ..core import accelerate
-from ..core.changes import LENGTH, HookHandle, Noted, changes
+from ..core.changes import LENGTH, Noted, changes
 from ..core.dispatch import state as dispatching
 from ..errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
 from ..ops import square
 from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..transforms.scope import enable_grad, is_grad_enabled, phase
+from .hooks import (
+    Hooked,
+    register_optimizer_step_post_hook as register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook as register_optimizer_step_pre_hook,
+    with_hooks,
+)
 from .settings import Group, Hyper, check_settings, constant, is_given
 from .vectors import from_pairs, pairs, real_dtype
 
@@ -38,7 +44,7 @@ class _Required:
 required = _Required()
 
 
-class Optimizer:
+class Optimizer(Hooked):
     """Improves parameters by their gradients. An algorithm is `init_one` and `step_one`; the rest stands here.
 
     Parameters
@@ -82,7 +88,7 @@ class Optimizer:
         self.check(self.defaults)
         self.param_groups: list[Group] = []
         self.state = {}
-        self._step_hooks = Noted(), Noted()  # before and after a step
+        self._step_hooks = Noted(), Noted()
         if isinstance(params, (Tensor, np.ndarray)) or not hasattr(params, "__iter__") or isinstance(params, (str, Mapping)):
             raise ArgumentError(
                 explain(
@@ -232,10 +238,7 @@ class Optimizer:
                     yield group.place(key), key, f".param_groups[{i}][{key!r}]"
             yield vars(group), "rate", f".param_groups[{i}]['lr']"
         yield self.__dict__, "_state", ".state"
-        for hooks, when in zip(self._step_hooks, ("before", "after"), strict=True):
-            yield hooks, LENGTH, f" (hooks {when} a step)"
-            for key in hooks:
-                yield hooks, key, f" (a hook {when} a step)"
+        yield from self._watched_hooks()
 
     @property
     def state(self) -> dict[Tensor, dict]:
@@ -268,13 +271,11 @@ class Optimizer:
         """Forget the gradients of all parameters, or with False set them to zero."""
         for group in self.param_groups:
             for p in group["params"]:
-                if set_to_none:
-                    p.grad = None
-                elif p.grad is not None:
-                    p.grad = np.zeros(p.shape, p.dtype)
+                p._clear_grad(set_to_none)
 
     # --- stepping -----------------------------------------------------------------------------------------------------
 
+    @with_hooks
     def step(self, closure=None):
         """Update all parameters that have a gradient.
 
@@ -286,42 +287,7 @@ class Optimizer:
         -------
         what `closure` returns, or None
         """
-        before, after = self._step_hooks
-        args: tuple = (closure,)
-        kwargs: dict = {}
-        for hook in list(before.values()):
-            new = hook(self, args, kwargs)
-            if new is not None:
-                args, kwargs = new
-        loss = self._step(*args, **kwargs)
-        for hook in list(after.values()):
-            hook(self, args, kwargs)
-        return loss
-
-    def register_step_pre_hook(self, hook):
-        """Call `hook(optimizer, args, kwargs)` before each step; a pair that it returns replaces the arguments of `step`.
-
-        Returns a handle whose `remove()` takes the hook off again.
-        """
-        return HookHandle(self._step_hooks[0], hook)
-
-    def register_step_post_hook(self, hook):
-        """Call `hook(optimizer, args, kwargs)` after each step.
-
-        Returns a handle whose `remove()` takes the hook off again.
-
-        Examples
-        --------
-        >>> import chainrule as cr
-        >>> x = cr.tensor(1.0, requires_grad=True)
-        >>> optimizer, seen = cr.optim.SGD([x], lr=0.25), []
-        >>> handle = optimizer.register_step_post_hook(lambda optimizer, args, kwargs: seen.append(x.item()))
-        >>> (x * x).backward()
-        >>> optimizer.step()
-        >>> seen
-        [0.5]
-        """
-        return HookHandle(self._step_hooks[1], hook)
+        return self._step(closure)
 
     def _step(self, closure=None):
         loss = None
@@ -354,7 +320,7 @@ class Optimizer:
         return [t for g in self.param_groups for p in g["params"] for t in (p, *self.state.get(p, {}).values())]
 
     def __getstate__(self):
-        kept = {key: value for key, value in self.__dict__.items() if key != "_repeated"}
+        kept = {key: value for key, value in self.__dict__.items() if key not in ("_repeated", "_hooks_of_state")}
         return kept | {"_step_hooks": (Noted(), Noted())}  # a copy has none, as in PyTorch
 
     def _step_group(self, group):
@@ -435,6 +401,15 @@ class Optimizer:
         -------
         {'state': {index of parameter: {name: Tensor}}, 'param_groups': [{'lr': ..., 'params': [indices]}]}
         """
+        for hook in list(self._state_hooks("before save").values()):
+            hook(self)
+        saved = self._saved()
+        for hook in list(self._state_hooks("after save").values()):
+            new = hook(self, saved)
+            saved = saved if new is None else new
+        return saved
+
+    def _saved(self):
         numbers = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
         groups = [{**g, "params": [numbers[id(p)] for p in g["params"]]} for g in self.param_groups]
         state = {numbers[id(p)]: {k: _snapshot(v) for k, v in s.items()} for p, s in self.state.items()}
@@ -449,6 +424,11 @@ class Optimizer:
             Groups or shapes differ; nothing has been changed.
         """
         name = type(self).__name__
+        if before := self._state_hooks("before load"):
+            state_dict = dict(state_dict)
+            for hook in list(before.values()):
+                new = hook(self, state_dict)
+                state_dict = state_dict if new is None else new
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
             found = list(state_dict)[:5] if isinstance(state_dict, Mapping) else type(state_dict).__name__
             raise ArgumentError(
@@ -479,6 +459,8 @@ class Optimizer:
         for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
             group.update({k: saved_setting(v) for k, v in saved.items() if k != "params"})
             self._share_counts([state[p] for p in group["params"] if p in state])
+        for hook in list(self._state_hooks("after load").values()):
+            hook(self)
 
     def _loaded(self, saved, p, i, group):
         """The saved state of one parameter as Tensors, of the shapes that the algorithm has."""
@@ -505,7 +487,10 @@ class Optimizer:
     def __repr__(self):
         lines = []
         for i, group in enumerate(self.param_groups):
-            lines += [f"Group {i}", *(f"    {k}: {v}" for k, v in sorted(group.items()) if k not in ("params", "param_names"))]
+            lines += [
+                f"Parameter Group {i}",
+                *(f"    {k}: {v}" for k, v in sorted(group.items()) if k not in ("params", "param_names")),
+            ]
         return f"{type(self).__name__} (\n" + "\n".join(lines) + "\n)"
 
 

@@ -126,6 +126,23 @@ class AveragedModel:
         """The averaged parameters."""
         return self.module.parameters()
 
+    def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
+        """The averaged parameters, with 'module.' before each name."""
+        return self.module.named_parameters(f"{prefix}.module" if prefix else "module", recurse, remove_duplicate)
+
+    def buffers(self, recurse=True):
+        """The number of updates, and the buffers of the averaged model."""
+        return iter([self.n_averaged, *self.module.buffers(recurse)])
+
+    def modules(self):
+        """The averaged model and all modules below it."""
+        return self.module.modules()
+
+    @property
+    def training(self):
+        """Whether the averaged model is in training mode."""
+        return self.module.training
+
     def train(self, mode=True):
         """As for `Module`."""
         self.module.train(mode)

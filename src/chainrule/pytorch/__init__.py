@@ -22,6 +22,7 @@ from . import (
     foreach as foreach,
     keywords as keywords,
     settings as settings,
+    spectra as spectra,
 )
 from .arithmetic import *
 from .arrays import *
@@ -29,9 +30,11 @@ from .counting import *
 from .drawing import *
 from .environment import *
 from .settings import *
+from .spectra import *
 
 __all__ = [
     *arithmetic.__all__, *arrays.__all__, *counting.__all__, *drawing.__all__, *environment.__all__, *settings.__all__,
+    *spectra.__all__,
     "adjoint", "bmm", "cat", "cdouble", "cfloat", "cholesky", "cholesky_inverse", "cholesky_solve", "clamp", "conj_physical",
     "det", "double", "eig", "eq", "float", "floor_divide", "ge", "ger", "gt", "half", "igamma", "igammac",
     "inference_mode", "int", "inverse", "is_inference_mode_enabled",

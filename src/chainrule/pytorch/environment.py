@@ -10,11 +10,12 @@ from ..errors import UnsupportedError, explain
 from ..random import default_generator as default_generator
 
 __all__ = [
-    "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor", "ShortTensor",
-    "are_deterministic_algorithms_enabled", "backends", "channels_last", "channels_last_3d", "contiguous_format",
-    "default_generator", "device", "dtype", "get_default_device", "get_float32_matmul_precision",
-    "initial_seed", "is_autocast_enabled", "layout", "memory_format", "preserve_format", "set_default_device",
-    "set_float32_matmul_precision", "strided", "use_deterministic_algorithms",
+    "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor",
+    "ShortTensor", "are_deterministic_algorithms_enabled", "backends", "channels_last", "channels_last_3d",
+    "contiguous_format", "default_generator", "device", "dtype", "get_default_device", "get_float32_matmul_precision",
+    "get_num_interop_threads", "initial_seed", "is_autocast_enabled", "layout", "memory_format", "preserve_format", "seed",
+    "set_default_device", "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads", "strided",
+    "use_deterministic_algorithms",
 ]  # fmt: skip
 
 dtype = np.dtype
@@ -46,7 +47,7 @@ def _typed(kind):
 
 FloatTensor, DoubleTensor, HalfTensor = _typed(np.float32), _typed(np.float64), _typed(np.float16)
 LongTensor, IntTensor, ShortTensor = _typed(np.int64), _typed(np.int32), _typed(np.int16)
-ByteTensor, BoolTensor = _typed(np.uint8), _typed(np.bool_)
+ByteTensor, CharTensor, BoolTensor = _typed(np.uint8), _typed(np.int8), _typed(np.bool_)
 
 
 def get_default_device():
@@ -110,3 +111,24 @@ backends = SimpleNamespace(
     mkldnn=_unavailable(),
     mkl=_unavailable(),
 )
+
+
+def seed():
+    """Start the default generator from a number that is new each time; returns it."""
+    number = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
+    default_generator.manual_seed(number)
+    return number
+
+
+def get_num_interop_threads():
+    """1: operations run one after the other."""
+    return 1
+
+
+def set_num_interop_threads(n):
+    """Of no effect; see `set_num_threads`."""
+
+
+def set_flush_denormal(mode):
+    """Of no effect, which it says by returning False."""
+    return False

@@ -16,7 +16,7 @@ def save(tree, path, metadata=None):
     ----------
     tree : a state dict; or any nesting of dicts, lists and tuples of Tensors, arrays, numbers, strings, bytes and None. A
         Module, an optimiser or whatever else has a method `state_dict` stands for its state dict.
-    path : str or path; folders that are missing are made
+    path : str or path; folders that are missing are made. Or a binary file that is open, such as `io.BytesIO`
     metadata : dict of strings, for notes that `read_metadata` gives back
 
     The file is in the safetensors format, which other programs read and in which nothing can be executed. A dict of Tensors is
@@ -57,6 +57,9 @@ def save(tree, path, metadata=None):
         notes[structure.KEY] = text
     for name, array in arrays.items():
         safetensors.code_of(array.dtype, repr(name))  # before anything is written
+    if hasattr(path, "write"):
+        safetensors.write(path, arrays, notes)
+        return
     with atomic_write(path, "wb") as file:
         safetensors.write(file, arrays, notes)
 
@@ -66,7 +69,7 @@ def load(path, like=None, *, mmap=False, map_location=None, weights_only=True):
 
     Parameters
     ----------
-    path : str or path
+    path : str or path, or a binary file that is open
     like : tree that the file must match: the same structure, and arrays of the same shapes
     mmap : let arrays view the file: only what is looked at is read, and processes share its memory. The file must not be
         changed in place meanwhile (to be replaced by `save` does no harm). Changing an array does not change the file.

@@ -4,6 +4,7 @@ The header says for each name its dtype, shape and place. Nothing in such a file
 same bytes as what the package `safetensors` writes; specification: https://huggingface.co/docs/safetensors.
 """
 
+import io
 import json
 import math
 import mmap
@@ -109,7 +110,7 @@ def read_header(file, path):
     DataError
         The file is truncated, damaged, or of another format.
     """
-    size = os.fstat(file.fileno()).st_size
+    size = file.getbuffer().nbytes if isinstance(file, io.BytesIO) else os.fstat(file.fileno()).st_size
     head = file.read(8)
     length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
     if not 2 <= length <= MAX_HEADER or (first := file.read(1)) != b"{":
@@ -192,12 +193,15 @@ def read(path, mapped=False):
     """
     with open_file(path) as file:
         header = read_header(file, path)
-        fetch = _mapped(file, header) if mapped and header.entries else _copied(file, header, path)
+        mapped = mapped and header.entries and not isinstance(file, io.BytesIO)
+        fetch = _mapped(file, header) if mapped else _copied(file, header, path)
         return {name: _decoded(fetch(entry), entry) for name, entry in header.entries.items()}, header.metadata
 
 
 def open_file(path):
-    """The file, opened for reading; if there is none, MissingDataError."""
+    """The file, opened for reading, or what is left of one that is open; if there is none, MissingDataError."""
+    if hasattr(path, "read"):
+        return io.BytesIO(path.read())
     try:
         return open(path, "rb")
     except (FileNotFoundError, IsADirectoryError) as error:

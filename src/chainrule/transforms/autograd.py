@@ -178,6 +178,20 @@ class GradientTape:
         """
         return no_grad()
 
+    def reset(self):
+        """Forget what was watched and asked, so that the tape can be used again.
+
+        What was recorded belongs to Tensors, not to the tape: derivatives of what was computed before can still be asked for.
+        """
+        self.used, self.watched = False, []
+
+    def watched_variables(self):
+        """The Tensors that `watch` was given, each once, as a tuple.
+
+        Tensors that require grad, which are watched by themselves, are not noted when they are used and do not appear.
+        """
+        return tuple({id(t): t for t in self.watched}.values())
+
     def _begin(self, asked):
         if self.used and not self.persistent:
             raise ArgumentError(

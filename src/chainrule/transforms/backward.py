@@ -7,6 +7,7 @@ parents and never to results or Tensors, so reference counting alone frees them.
 
 from heapq import heappop, heappush
 from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -17,22 +18,36 @@ from ..core.value import Value, dtype_of
 from ..errors import AnomalyError, GraphFreedError, explain
 from ..ops.shaping import cast
 from ..tensor import Tensor
+from .node_hooks import Inspected, Name, NodeHook, called_after, called_at_leaf, called_before, shown
 
 tick = count(1).__next__
 RETAINED = "retained"  # the key of the hook that keeps a gradient: it sees what all others have made of that
 NOTHING = (None,) * 3  # kept by nodes whose rules need nothing; these can be walked any number of times
 
 
-class Leaf:
+class Leaf(Inspected):
     """Where derivatives are asked for: a parameter, or an argument of a transformed function."""
 
-    __slots__ = ("time", "grad", "hooks", "after", "__weakref__")
+    __slots__ = ("time", "grad", "hooks", "after", "tensor", "__weakref__")
     parents = ()
-    after: dict  # hooks to call when the gradient has been added; only leaves with such hooks have it
+    name = Name("AccumulateGrad")
+    after: dict  # hooks to call with a gradient that has been added; only leaves with such hooks have it
+    tensor: Any  # weak reference to the Tensor that the user made a leaf
 
     def __init__(self):
         self.time = tick()
         self.grad = None
+
+    @property
+    def variable(self):
+        """The Tensor that is this leaf, as in PyTorch; None inside of transforms."""
+        return self.tensor() if hasattr(self, "tensor") else None
+
+    def register_hook(self, hook):
+        """Call `hook(grad_inputs, grad_outputs)`, of which the first is empty, when a gradient has been added to `.grad`."""
+        if not hasattr(self, "after"):
+            self.after = {}
+        return HookHandle(self.after, lambda g: hook((), (shown(g),)))
 
 
 class Retained(Leaf):
@@ -42,7 +57,7 @@ class Retained(Leaf):
     handle: HookHandle
 
 
-class SimpleNode:
+class SimpleNode(Inspected):
     """A recorded operation without parameters on real arguments that have the shape and dtype of the result.
 
     `parents` holds the node of each argument, None where it is constant; `kept` the arguments and the result as far as
@@ -61,12 +76,11 @@ class SimpleNode:
 
     @property
     def name(self):
-        return self.row.name
+        return Name(self.row.name)
 
-    @property
-    def next_functions(self):
-        """The operations that made the arguments, as in PyTorch: pairs (node, which of its results)."""
-        return tuple((p, 0) for p in self.parents if p is not None)
+    def _start_hooks(self):
+        self.hooks = {}
+        self.__class__ = HOOKED.get(type(self), type(self))
 
     def __repr__(self):
         return f"<{self.row.name} backward>"
@@ -120,7 +134,7 @@ class Node(SimpleNode):
         self.avals = avals
 
 
-class JointNode:
+class JointNode(Inspected):
     """A recorded operation whose derivative is stated for all arguments at once.
 
     `kept` holds its arguments, for derivatives of the derivative, and what it kept for its pullback; `again` is the tape's.
@@ -138,9 +152,8 @@ class JointNode:
 
     @property
     def name(self):
-        return self.row.name
+        return Name(self.row.name)
 
-    next_functions = SimpleNode.next_functions
     __repr__ = SimpleNode.__repr__
 
     def pull(self, gs, owner, needed=None):
@@ -195,15 +208,14 @@ class Output:
     def name(self):
         return self.parents[0].name
 
-    @property
-    def next_functions(self):
-        return self.parents[0].next_functions
+    def _start_hooks(self):
+        self.hooks = {}
 
     def __repr__(self):
         return f"<{self.name} backward, result {self.index}>"
 
 
-class Call:
+class Call(Inspected):
     """A recorded call with a pullback of its own: a checkpoint or a function with custom derivatives.
 
     `pullback(gs, owner)` takes one cotangent per result (None for zero) and gives one per parent; contributions to
@@ -217,13 +229,9 @@ class Call:
         self.time = tick()
         self.is_open = is_open
         self.settle = settle
-        self.name = name
+        self.name = Name(name)
         self.parents = parents
         self.pullback = pullback
-
-    @property
-    def next_functions(self):
-        return tuple((p, 0) for p in self.parents if p is not None)
 
     def __repr__(self):
         return f"<{self.name} backward>"
@@ -291,8 +299,9 @@ def walk_back(seeds, sink, *, retain=False, owner=None, wanted=None):
     for node in walk.spent:
         node.release()
     for node, g, ours in results:
-        if type(node) is Leaf:
+        if type(node) is Leaf and hasattr(node, "hooks"):
             g, ours = _hooked(node, g, ours)
+            g, ours = called_at_leaf(node, g, ours)
         sink(node, g, ours)
 
 
@@ -340,7 +349,7 @@ def _is_finite(g):
 def _hooked(node, g, ours):
     hooks = getattr(node, "hooks", {})
     for key, hook in list(hooks.items()):
-        if key is not RETAINED:
+        if key is not RETAINED and type(hook) is not NodeHook:
             new = hook(g)
             g, ours = (g, ours) if new is None else (new, False)
     if RETAINED in hooks:
@@ -441,7 +450,8 @@ class _Walk:
             if hasattr(node, "hooks"):
                 if not masked:
                     return None
-                g, ours = _hooked(node, g, ours)
+                if type(g) is not list:
+                    g, ours = _hooked(node, g, ours)
             if wanted is not None and node in wanted:
                 results.append((node, g, ours))
             if kind is Output:
@@ -453,7 +463,10 @@ class _Walk:
                 gs, at = entry[1], node.index
                 gs[at] = g if gs[at] is None else gs[at] + g  # a walk back over it makes another Output of the same result
             else:
+                hooked = hasattr(node, "hooks")
+                g = called_before(node, g) if hooked else g
                 parts = node.pull(g, owner, needed)
+                parts = called_after(node, g, parts) if hooked else parts
                 if state.anomaly:
                     parts = _without_nan(node, g, parts)
                 if needed is not None and kind is Call and node.is_open:

@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..ops.shaping import cast
 from ..tensor import Tensor
-from .backward import HOOKED, NOTHING, RETAINED, JointNode, Leaf, Node, Output, Retained, SimpleNode, own, tick, walk_back
+from .backward import NOTHING, RETAINED, JointNode, Leaf, Node, Output, Retained, SimpleNode, own, tick, walk_back
 from .lost import Losses
 
 _PLAIN = frozenset({np.ndarray, np.float64, np.float32, float, int})
@@ -224,7 +224,9 @@ class Tape(Trace):
         return x.note is None or isinstance(x.note, Leaf)
 
     def grad_fn(self, x):
-        return None if self.is_leaf(x) else x.note
+        if self.is_leaf(x):
+            return None
+        return x.note.parents[0] if type(x.note) is Output else x.note
 
     def constant(self, array):
         """A Tensor that no derivative flows into."""
@@ -248,6 +250,8 @@ class Tape(Trace):
                     )
                 )
             if x.owner is self:
+                if type(x.note) is Leaf and (x.note.grad is not None or hasattr(x.note, "hooks")):
+                    x.origin = x.note  # a gradient that is there stays, and hooks come back with the next requires_grad_()
                 x.note = None
             return
         if x.dtype.kind not in "fc":
@@ -264,6 +268,8 @@ class Tape(Trace):
                 x.note = holder if type(holder) is Leaf else Leaf()
         else:
             x.value, x.owner, x.note = Tensor(x.value, x.owner, x.note), self, Leaf()
+        if type(x.note) is Leaf:
+            x.note.tensor = weakref.ref(x)
 
     def rebind(self, x, new):
         """Give `x` the value and history of `new`. A leaf stays one for its `.grad`, and under no_grad altogether."""
@@ -382,7 +388,7 @@ class Tape(Trace):
             )
         if not hasattr(x.note, "after"):
             x.note.after = {}
-        return HookHandle(x.note.after, lambda: hook(x))
+        return HookHandle(x.note.after, lambda g: hook(x))
 
     def register_hook(self, x, hook, key=None):
         node = x.note
@@ -393,8 +399,7 @@ class Tape(Trace):
         if self is ROOT and state.recorder is not None and node.time > state.recorder.start:
             state.recorder.ruled = True
         if not hasattr(node, "hooks"):
-            node.hooks = {}
-            node.__class__ = HOOKED.get(type(node), type(node))
+            node._start_hooks()
 
         def call(g):
             new = hook(g if isinstance(g, Tensor) and g.owner is self else Tensor(g, self))
@@ -424,7 +429,7 @@ class Tape(Trace):
                 return
             accumulate(leaf, g, self, ours or owner is not None, handed)
             for hook in list(getattr(leaf, "after", {}).values()):
-                hook()
+                hook(g)
 
         recorder = state.recorder if self is ROOT else None
         if recorder is not None:

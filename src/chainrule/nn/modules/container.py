@@ -1,3 +1,9 @@
 """PyTorch's place of containers."""
 
-from ..containers import ModuleDict as ModuleDict, ModuleList as ModuleList, Sequential as Sequential
+from ..containers import (
+    ModuleDict as ModuleDict,
+    ModuleList as ModuleList,
+    ParameterDict as ParameterDict,
+    ParameterList as ParameterList,
+    Sequential as Sequential,
+)

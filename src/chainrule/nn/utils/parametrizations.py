@@ -32,7 +32,7 @@ from ..module import Module
 from .parametrize import register_parametrization
 
 
-def _lengths(v, dim):
+def lengths(v, dim):
     """Norms over all axes but `dim`, which are kept with length 1; over all for None."""
     axes = tuple(a for a in range(ndim_of(v)) if dim is None or a != dim % ndim_of(v))
     return sqrt(sum(square(v), axes, keepdims=dim is not None))
@@ -43,10 +43,10 @@ class _WeightNorm(Module):
         self.dim = None if dim in (None, -1) else dim
 
     def forward(self, g, v):
-        return v * (g / _lengths(v, self.dim))
+        return v * (g / lengths(v, self.dim))
 
     def right_inverse(self, value):
-        return _lengths(value, self.dim), value
+        return lengths(value, self.dim), value
 
 
 def weight_norm(module, name="weight", dim=0):

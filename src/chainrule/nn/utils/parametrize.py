@@ -1,5 +1,6 @@
 """Parameters that are computed from others each time they are used, such as a matrix from its direction and its length."""
 
+import contextlib
 import functools
 
 from ...errors import ArgumentError, ShapeError, explain
@@ -64,11 +65,52 @@ def _check_shape(value, shape, module):
         )
 
 
+_kept: list = []  # values that are in use while `cached` holds: (module, name) -> value
+
+
+@contextlib.contextmanager
+def cached():
+    """A context in which each computed parameter is computed once, however often it is used.
+
+    >>> from chainrule import nn
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> with nn.utils.parametrize.cached():
+    ...     layer.weight is layer.weight
+    True
+    """
+    if _kept:
+        yield
+        return
+    _kept.append({})
+    try:
+        yield
+    finally:
+        _kept.clear()
+
+
+def type_before_parametrizations(module):
+    """The class of a module without what `register_parametrization` made of it."""
+    return getattr(type(module), "_base", type(module))
+
+
 def _computed(name):
     def get(self):
-        return self.parametrizations[name]()
+        hook = self.__dict__.get("_recomputed", {}).get(name)
+        if hook is not None:
+            return hook.computed(self)
+        if not _kept:
+            return self.parametrizations[name]()
+        key = id(self), name
+        if key not in _kept[0]:
+            _kept[0][key] = self, self.parametrizations[name]()  # the module too, so that its id is not used again
+        return _kept[0][key][1]
 
     def assign(self, value):
+        if name in self.__dict__.get("_recomputed", {}):
+            asked = f"{type(self)._base.__name__}.{name} is computed from other parameters and cannot be assigned to"
+            raise ArgumentError(explain(asked, help="assign to those, or remove the pruning or the norm first"))
+        if _kept:
+            _kept[0].pop((id(self), name), None)
         self.parametrizations[name].right_inverse(value.detach() if isinstance(value, Tensor) else value)
 
     return property(get, assign)
@@ -89,8 +131,17 @@ def _empty(base, names):
 
 def _become(module):
     base: type = getattr(type(module), "_base", type(module))
-    names = tuple(module.parametrizations) if "parametrizations" in module.__dict__ else ()
+    names = (*module.__dict__.get("parametrizations", ()), *module.__dict__.get("_recomputed", ()))
     object.__setattr__(module, "__class__", _parametrized(base, names) if names else base)
+
+
+def recompute(module, name, hook):
+    """Let `hook.computed(module)` be the attribute of this name, at each use; None for an ordinary attribute again."""
+    others = {n: h for n, h in module.__dict__.get("_recomputed", {}).items() if n != name}
+    module._recomputed = others if hook is None else {**others, name: hook}
+    if not module._recomputed:
+        del module._recomputed
+    _become(module)
 
 
 def register_parametrization(module, tensor_name, parametrization, *, unsafe=False):
