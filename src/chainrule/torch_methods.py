@@ -11,7 +11,7 @@ import numpy as np
 
 from . import array_functions as functions, linalg, numpy_views, pytorch, random, special
 from .errors import ArgumentError, NonDifferentiableError, UnsupportedError, explain
-from .ops import arranging, elementwise, indexing, shaping, sorting, statistics
+from .ops import arranging, elementwise, indexing, joining, shaping, sorting, statistics
 from .tensor import Tensor
 
 # Methods that are the function of the same name, of the first argument that it takes.
@@ -318,7 +318,7 @@ def resize_(self, *sizes, memory_format=None):
     flat = shaping.reshape(self.clone(), (-1,))
     lacking = max(int(np.prod(shape)) - self.numel(), 0)
     if lacking:
-        flat = functions.concatenate([flat, np.zeros(lacking, self.dtype)])
+        flat = joining.concatenate([flat, np.zeros(lacking, self.dtype)])
     if getattr(self, "part", None) is not None or getattr(self, "views", False):
         raise UnsupportedError(explain("resize_ of a Tensor that is a view or has views", help="write x = x.reshape(...)"))
     return self._bind(shaping.reshape(flat[: int(np.prod(shape))], shape).clone())

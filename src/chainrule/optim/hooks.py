@@ -63,7 +63,7 @@ class Hooked:
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
         if "step" in cls.__dict__:
-            cls.step = with_hooks(cls.__dict__["step"])
+            cls.step = with_hooks(cls.__dict__["step"])  # type: ignore[attr-defined]
 
     def _watched_hooks(self):
         """What a compiled program depends on: (holder, key, how it is written)."""

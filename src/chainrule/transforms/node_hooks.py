@@ -72,7 +72,7 @@ class Inspected:
 
     def _start_hooks(self):
         try:
-            self.hooks = {}
+            self.hooks = {}  # type: ignore[misc]
         except AttributeError:
             asked = f"{type(self).__name__} takes no hooks"
             raise UnsupportedError(explain(asked, help="use x.register_hook of a Tensor")) from None

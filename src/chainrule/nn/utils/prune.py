@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from ...core.value import Value
 from ...errors import ArgumentError, ShapeError, explain
 from ...random import default_generator
+from ...tensor import Tensor
 from .parametrize import recompute
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
 
 def _numbers(x):
     """The values of a Tensor or array, in which importance is ranked: nothing is differentiated here."""
-    return np.array(x.detach() if isinstance(x, Value) else x)
+    return np.array(x.detach() if isinstance(x, Tensor) else x)
 
 
 def _checked(amount):
@@ -194,6 +194,10 @@ class _Unstructured(BasePruningMethod):
     def __init__(self, amount):
         self.amount = _checked(amount)
 
+    @abstractmethod
+    def _chosen(self, scores, count):
+        """Indices of the entries to prune."""
+
     def compute_mask(self, t, default_mask):
         mask = np.array(default_mask)
         count = _count(self.amount, t.size)
@@ -222,6 +226,10 @@ class _Structured(BasePruningMethod):
 
     def __init__(self, amount, dim=-1):
         self.amount, self.dim = _checked(amount), dim
+
+    @abstractmethod
+    def _chosen(self, scores, axis, count):
+        """Indices along the axis of the slices to prune."""
 
     def compute_mask(self, t, default_mask):
         if t.ndim < 2 or not -t.ndim <= self.dim < t.ndim:
