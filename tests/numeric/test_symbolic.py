@@ -44,7 +44,7 @@ SCALAR = {
     "exponentials": lambda x: cr.exp(-x * x) + cr.expm1(x) + cr.exp2(x) + cr.log1p(x * x) + cr.log2(3 + x) * cr.log10(4 + x),
     "roots": lambda x: cr.sqrt(2 + x) + cr.cbrt(3 + x) + cr.hypot(x, 2.0) + (3 + x) ** 1.5 + (2.0 + x) ** x,
     "kinks": lambda x: cr.absolute(x) + cr.maximum(x, 0.2) * cr.minimum(x, 0.4) + cr.clip(x, -1, 1) + cr.relu(x - 0.1),
-    "choice": lambda x: cr.where(x > 0.3, x * x, cr.sin(x)) + cr.where((x > -1) & ~(x > 2), x, 0),
+    "choice": lambda x: cr.where(x > 0.3, x * x, cr.sin(x)) + cr.where((x > -1) & cr.logical_not(x > 2), x, 0),
     "special": lambda x: cr.erf(x) + cr.erfc(x) * cr.gammaln(x + 2) + cr.digamma(x + 2) + cr.polygamma(2, x + 3),
     "array inside": lambda x: cr.sum(cr.stack([x, x * x, 2 + x]) @ cr.asarray(np.eye(3)) * np.arange(3.0)),
     "softmax": lambda x: cr.softmax(cr.stack([x, 2 * x, 0 * x]))[1] + cr.logsumexp(cr.stack([x, -x])),

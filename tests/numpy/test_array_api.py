@@ -279,7 +279,7 @@ def test_in_place_matrix_product():
 
 def test_information_about_the_namespace():
     info = cnp.__array_namespace_info__()
-    assert info.default_device() == "cpu" and info.devices() == ["cpu"]
+    assert info.default_device() == "cpu" and list(info.devices()) == ["cpu"]
     assert info.default_dtypes()["real floating"] == np.float64
     assert set(info.dtypes(kind="integral")) >= {"int8", "uint64"}
     assert info.capabilities()["max dimensions"] is not None
