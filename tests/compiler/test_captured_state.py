@@ -267,6 +267,13 @@ def sparse_matrices():
     return (lambda x: x * matrix.toarray()[0, 0]), lambda value: matrix.data.fill(value)
 
 
+@kind
+def table():
+    pandas = pytest.importorskip("pandas")
+    thing = pandas.DataFrame({"rate": [1.0, 5.0], "name": ["a", "b"]})
+    return (lambda x: x * thing["rate"][0]), lambda value: thing.__setitem__("rate", [value, 5.0])
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_a_change_is_seen(name):
     f, put = KINDS[name]()
@@ -334,3 +341,24 @@ def test_large_arrays_that_numpy_computes_with(order):
         large[:] = value
         for _ in range(2):
             np.testing.assert_allclose(g(X), [90_000 * value, 0])
+
+
+def test_tables_that_are_too_large_and_matrices_in_dicts_are_refused():
+    class Table:
+        def __init__(self, size):
+            self.numbers = np.ones(size)
+
+        def __array__(self, dtype=None, copy=None):
+            return self.numbers
+
+        def __getitem__(self, i):
+            return float(self.numbers[i])
+
+    large, small, sparse = Table(100_000), Table(3), scipy.sparse.dok_array(np.eye(2))
+    for f in (lambda x: x * large[0], lambda x: x * sparse[0, 0]):
+        with pytest.raises(cr.errors.CompileError, match=r"cannot follow[\s\S]*help:"):
+            cr.compile(f)(X)
+    g = cr.compile(lambda x: x * small[0])
+    np.testing.assert_array_equal(g(X), X)
+    small.numbers[0] = 3.0
+    np.testing.assert_array_equal(g(X), 3 * X)

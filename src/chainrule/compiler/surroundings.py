@@ -521,6 +521,8 @@ class Surroundings:
     def contents(self, thing, path, depth):
         """What a container holds."""
         if isinstance(thing, dict):
+            if len(thing) != dict.__len__(thing):
+                raise self.untracked(thing, path)  # it keeps elsewhere what it shows
             self.length(thing, path)
             for k in list(thing):
                 self.place(thing, k, _at(path, k), depth, False)
@@ -534,9 +536,22 @@ class Surroundings:
             for x in thing:
                 self.walk(x, f"{path}[...]", depth + 1)
 
+    def elements(self, thing, path):
+        """What stands in something that can become an array."""
+        try:
+            array = np.asarray(thing)
+        except Exception:
+            raise self.untracked(thing, path) from None
+        if array.size > _LARGE:
+            raise self.untracked(thing, path)
+        return Contents(array.ravel().tolist() if array.dtype.hasobject else (array.dtype, array.tobytes()))
+
     def object(self, thing, path, depth):
         """The attributes that stand in an object, and what its class gives to it."""
         cls, own = type(thing), getattr(thing, "__dict__", {})
+        if hasattr(cls, "__array__"):  # a data frame, or another library's array
+            self.place(Reader(functools.partial(self.elements, thing, path)), None, f"{path}[...]", depth, False)
+            return
         if self.foreign(cls.__module__) or cls.__module__ == "builtins":
             if cls.__module__ not in _HOLDERS and cls.__module__.partition(".")[0] not in _LIBRARIES:
                 return
