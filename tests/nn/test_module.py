@@ -481,7 +481,10 @@ def test_lists_and_dicts_of_modules():
     assert [n for n, _ in ps.named_parameters()] == ["0", "1"] and ps[1].shape == (3,) and "(1): Parameter" in repr(ps)
 
 
-def test_hooks_with_keywords_and_in_front():
+def test_hooks_with_keywords_and_in_front(way):
+    if way == "compiled":
+        pytest.skip("hooks that write into lists are no program")
+
     class Scale(nn.Module):
         def forward(self, x, scale=1):
             return x * scale

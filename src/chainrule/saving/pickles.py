@@ -38,6 +38,7 @@ CONSTANTS: dict[str, Callable] = {
 }  # fmt: skip
 NOTHING_TO_DO = {"PROTO", "FRAME"}
 LARGEST_KEY = 1000
+DAMAGE = ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, RecursionError, MemoryError
 
 
 def read_pickle(file, known, persistent, set_state):
@@ -63,7 +64,7 @@ def read_pickle(file, known, persistent, set_state):
             machine.step(opcode.name, argument)
     except PickleError:
         raise
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
+    except (*DAMAGE, DeprecationWarning) as error:  # the last, about strings, where a program turns warnings into errors
         raise PickleError(f"the pickle is damaged: {error!r}") from None
     raise PickleError("the pickle ends too early")
 
