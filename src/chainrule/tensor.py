@@ -180,8 +180,8 @@ class Tensor(Assignable):
 
     def _clear_grad(self, set_to_none):
         """Forget the gradient, or make it zero, in place where it is a constant."""
-        grad = self.grad
-        if set_to_none or grad is None:
+        grad = None if set_to_none else self.grad  # not looked at without need, since programs hang on what is seen
+        if grad is None:
             self.grad = None
         elif type(grad) is Tensor and not grad.requires_grad:
             grad.data = np.zeros(self.shape, self.dtype)

@@ -213,6 +213,8 @@ def graph_samples():
     step = written_down(lambda w, h, s: [np.tanh(w @ h) + s, s * 1.5], (3, 3), (3,), ())
     test = written_down(lambda w, h, s: s < 3.1, (3, 3), (3,), ())
     loop = {"condition": test, "body": step, "consts": 1}
+    back_again = written_down(lambda w, h, s, a: [np.sin(a) + w @ h * s], (3, 3), (3,), (), (3,))
+    sweeps = {"graphs": (step, back_again), "consts": 1, "carries": (2, 1), "ways": (True, False)}
     counted = written_down(lambda i, s: [i + 1, s * s * 0.7], (), (), dtypes=(INT,))
     few = {"condition": written_down(lambda i, s: i < 2, (), (), dtypes=(INT,)), "body": counted, "consts": 0}
 
@@ -256,6 +258,10 @@ def graph_samples():
             Sample(w, normal(3), np.array(0.9), **loop),
             Sample(w, normal(3), np.array(5.0), **loop),
             Sample(np.array(0), np.array(1.1), **few),
+        ],
+        "sweeps": [
+            Sample(np.array(3), w, normal(3), np.array(0.9), normal(3), **sweeps),
+            Sample(np.array(0), w, normal(3), np.array(0.9), normal(3), **sweeps),
         ],
         "while_backward": [
             Sample(np.array(3), w, normal(3), np.array(0.9), normal(3), normal(),

@@ -6,7 +6,7 @@ from ..core.dispatch import state
 from ..core.value import dtype_of, ndim_of, shape_of
 from ..devices import on_cpu
 from ..errors import ArgumentError, ShapeError, explain
-from ..ops import elementwise, fourier, indexing, padding, reduction, shaping
+from ..ops import elementwise, fourier, indexing, joining, padding, reduction, shaping
 from ..ops.shaping import as_value
 
 __all__ = ["bartlett_window", "blackman_window", "hamming_window", "hann_window", "istft", "kaiser_window", "stft"]
@@ -120,7 +120,7 @@ def stft(
     pad_mode : how: 'reflect', 'constant', 'replicate' or 'circular'
     normalized : divide by the square root of n_fft
     onesided : whether frequencies are not negative only; by default for real signals and windows
-    return_complex : must not be False: pairs of real numbers are `cr.view_as_real(...)` of the result
+    return_complex : False for pairs of real numbers along a last axis
 
     Raises
     ------
@@ -134,9 +134,8 @@ def stft(
     (3, 9)
     """
     x = as_value(input)
-    if return_complex is False or pad_mode not in _MODES:
-        asked = f"stft: return_complex={return_complex}, pad_mode={pad_mode!r}"
-        raise ArgumentError(explain(asked, help=f"the result is complex; pad modes: {', '.join(_MODES)}"))
+    if pad_mode not in _MODES:
+        raise ArgumentError(explain(f"stft: pad_mode={pad_mode!r}", help=f"pad modes: {', '.join(_MODES)}"))
     if ndim_of(x) not in (1, 2):
         raise ShapeError(explain("stft: a signal, or a batch of them", f"found: {shape_of(x)}", help="reshape it to two axes"))
     hop, weights = _framing("stft", x, n_fft, hop_length, win_length, window)
@@ -156,7 +155,8 @@ def stft(
         raise ArgumentError(explain("stft: a complex signal has negative frequencies too", help="onesided=False"))
     transform = fourier.rfft if real and onesided is not False else fourier.fft
     out = transform(frames, n_fft, -1, "ortho" if normalized else None)
-    return shaping.moveaxis(out, -1, -2)
+    out = shaping.moveaxis(out, -1, -2)
+    return joining.stack([elementwise.real(out), elementwise.imag(out)], -1) if return_complex is False else out
 
 
 def istft(
@@ -170,6 +170,7 @@ def istft(
     input : complex array (frequencies, stretches) or (batch, frequencies, stretches)
     length : of the signal; by default that of what the stretches cover
     return_complex : whether the signal is complex
+    onesided : whether frequencies are not negative only; by default unless there are n_fft of them
     others : as for `stft`
 
     Raises
@@ -185,7 +186,7 @@ def istft(
     tensor([0., 1., 2., 3., 4., 5., 6., 7.])
     """
     x = as_value(input)
-    onesided = not return_complex if onesided is None else onesided
+    onesided = ndim_of(x) > 1 and shape_of(x)[-2] != n_fft if onesided is None else onesided
     bins = n_fft // 2 + 1 if onesided else n_fft
     if ndim_of(x) not in (2, 3) or dtype_of(x).kind != "c" or shape_of(x)[-2] != bins:
         found = f"expected: complex (..., {bins}, stretches)    found: {dtype_of(x)} {shape_of(x)}"
@@ -193,9 +194,11 @@ def istft(
     if onesided and return_complex:
         raise ArgumentError(explain("istft: frequencies of one side make real signals", help="return_complex=False"))
     hop, weights = _framing("istft", x, n_fft, hop_length, win_length, window)
-    inverse = fourier.irfft if onesided else fourier.ifft
+    if not onesided and not return_complex:
+        x = x[..., : n_fft // 2 + 1, :]  # as in PyTorch: a real signal follows from one side
+    inverse = fourier.ifft if return_complex else fourier.irfft
     frames = inverse(shaping.moveaxis(x, -1, -2), n_fft, -1, "ortho" if normalized else None)
-    frames = (frames if return_complex or onesided else elementwise.real(frames)) * weights
+    frames = frames * weights
     count = shape_of(frames)[-2]
     places = np.arange(count)[:, None] * hop + np.arange(n_fft)
     total = n_fft + hop * (count - 1)
@@ -203,9 +206,9 @@ def istft(
     end = total - start if length is None else min(start + length, total)
     lead = shape_of(frames)[:-2]
     signal = indexing.index_add(np.zeros((*lead, total), dtype_of(frames)), (Ellipsis, places), frames)
-    powers = shaping.broadcast_to(elementwise.square(elementwise.absolute(weights)), (count, n_fft))
+    powers = shaping.broadcast_to(elementwise.square(weights), (count, n_fft))
     envelope = indexing.index_add(np.zeros(total, dtype_of(powers)), (places,), powers)[start:end]
-    if shape_of(envelope)[0] and not bool(reduction.min(envelope) > 1e-11):
+    if shape_of(envelope)[0] and not bool(reduction.min(elementwise.absolute(envelope)) > 1e-11):
         asked = "istft: somewhere all windows are zero, so that the signal is not known there"
         raise ArgumentError(explain(asked, help="use a smaller hop_length, center=True, or a window that overlaps"))
     out = signal[..., start:end] / envelope
