@@ -260,8 +260,8 @@ def graph_samples():
             Sample(np.array(0), np.array(1.1), **few),
         ],
         "sweeps": [
-            Sample(np.array(3), w, normal(3), np.array(0.9), normal(3), **sweeps),
-            Sample(np.array(0), w, normal(3), np.array(0.9), normal(3), **sweeps),
+            Sample(np.array(n), w, np.array([0.3, -0.5, 0.8]), np.array(0.9), np.array([0.6, 0.2, -0.7]), **sweeps)
+            for n in (3, 0)
         ],
         "while_backward": [
             Sample(np.array(3), w, normal(3), np.array(0.9), normal(3), normal(),
