@@ -362,3 +362,8 @@ def test_tables_that_are_too_large_and_matrices_in_dicts_are_refused():
     np.testing.assert_array_equal(g(X), X)
     small.numbers[0] = 3.0
     np.testing.assert_array_equal(g(X), 3 * X)
+    small.unit = 1.0
+    h = cr.compile(lambda x: x * small[0] * small.unit)
+    np.testing.assert_array_equal(h(X), 3 * X)
+    small.unit = 2.0  # what stands in it is not all that a user's class may hold
+    np.testing.assert_array_equal(h(X), 6 * X)

@@ -1,4 +1,4 @@
-"""Hooks on the gradients of modules: what they see and replace is PyTorch's."""
+"""Hooks of modules, on what they compute and on its gradients: what they see and replace is PyTorch's."""
 
 import numpy as np
 import pytest
@@ -121,3 +121,34 @@ def test_copies_have_hooks_of_their_own(way):
     other.register_full_backward_hook(lambda m, inp, out: (5 * inp[0],))
     a, b = (cr.grad(m)(0.5) for m in (layer, other))
     assert b == pytest.approx(5 * a)
+
+
+def test_forward_hooks_see_and_replace_the_output(way):
+    eager_only(way)
+    m, seen = nn.Linear(2, 1, dtype=float), []
+    first = m.register_forward_hook(lambda module, args, out: seen.append((module, args, out)))
+    second = m.register_forward_hook(lambda module, args, out: out * 0 + 7)
+    x = np.ones(2)
+    assert m(x).item() == 7
+    assert seen[0][0] is m and seen[0][1][0] is x
+    second.remove()
+    first.remove()
+    assert m(x).item() != 7 and len(seen) == 1
+
+
+def test_hooks_with_keywords_and_in_front(way):
+    eager_only(way)
+
+    class Scale(nn.Module):
+        def forward(self, x, scale=1):
+            return x * scale
+
+    layer, order = Scale(), []
+    with layer.register_forward_pre_hook(lambda m, args, kwargs: (args, {"scale": 5}), with_kwargs=True):
+        assert layer(2.0) == 10
+        layer.register_forward_hook(lambda m, args, kwargs, out: order.append(kwargs), with_kwargs=True)
+        layer(2.0, scale=3)
+    assert layer(2.0) == 2 and order == [{"scale": 5}, {}]
+    layer.register_forward_hook(lambda *args: order.append("first"), prepend=True)
+    layer(2.0)
+    assert order[2:] == ["first", {}]

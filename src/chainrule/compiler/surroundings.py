@@ -551,7 +551,8 @@ class Surroundings:
         cls, own = type(thing), getattr(thing, "__dict__", {})
         if hasattr(cls, "__array__"):  # a data frame, or another library's array
             self.place(Reader(functools.partial(self.elements, thing, path)), None, f"{path}[...]", depth, False)
-            return
+            if _is_installed(sys.modules.get(cls.__module__)):
+                return
         if self.foreign(cls.__module__) or cls.__module__ == "builtins":
             if cls.__module__ not in _HOLDERS and cls.__module__.partition(".")[0] not in _LIBRARIES:
                 return

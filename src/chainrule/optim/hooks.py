@@ -49,7 +49,7 @@ def with_hooks(step):
             for hook in [*_OF_ALL[1].values(), *after.values()]:
                 hook(self, args, kwargs)
         finally:
-            _stepping.pop()
+            _stepping.remove(self)  # another thread may have begun a step of its own
         return out
 
     return hooked

@@ -4,6 +4,8 @@ State dicts have the older names (`weight_g`, `weight_v`; `weight_orig`, `weight
 `parametrizations` has the newer ones.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from ...core.value import dtype_of, ndim_of, shape_of
@@ -18,7 +20,7 @@ from .parametrizations import lengths
 from .parametrize import recompute
 
 
-class _Recomputed:
+class _Recomputed(ABC):
     """A hook before each call of a module whose attribute `name` is no parameter but computed, as long as the hook is there."""
 
     what: str
@@ -27,11 +29,12 @@ class _Recomputed:
         self.name = name
 
     def __call__(self, module, inputs):
-        """The hook before each call."""
+        """The hook before each call, which has nothing to do where the weight hangs on parameters alone."""
+        return None
 
+    @abstractmethod
     def computed(self, module):
         """The weight, from what is trained."""
-        raise NotImplementedError
 
     def install(self, module, trained, others):
         """Put Parameters and buffers in the place of the weight."""
