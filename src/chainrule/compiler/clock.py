@@ -39,21 +39,25 @@ def times_of(kernels):
     return np.zeros((kernels + EXTRA, 2), np.int64)
 
 
+def now(f, room):
+    """Nanoseconds by this clock, as a value of a function that has room for two words on its stack."""
+    f.module.declare("clock_gettime", "i32", ["i32", "ptr"])
+    f.line(f"call i32 @clock_gettime(i32 {time.CLOCK_MONOTONIC}, {room})")
+    return f.load("i64", room) * 1_000_000_000 + f.load("i64", room, 1)
+
+
 class Clock:
     """Writes the stamps of one entry function. `times` is a pointer to the memory of `times_of(kernels)`."""
 
     def __init__(self, f, times, kernels):
         self.f, self.times, self.kernels = f, times, kernels
         self.room = f.stack("i64", 2)
-        f.module.declare("clock_gettime", "i32", ["i32", "ptr"])
         self.last = self.read()
         self.stamp(kernels + ENTRY)  # what the first stamp costs more, caches being cold, is nobody's time
         self.stamp(kernels + EMPTY)  # nothing happens in between: what stamps cost
 
     def read(self):
-        f = self.f
-        f.line(f"call i32 @clock_gettime(i32 {time.CLOCK_MONOTONIC}, {self.room})")
-        return f.load("i64", self.room) * 1_000_000_000 + f.load("i64", self.room, 1)
+        return now(self.f, self.room)
 
     def stamp(self, place):
         """Add the time since the last stamp to this place."""

@@ -31,6 +31,7 @@ from .explain import explanation
 from .native import execute
 from .profile import profiled
 from .program import FIRST_GUARD
+from .runtime import Turn
 from .simplify import EFFECTS, one_number, simplify
 from .surroundings import PLAIN, Surroundings, watchable
 from .variant import Miss, NotThis, OutOfBounds, Variant, alive, depends_on_new_leaf, is_array
@@ -175,6 +176,7 @@ class Compiled:
         self.f, self.check, self.precise = f, check, precise
         self.table: dict = {}  # key of a call -> variants, newest first
         self.lock = threading.RLock()
+        self.turn = Turn()  # of the programs that change what the function changes
         _all.add(self)
         self.around: Surroundings | None = None
         self.around_key: tuple = ()
@@ -320,7 +322,7 @@ class Compiled:
         elif steady:
             keep = [x for x in leaves if not is_array(x)], self.around
             variants = self.table.setdefault(new, [])
-            variants.insert(0, Variant(recorded, leaves, slots, self.precise, keep))
+            variants.insert(0, Variant(recorded, leaves, slots, self.precise, keep, self.turn))
         self.calls.append(new)
         if len(self.calls) >= MANY and not self.warned:
             self.warned = True

@@ -3,30 +3,35 @@
 One native function checks that arguments and captured Tensors are what the program was made for, reads the addresses of their
 arrays out of the objects, and runs the program. It knows how CPython and NumPy lay out their objects; `usable` tests
 that on real ones, and where it does not hold, calls take the way through Python.
+
+While a program runs that takes long, other Python threads may run. Then it has taken its Turn, so that nothing else uses its
+memory, and owns references to its arrays, so that they last.
 """
 
 import ctypes
 import functools
 import hashlib
 import sys
-import time
 
 import numpy as np
 
 from ..core.value import Value
+from ..errors import CompileError
 from ..tensor import Tensor
 from ..transforms.backward import Leaf
 from ..transforms.reverse import ROOT
-from . import cache
+from . import cache, clock
 from .llvm import Function, Module
-from .runtime import add_symbol, assemble, identity, load
+from .runtime import LONG, PATIENCE, add_symbol, assemble, identity, load
 
 # Offsets in a PyArrayObject, and its flags.
 DATA, NDIM, DIMENSIONS, BASE, DESCR, FLAGS = 16, 24, 32, 48, 56, 64
 CONTIGUOUS, ALIGNED, WRITEABLE = 0x1, 0x100, 0x400
 
 # The block that describes a program: a head, then a record for each array.
-TABLE, ENTRY, STATUS, ARGUMENTS, RECORDS, OUTPUTS, ROOT_OWNER, ARRAY_TYPE, THREADS, HEAD = range(10)
+(
+    TABLE, ENTRY, STATUS, ARGUMENTS, RECORDS, OUTPUTS, ROOT_OWNER, ARRAY_TYPE, THREADS, BUSY, TAKE, YES, GIVE, TOOK, HELD, HEAD,
+) = range(16)  # fmt: skip
 SOURCE, OBJECT, KIND, NOTE, DTYPE, AXES, LENGTHS, SLOT, FLAGS_WANTED, EXCLUSIVE, RECORD = range(11)
 # Sources of arrays.
 ARRAY_ARGUMENT, TENSOR_ARGUMENT, TENSOR, ARRAY, GRADIENT, SAME_ARGUMENT, NO_GRADIENT = range(7)
@@ -73,14 +78,20 @@ def usable():
         return False
 
 
-def _text():
-    """LLVM IR of the function: (block as an int object, arguments, their number) -> status as an int object."""
+def _text(timed):
+    """LLVM IR of the function: (block as an int object, arguments, their number) -> status as an int object.
+
+    Without a clock (not `timed`) no program takes long.
+    """
     module = Module()
     f = Function(module, "chainrule_enter", [("ptr", "self"), ("ptr", "args"), ("i64", "count")], "ptr")
     me, args, count = f.arguments.values()
     value, owner, note = (slot_offset(Value, name) for name in ("value", "owner", "note"))
     block = f.call("PyLong_AsVoidPtr", "ptr", me)
-    found = f.stack("ptr")
+    found, room = f.stack("ptr"), f.stack("i64", 2)
+
+    def now():
+        return clock.now(f, room) if timed else f.constant("i64", 0)
 
     def word(i):
         return f.load("i64", block, i)
@@ -99,11 +110,21 @@ def _text():
         f.line(f"br i1 {condition.text}, label %{tag}, label %misfit")
         f.label(tag)
 
-    user, outputs = word(ARGUMENTS), word(OUTPUTS)
+    user, outputs, records_count = word(ARGUMENTS), word(OUTPUTS), word(RECORDS)
     require(count.equals(user + outputs))
+    beside = (word(TOOK) > LONG) & word(HELD).equals(0)
+    pins = f.emit("ptr", f"alloca ptr, {records_count}")
+    ours = f.stack("i1")
+    f.store(f.constant("i1", False), ours)
+    with f.when(beside):
+        said = f.call("PyObject_CallNoArgs", "ptr", address(word(TAKE)))
+        f.call("Py_DecRef", "void", said)
+        f.store(number(said).equals(word(YES)), ours)
+    taken = f.load("i1", ours)
+    require(taken.equals(beside) & f.load("i64", address(word(BUSY))).equals(0))
     table, root, array_type = address(word(TABLE)), word(ROOT_OWNER), word(ARRAY_TYPE)
     records = f.offset(block, 8 * HEAD)
-    with f.loop(0, word(RECORDS)) as turn:
+    with f.loop(0, records_count) as turn:
         record = f.offset(records, turn.index * (8 * RECORD))
         item = [f.load("i64", record, k) for k in range(RECORD)]
         source = item[SOURCE]
@@ -119,6 +140,7 @@ def _text():
         with f.when(source.equals(NO_GRADIENT)):
             f.store(at(f.load("ptr", found), slot_offset(Leaf, "grad")), found)
         same = source.equals(SAME_ARGUMENT) | source.equals(NO_GRADIENT)
+        f.store(f.constant("ptr", 0), pins, turn.index)
         with f.when(same):
             require(number(f.load("ptr", found)).equals(item[KIND]))
         with f.when(~same):
@@ -142,16 +164,37 @@ def _text():
                 require(f.load("i32", a).equals(1))
                 require(number(at(a, BASE)).equals(0))
             f.store(at(a, DATA), table, item[SLOT])
-    slots = f.offset(records, word(RECORDS) * (8 * RECORD))
+            f.store(a, pins, turn.index)
+    slots = f.offset(records, records_count * (8 * RECORD))
     with f.loop(0, outputs) as turn:
         array = f.load("ptr", args, turn.index + user)
         f.store(at(array, DATA), table, f.load("i64", slots, turn.index))
     f.store(f.constant("i64", 0), address(word(STATUS)))
+    busy, interpreter = address(word(BUSY)), f.stack("ptr")
+    with f.when(taken):
+        with f.loop(0, records_count) as turn:
+            f.call("Py_IncRef", "void", f.load("ptr", pins, turn.index))
+        f.store(f.constant("i64", 1), busy)
+        f.store(f.call("PyEval_SaveThread", "ptr"), interpreter)
+    start = now()
     code = f.emit("i64", f"call i64 {address(word(ENTRY)).text}({table}, i64 0, {word(THREADS)})")
-    module.declare("PyLong_FromLong", "ptr", ["i64"])
-    f.give(f.emit("ptr", f"call ptr @PyLong_FromLong({code})"))
+    end = now()
+    with f.when(taken):
+        f.call("PyEval_RestoreThread", "void", f.load("ptr", interpreter))
+        f.store(f.constant("i64", 0), busy)
+        waited = now() - end
+        f.store(f.select(waited > end - start, f.constant("i64", PATIENCE), f.constant("i64", 0)), block, HELD)
+        f.call("Py_DecRef", "void", f.call("PyObject_CallNoArgs", "ptr", address(word(GIVE))))
+        with f.loop(0, records_count) as turn:
+            f.call("Py_DecRef", "void", f.load("ptr", pins, turn.index))
+    with f.when((word(HELD) > 0) & ~taken):
+        f.store(word(HELD) - 1, block, HELD)
+    f.store(end - start, block, TOOK)
+    f.give(f.call("PyLong_FromLong", "ptr", code))
     f.label("misfit")
-    f.give(f.emit("ptr", f"call ptr @PyLong_FromLong(i64 {DOES_NOT_FIT})"))
+    with f.when(f.load("i1", ours)):
+        f.call("Py_DecRef", "void", f.call("PyObject_CallNoArgs", "ptr", address(word(GIVE))))
+    f.give(f.call("PyLong_FromLong", "ptr", f.constant("i64", DOES_NOT_FIT)))
     return module.text()
 
 
@@ -165,9 +208,13 @@ METH_FASTCALL = 0x80
 @functools.cache
 def _method():
     """The definition of the native function, for Python to make callables from."""
-    for name in ("PyLong_AsVoidPtr", "PyLong_FromLong"):
+    for name in ("PyLong_AsVoidPtr", "PyLong_FromLong", "PyEval_SaveThread", "PyEval_RestoreThread"):
         add_symbol(name, getattr(ctypes.pythonapi, name))
-    text = _text()
+    try:
+        clock.usable()
+        text = _text(timed=True)
+    except CompileError:
+        text = _text(timed=False)
     key = hashlib.blake2b(f"{identity()}\n{text}".encode(), digest_size=20).hexdigest()
     code = cache.load(key)
     if code is None:
@@ -190,6 +237,7 @@ def door(runner, records, arguments, outputs, kept):
     if not usable():
         return None
     table = runner.table.copy()  # of its own: a call through Python may be under way in another thread
+    take, give = functools.partial(runner.turn.lock.acquire, False), runner.turn.lock.release
     head = [
         table.ctypes.data,
         runner.address,
@@ -200,28 +248,33 @@ def door(runner, records, arguments, outputs, kept):
         id(ROOT),
         id(np.ndarray),
         1,
+        runner.turn.busy.ctypes.data,
+        id(take),
+        id(True),
+        id(give),
+        0,
+        0,
     ]
     block = np.array([*head, *(n for r in records for n in r), *outputs], np.int64)
     make = ctypes.pythonapi.PyCMethod_New
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object, ctypes.c_void_p]
-    function = make(ctypes.addressof(_method()), block.ctypes.data, None, None)
-    kept.extend((block, table, runner))
+    method = _method()
+    function = make(ctypes.addressof(method), block.ctypes.data, None, None)
+    kept.extend((block, table, runner, runner.turn, take, give, method))
     return function if runner.chooser is None else timed(function, block, runner.chooser)
 
 
 def timed(function, block, chooser):
     """`function` on as many threads as have proved fastest."""
-    clock = time.perf_counter_ns
     choose, record = chooser.choose, chooser.record
 
     def call(*args):
         n = choose()
         block[THREADS] = n
-        start = clock()
         status = function(*args)
         if status != DOES_NOT_FIT:
-            record(n, clock() - start)
+            record(n, int(block[TOOK]))
         return status
 
     return call

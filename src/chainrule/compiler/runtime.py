@@ -7,6 +7,7 @@ import math
 import os
 import threading
 import time
+import weakref
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -20,6 +21,9 @@ if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread
 _engines: list = []  # machine code lives as long as its engine
 # What the first entries of a program's pointer table hold; its arrays follow.
 ARENA, STATUS, FIXED = 0, 1, 2
+# A program that takes longer than this lets other Python threads run meanwhile. If it then waits for them longer than it takes
+# (they give way every 5 ms), it does not for so many calls.
+LONG, PATIENCE = 100_000, 64  # nanoseconds, calls
 PASSES = ("sroa", "simplify_cfg", "instruction_combine")
 
 
@@ -93,6 +97,49 @@ def load(code, name):
     return address
 
 
+class Turn:
+    """Whose turn it is: one call at a time runs in the memory of a program, or changes what several programs change.
+
+    Attributes
+    ----------
+    busy : 1 while a program runs without the interpreter's lock; 0 otherwise, also if one runs with it: no other can then
+    """
+
+    __slots__ = ("__weakref__", "busy", "holder", "lock")
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.busy = np.zeros(1, np.int64)
+        self.holder = None  # the thread that took it here; native code, which nothing interrupts, does not say
+        _turns.add(self)
+
+    def take(self, wait):
+        """Whether it is ours now. If it is another thread's, `wait` for it; what interrupted us has it for itself never."""
+        if not self.lock.acquire(blocking=False):
+            if not wait or self.holder == threading.get_ident():
+                return False
+            self.lock.acquire()
+        self.holder = threading.get_ident()
+        return True
+
+    def give(self):
+        self.holder = None
+        self.lock.release()
+
+
+_turns: weakref.WeakSet = weakref.WeakSet()
+
+
+def _after_fork():
+    for turn in _turns:  # those who had it are threads of the parent
+        turn.lock._at_fork_reinit()
+        turn.busy[0], turn.holder = 0, None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class Runner:
     """A program in memory: its code, its arena, its table of pointers.
 
@@ -100,11 +147,19 @@ class Runner:
     ----------
     program : Program
     address : of its entry function
+
+    Attributes
+    ----------
+    turn : Turn
+        Held while it runs; shared with others by programs that change the same state.
+    alone : whether a call waits for its turn, rather than to run in memory of its own
     """
 
     def __init__(self, program, address):
         self.program, self.address = program, address
-        self.entry = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
+        signature = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+        self.entry, self.entry_beside = ctypes.PYFUNCTYPE(*signature)(address), ctypes.CFUNCTYPE(*signature)(address)
+        self.took, self.patience = 0, 0  # nanoseconds of the last call, calls that do not let others run
         self.arena = aligned_empty(program.arena)
         self.status = np.zeros(4, np.int64)
         self.chooser = Chooser(program.threads) if program.threads > 1 else None
@@ -115,7 +170,8 @@ class Runner:
         self.input_slots: list = []
         self.output_slots: list = []
         self.error: BaseException | None = None
-        self.lock = threading.Lock()
+        self.turn, self.alone = Turn(), False
+        self.calls = any(kind == "call" for kind, _ in program.slots)
         for slot, (kind, what) in enumerate(program.slots, FIXED):
             if kind == "input":
                 self.input_slots.append((slot, what))
@@ -137,12 +193,12 @@ class Runner:
     @contextlib.contextmanager
     def reserved(self):
         """This Runner, or another of the same program while this one is in use: by another thread, or around a callback."""
-        run = self if self.lock.acquire(blocking=False) else self.twin()
+        run = self if self.turn.take(self.alone) else self.twin()
         try:
             yield run
         finally:
             if run is self:
-                self.lock.release()
+                self.turn.give()
 
     def callback(self, call):
         """A function without arguments that runs a step by its NumPy evaluation, into the places of its results."""
@@ -187,18 +243,27 @@ class Runner:
             self.table[slot] = outputs[v.id].ctypes.data
         self.status[0] = 0
         self.error = None
+        beside = self.took > LONG and not self.patience and not self.calls  # callbacks need the interpreter
+        n = 1 if self.chooser is None else self.chooser.choose()
+        self.patience -= self.patience > 0
+        self.turn.busy[0] = beside
+        start = time.perf_counter_ns()
         try:
-            if self.chooser is None:
-                return self.entry(self.table_at, 0, 1)
-            n = self.chooser.choose()
-            start = time.perf_counter_ns()
-            status = self.entry(self.table_at, 0, n)
-            self.chooser.record(n, time.perf_counter_ns() - start)
-            return status
+            status = (self.entry_beside if beside else self.entry)(self.table_at, 0, n)
         except BaseException:
             if self.error is None:
                 raise
             return -1
+        finally:
+            self.turn.busy[0] = 0
+        took = time.perf_counter_ns() - start
+        if beside and took > 2 * self.took:
+            self.patience = PATIENCE
+            return status
+        self.took = took
+        if self.chooser is not None:
+            self.chooser.record(n, took)
+        return status
 
 
 class ShapeChanged(Exception):

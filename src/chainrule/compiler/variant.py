@@ -126,10 +126,11 @@ class Variant:
     slots : (holder, key, Tensor before, Tensor after) of the places that the function binds to new Tensors
     precise : as of `compile`
     keep : objects by whose identity calls are known
+    turn : Turn of all programs that change the same state
     """
 
-    def __init__(self, recorded, leaves, slots=(), precise=False, keep=()):
-        graph = recorded.graph
+    def __init__(self, recorded, leaves, slots=(), precise=False, keep=(), turn=None):
+        graph, self.turn = recorded.graph, turn
         self.recorded, self.structure, self.precise, self.keep = graph, graph.structure, precise, keep
         self.arguments = {id(x): i for i, x in enumerate(leaves) if isinstance(x, Tensor)}
         self.leaf_arguments = {id(x.note): i for i, x in enumerate(leaves) if isinstance(x, Tensor) and type(x.note) is Leaf}
@@ -309,7 +310,9 @@ class Variant:
         # Outputs and updates of the graph may be more than what is asked for here.
         wanted: list[Operand] = [x for x in made if isinstance(x, Var)]
         self.run = prepare(replace(graph, outputs=wanted, derived={}), pairs.items(), self.precise)
-        calls = any(kind == "call" for kind, _ in self.run.program.slots)
+        if self.turn is not None and (self.updates or self.gradients or self.slots or self.written):
+            self.run.turn, self.run.alone = self.turn, True
+        calls = self.run.calls
         # The array of an old gradient may be written over only if nothing can go wrong any more.
         self.reuses = not calls and not graph.guards
         self.gradient_of: dict = {}  # id of a variable -> where the leaf is whose gradient it becomes

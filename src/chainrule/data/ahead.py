@@ -10,7 +10,7 @@ from ..creation import from_numpy
 from .dataset import Subset, TensorDataset
 
 CHUNK = 8 << 20  # bytes that are copied at once: enough that to wait for a thread does not count
-AHEAD = 2  # chunks: a program that holds the interpreter lets the thread begin and end a copy only every 5 ms
+AHEAD = 2  # chunks: where a program holds the interpreter, the thread begins and ends a copy only every 5 ms
 
 
 def rows_of(dataset):
@@ -45,13 +45,17 @@ def _taken(arrays, chunks):
     if len(chunks) < 2:
         yield from (_take(arrays, chunk) for chunk in chunks)
         return
-    with ThreadPoolExecutor(1, "DataLoader") as thread:  # NumPy copies without holding the interpreter
-        todo = iter(chunks)
+    todo, thread = iter(chunks), ThreadPoolExecutor(1, "DataLoader")  # NumPy copies without holding the interpreter
+    try:
+        first = next(todo)
         copies = deque(thread.submit(_take, arrays, chunk) for chunk in islice(todo, AHEAD))
+        yield _take(arrays, first)
         while copies:
             columns = copies.popleft().result()
             copies.extend(thread.submit(_take, arrays, chunk) for chunk in islice(todo, 1))
             yield columns
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)  # it ends after the copy that it is making, if any
 
 
 def _take(arrays, indices):

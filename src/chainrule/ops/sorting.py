@@ -28,10 +28,12 @@ from .shaping import as_value, broadcast_to, flip, normalize_axis, reshape
 )
 def _argsort(x, *, axis):
     """Indices that would sort along an axis; equal elements keep their order."""
-    if x.ndim == 1 and x.dtype == np.uint64:  # most often random words, none of which are equal: then any order is stable
-        order = np.argsort(x)
-        ordered = x[order]
-        if (ordered[1:] > ordered[:-1]).all():
+    if x.ndim == 1 and x.dtype == np.uint64 and x.size > 1:  # random words, most often, of which the first bits tell the order
+        order = np.argsort((x >> 16).astype(np.uint16), kind="stable")
+        for bits in (32, 48):  # 16 at a time, the last ones first: NumPy counts so few instead of comparing them
+            order = order[np.argsort((x >> bits).astype(np.uint16)[order], kind="stable")]
+        first = x[order] >> 16
+        if (first[1:] > first[:-1]).all():
             return order
     return np.argsort(x, axis=axis, kind="stable")
 
