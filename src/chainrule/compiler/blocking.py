@@ -28,10 +28,11 @@ class Machine:
 
     @property
     def rows(self):
-        """Rows of a block: two vectors of columns beside them (three of NEON's short ones) fill the registers."""
-        if self.registers < 32:
-            return 6
-        return 8 if self.float_lanes == 4 else 14
+        """Rows of a block: two vectors of columns beside them, or three, fill the registers.
+
+        More rows, 14 beside two vectors of AVX-512, take more addresses than there are registers for: a third of the speed.
+        """
+        return 6 if self.registers < 32 else 8
 
     def width(self, rows):
         """Vectors of columns beside so many rows: sums, one row of B and one spread number of A, all in registers."""
