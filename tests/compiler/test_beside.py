@@ -168,6 +168,19 @@ def test_arrays_last_as_long_as_the_call(beside):
     together(replace, call)
 
 
+def test_calls_that_do_not_fit(beside):
+    """Whatever they do not fit by, the turn is given back if it was taken, and only then."""
+    f = cr.compile(lambda x: x * 2)
+    x = np.ones(10)
+    for _ in range(5):
+        f(x)
+    variant, _ = f.ready
+    others = [(x, 2), (), (np.ones(9),), (np.ones((10, 2)).T[0],), (np.ones(20)[::2],), (cr.tensor(x),), (None,)]
+    for args, status in [(a, enter.DOES_NOT_FIT) for a in others] + [((x,), 0)]:
+        assert variant.door(args)[0] == status
+        assert not variant.run.turn.lock.locked()
+
+
 def test_references_are_given_back(beside):
     w = cr.tensor(np.ones(10))
     f = cr.compile(lambda x: w * x)
@@ -177,7 +190,7 @@ def test_references_are_given_back(beside):
     before = sys.getrefcount(x), sys.getrefcount(w.value)
     for _ in range(100):
         f(x)
-        f(np.ones((10, 1)).T[0]), f(cr.tensor(x))  # that do not fit
+        f(np.ones((10, 2)).T[0]), f(cr.tensor(x))  # that do not fit
     assert (sys.getrefcount(x), sys.getrefcount(w.value)) == before
 
 

@@ -42,7 +42,7 @@ def _digits(add, call):
     add("bitwise_count", call(WHOLE), call(-WHOLE), derivative=False)
     add("bitwise_left_shift", call(WHOLE, 2), derivative=False)
     add("bitwise_right_shift", call(WHOLE, 1), derivative=False)
-    add("fix", call(V * 3), call(V.astype(F32)), call(WHOLE), derivative=False)
+    add("fix", call(V * 3), call(V.astype(F32)), call(WHOLE), ref=np.trunc, derivative=False)
     special = np.array([1.0, np.inf, -np.inf, np.nan])
     for name in ("isposinf", "isneginf"):
         add(name, call(special), call(A), derivative=False)

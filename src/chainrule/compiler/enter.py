@@ -110,12 +110,12 @@ def _text(timed):
         f.line(f"br i1 {condition.text}, label %{tag}, label %misfit")
         f.label(tag)
 
+    ours = f.stack("i1")  # whether the turn is ours
+    f.store(f.constant("i1", False), ours)
     user, outputs, records_count = word(ARGUMENTS), word(OUTPUTS), word(RECORDS)
     require(count.equals(user + outputs))
     beside = (word(TOOK) > LONG) & word(HELD).equals(0)
     pins = f.emit("ptr", f"alloca ptr, {records_count}")
-    ours = f.stack("i1")
-    f.store(f.constant("i1", False), ours)
     with f.when(beside):
         said = f.call("PyObject_CallNoArgs", "ptr", address(word(TAKE)))
         f.call("Py_DecRef", "void", said)

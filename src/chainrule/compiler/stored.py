@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import os
 import pickle
 from pathlib import Path
 
@@ -19,9 +20,19 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 @functools.cache
 def versions():
     """What machine code depends on besides its graph: processor, LLVM, and this package's own source."""
-    files = sorted(p for folder in ("compiler", "core", "ops", "transforms") for p in (_PACKAGE / folder).rglob("*.py"))
-    stats = [(p.name, s.st_size, s.st_mtime_ns) for p in files for s in (p.stat(),)]
-    return f"{identity()} numpy{np.__version__} {stats}"
+    sources = sorted(s for folder in ("compiler", "core", "ops", "transforms") for s in _sources(_PACKAGE / folder))
+    return f"{identity()} numpy{np.__version__} {sources}"
+
+
+def _sources(folder):
+    """(name, size, time of the last change) of each source file under a folder."""
+    with os.scandir(folder) as entries:  # several times faster than to go through paths
+        for entry in entries:
+            if entry.is_dir():
+                yield from _sources(entry.path)
+            elif entry.name.endswith(".py"):
+                found = entry.stat()
+                yield entry.name, found.st_size, found.st_mtime_ns
 
 
 class Unknown(Exception):
