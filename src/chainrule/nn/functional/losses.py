@@ -25,7 +25,7 @@ from ...ops import (
 from ...ops.indexing import getitem
 from ...ops.shaping import as_value, cast
 from ...tensor import Tensor
-from ..entry import check_range, innermost, like_input
+from ..entry import check_range, countable, innermost, like_input
 from .layers import linear
 from .reducing import REDUCTIONS, check_reduction, class_labels, class_weight, pair, reduced, rows_of
 
@@ -125,7 +125,7 @@ def _labels(target, input, rows, out_shape, ignore_index, what):
     if certain:
         return labels, None
     keep = labels != ignore_index
-    return where(keep, labels, 0), keep
+    return countable(where(keep, labels, 0), shape_of(rows)[1]), keep
 
 
 def _scales(labels, keep, weight, dtype):

@@ -20,7 +20,7 @@ from ...ops import (
 )
 from ...ops.indexing import getitem, take_along_axis
 from ...ops.shaping import as_value, cast
-from ..entry import check_integers, check_range, check_same_shape, like_input
+from ..entry import check_integers, check_range, check_same_shape, countable, like_input
 from ..windows import as_float
 from .distances import pairwise_distance
 from .reducing import check_reduction, class_labels, class_weight, pair, reduced
@@ -220,7 +220,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="me
     n, classes = shape_of(x)
     target = class_labels(as_value(target), as_value(input), (n,) if several else (), what)
     check_range(target, classes, what, "target")
-    labels, weight = reshape(target, (-1,)), class_weight(weight, classes, dtype_of(x), what)
+    labels, weight = countable(reshape(target, (-1,)), classes), class_weight(weight, classes, dtype_of(x), what)
     cost = _positive(margin - expand_dims(getitem(x, (np.arange(n), labels)), 1) + x)
     cost = cost if p == 1 else square(cost)
     cost = cost if weight is None else cost * expand_dims(getitem(weight, labels), 1)
