@@ -27,11 +27,12 @@ from ...ops.shaping import as_value, cast
 from ...tensor import Tensor
 from ..entry import check_range, countable, innermost, like_input
 from .layers import linear
-from .reducing import REDUCTIONS, check_reduction, class_labels, class_weight, pair, reduced, rows_of
+from .reducing import REDUCTIONS, check_reduction, class_labels, class_weight, older, pair, reduced, rows_of
 
 # --- distances between numbers ----------------------------------------------------------------------------------------
 
 
+@older
 def mse_loss(input, target, reduction="mean"):
     """Squared difference.
 
@@ -55,6 +56,7 @@ def mse_loss(input, target, reduction="mean"):
     return reduced(square(input - target), reduction)
 
 
+@older
 def l1_loss(input, target, reduction="mean"):
     """Absolute difference. Arguments as for `mse_loss`.
 
@@ -83,6 +85,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
     return reduced(where(size < delta, 0.5 * square(d), delta * (size - 0.5 * delta)), reduction)
 
 
+@older
 def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
     """`huber_loss / beta`: slope 1 beyond `beta`; `l1_loss` for beta 0.
 
@@ -102,6 +105,7 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
 # --- classes ----------------------------------------------------------------------------------------------------------
 
 
+@older
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     """Minus the log-probability of the right class. Arguments as for `cross_entropy`, with log-probabilities as `input`.
 
@@ -147,6 +151,7 @@ def _gathered(loss, labels, keep, weight, reduction, out_shape):
     return mean(loss) if scales is None else sum(loss) / sum(scales)
 
 
+@older
 def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
     """Minus the log-probability of the right class, from unnormalised scores.
 
@@ -269,6 +274,7 @@ def focal_loss(input, target, weight=None, gamma=2.0, ignore_index=-100, reducti
 # --- probabilities ----------------------------------------------------------------------------------------------------
 
 
+@older
 def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     """Minus the log-probability of `target`, 0 or 1, where `input` is the probability of 1.
 
@@ -309,6 +315,7 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     return reduced(loss if weight is None else loss * like_input(weight, input), reduction)
 
 
+@older
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
     """`binary_cross_entropy(sigmoid(input), target)`, without over- and underflow.
 
@@ -333,6 +340,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     return reduced(loss if weight is None else loss * like_input(weight, input), reduction)
 
 
+@older
 def kl_div(input, target, reduction="mean", log_target=False):
     """`target * (log(target) - input)`: divergence of probabilities from log-probabilities.
 
@@ -385,6 +393,7 @@ def sigmoid_focal_loss(inputs, targets, alpha=0.25, gamma=2.0, reduction="none")
 # --- likelihoods of other distributions -------------------------------------------------------------------------------
 
 
+@older
 def poisson_nll_loss(input, target, log_input=True, full=False, eps=1e-8, reduction="mean"):
     """Minus the log-likelihood of counts with the Poisson distribution.
 

@@ -1,5 +1,7 @@
 """What losses share: reductions, pairs of one shape, rows of classes and labels."""
 
+import functools
+
 import numpy as np
 
 from ...core.value import dtype_of, shape_of
@@ -17,6 +19,19 @@ def check_reduction(reduction, what, allowed=REDUCTIONS):
         raise ArgumentError(
             explain(f"{what}: unknown reduction {reduction!r}", help=f"use one of {', '.join(map(repr, allowed))}")
         )
+
+
+def older(f):
+    """`f` with PyTorch's first names for a reduction too: `size_average` (else the sum), and `reduce` (else none)."""
+
+    @functools.wraps(f)
+    def call(*args, size_average=None, reduce=None, **options):
+        if size_average is not None or reduce is not None:
+            whole, averaged = reduce is None or reduce, size_average is None or size_average
+            options["reduction"] = ("mean" if averaged else "sum") if whole else "none"
+        return f(*args, **options)
+
+    return call
 
 
 def reduced(loss, reduction):
