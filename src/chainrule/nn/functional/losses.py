@@ -27,19 +27,20 @@ from ...ops.shaping import as_value, cast
 from ...tensor import Tensor
 from ..entry import check_range, countable, innermost, like_input
 from .layers import linear
-from .reducing import REDUCTIONS, check_reduction, class_labels, class_weight, older, pair, reduced, rows_of
+from .reducing import REDUCTIONS, check_reduction, class_labels, class_weight, older, pair, reduced, rows_of, weighed
 
 # --- distances between numbers ----------------------------------------------------------------------------------------
 
 
 @older
-def mse_loss(input, target, reduction="mean"):
+def mse_loss(input, target, reduction="mean", weight=None):
     """Squared difference.
 
     Parameters
     ----------
     input, target : arrays of one shape
     reduction : 'mean' over all elements, 'sum', or 'none'
+    weight : None, or array of their shape by which losses are multiplied; their mean is then divided by its mean
 
     Raises
     ------
@@ -53,11 +54,11 @@ def mse_loss(input, target, reduction="mean"):
     np.float64(2.0)
     """
     input, target = pair(input, target, reduction, "mse_loss")
-    return reduced(square(input - target), reduction)
+    return weighed(square(input - target), weight, reduction, "mse_loss")
 
 
 @older
-def l1_loss(input, target, reduction="mean"):
+def l1_loss(input, target, reduction="mean", weight=None):
     """Absolute difference. Arguments as for `mse_loss`.
 
     >>> import chainrule.nn.functional as F
@@ -65,11 +66,11 @@ def l1_loss(input, target, reduction="mean"):
     np.float64(1.0)
     """
     input, target = pair(input, target, reduction, "l1_loss")
-    return reduced(absolute(input - target), reduction)
+    return weighed(absolute(input - target), weight, reduction, "l1_loss")
 
 
-def huber_loss(input, target, reduction="mean", delta=1.0):
-    """Half the squared difference where that is below `delta`, a straight line of slope `delta` beyond.
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+    """Half the squared difference where that is below `delta`, a straight line of slope `delta` beyond; times `weight`.
 
     >>> import chainrule.nn.functional as F
     >>> F.huber_loss([1.0, 2.0], [1.0, 5.0], reduction="none")
@@ -82,7 +83,8 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
         )
     d = input - target
     size = absolute(d)
-    return reduced(where(size < delta, 0.5 * square(d), delta * (size - 0.5 * delta)), reduction)
+    loss = where(size < delta, 0.5 * square(d), delta * (size - 0.5 * delta))
+    return weighed(loss, weight, reduction, "huber_loss", mean_of="elements")
 
 
 @older

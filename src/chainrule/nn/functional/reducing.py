@@ -39,6 +39,23 @@ def reduced(loss, reduction):
     return loss if reduction == "none" else mean(loss) if reduction == "mean" else sum(loss)
 
 
+def weighed(loss, weight, reduction, what, mean_of="weights"):
+    """The same of losses times weights, whose mean is that over the weights, or over the elements."""
+    if weight is None:
+        return reduced(loss, reduction)
+    weight = like_input(weight, loss)
+    if shape_of(weight) != shape_of(loss):
+        raise ShapeError(
+            explain(
+                f"{what}: `weight` needs one number for each element",
+                f"expected: {shape_of(loss)}    found: {shape_of(weight)}",
+                help="broadcast it first",
+            )
+        )
+    loss = loss * weight
+    return sum(loss) / sum(weight) if reduction == "mean" and mean_of == "weights" else reduced(loss, reduction)
+
+
 def pair(input, target, reduction, what):
     """Both as arrays, of which is known that they have one shape."""
     check_reduction(reduction, what)
