@@ -201,3 +201,30 @@ def test_recorded_losses_meet_ignored_labels_later():
     some = np.array([2, -100, 1, 2])
     expected = F.cross_entropy(A, some, np.arange(1.0, 4.0), label_smoothing=0.1)
     assert np.isclose(np.asarray(program(A, some)), expected, rtol=1e-13)
+
+
+OLDER = [
+    (F.mse_loss, (A, B)),
+    (F.l1_loss, (A, B)),
+    (F.kl_div, (A, P)),
+    (F.poisson_nll_loss, (A, U)),
+    (F.cross_entropy, (A, LABELS)),
+    (F.multi_margin_loss, (A, LABELS)),
+    (F.margin_ranking_loss, (A, B, np.sign(D))),
+    (F.triplet_margin_loss, (A, B, P)),
+    (nn.BCEWithLogitsLoss, (A, U)),
+    (nn.CrossEntropyLoss, (A, LABELS)),
+    (nn.SmoothL1Loss, (A, B)),
+]
+
+
+@pytest.mark.parametrize("given, arguments", OLDER)
+@pytest.mark.parametrize(
+    "size_average, reduce, reduction",
+    [(None, True, "mean"), (True, None, "mean"), (False, None, "sum"), (False, True, "sum"), (None, False, "none")],
+)
+def test_the_older_names_of_reductions(given, arguments, size_average, reduce, reduction):
+    def value(**options):
+        return given(**options)(*arguments) if isinstance(given, type) else given(*arguments, **options)
+
+    np.testing.assert_array_equal(value(size_average=size_average, reduce=reduce), value(reduction=reduction))

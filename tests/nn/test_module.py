@@ -692,3 +692,10 @@ def test_one_device_in_parallel():
     assert (model(x) == layer(x)).all() and model.module is layer
     with pytest.raises(UnsupportedError, match="CPU"):
         nn.DataParallel(layer, device_ids=[0, 1])
+
+
+def test_loaded_arrays_may_be_written_to_afterwards():
+    layer, saved = nn.Linear(2, 2), {"weight": np.ones((2, 2), np.float32), "bias": np.zeros(2, np.float32)}
+    layer.load_state_dict(saved)
+    saved["weight"][0] = 7
+    np.testing.assert_array_equal(layer.weight.detach(), np.ones((2, 2)))

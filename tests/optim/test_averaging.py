@@ -44,8 +44,8 @@ def test_averages_are_pytorchs(name, argument, options, use_buffers):
     )
     for _ in range(4):
         for p, q in zip([*model.parameters(), *model.buffers()], [*other.parameters(), *other.buffers()], strict=True):
-            new = RNG.normal(size=p.shape).astype(p.dtype) if p.dtype.kind == "f" else np.array(7)
-            p.data, q.data = new, torch.tensor(new)
+            new = RNG.normal(size=p.shape).astype(p.dtype) if p.dtype.kind == "f" else RNG.integers(-9, 9, p.shape)
+            p.data, q.data = np.asarray(new), torch.tensor(new)
         mine.update_parameters(model)
         theirs.update_parameters(other)
     expected = theirs.state_dict()

@@ -234,7 +234,7 @@ def test_chained_schedules(silent):
     saved = a.state_dict()
     a.step()
     a.load_state_dict(saved)
-    assert a.schedulers[1].last_epoch == 100
+    assert a._schedulers[1].last_epoch == 100
 
 
 def test_one_cycle_of_momentum(silent):

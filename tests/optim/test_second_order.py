@@ -363,27 +363,55 @@ def recursion(steps, changes, gradient, scale):
 @pytest.mark.parametrize("most", [1, 3, 5, 20])
 def test_lbfgs_pairs_stand_for_the_inverse(most):
     history, matrix, steps, changes = History(most, 12, np.float64), positive(12), [], []
+    gradient = RNG.normal(size=12)
     for k in range(9):
-        gradient, step = RNG.normal(size=12), RNG.normal(size=12)
         scale = (changes[-1] @ steps[-1]) / (changes[-1] @ changes[-1]) if steps else 1.0
         wanted = recursion(steps[-most:], changes[-most:], gradient, scale)
         np.testing.assert_allclose(-history.direction(gradient), wanted, rtol=1e-8, atol=1e-10)
-        history.add(step, matrix @ step)
-        history.add(step, -step)  # has negative curvature, and is left out
+        step = (1.0, 1e-3)[k % 2] * RNG.normal(size=12)
+        gradient = gradient + matrix @ step
+        history.add(step, matrix @ step, gradient)
+        gradient = gradient - step
+        history.add(step, -step, gradient)  # has negative curvature, and is left out
         steps.append(step)
         changes.append(matrix @ step)
         assert len(history) == min(k + 1, most)
-    gradient = RNG.normal(size=12)
     for other, own in itertools.product((most, 4, 30), (True, False)):
         twin, state = History(other, 12, np.float64), history.state()
-        twin.load(state if own else {key: state[key] for key in ("old_dirs", "old_stps", "ro", "H_diag")})
+        twin.load(state if own else {key: state[key] for key in ("old_dirs", "old_stps", "ro", "H_diag")}, gradient)
         kept = min(most, other, 9)
         wanted = recursion(steps[-kept:], changes[-kept:], gradient, history.scale)
         np.testing.assert_allclose(-twin.direction(gradient), wanted, rtol=1e-8, atol=1e-10)
-        twin.add(steps[0], changes[0])
+        after = gradient + changes[0]
+        twin.add(steps[0], changes[0], after)
         kept = min(kept + 1, other)
-        wanted = recursion([*steps, steps[0]][-kept:], [*changes, changes[0]][-kept:], gradient, twin.scale)
-        np.testing.assert_allclose(-twin.direction(gradient), wanted, rtol=1e-8, atol=1e-10)
+        wanted = recursion([*steps, steps[0]][-kept:], [*changes, changes[0]][-kept:], after, twin.scale)
+        np.testing.assert_allclose(-twin.direction(after), wanted, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("shrinking", [0.01, 0.3, 0.7, 0.95, 1.0, 1.3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lbfgs_keeps_its_accuracy_where_products_are_found_from_others(dtype, shrinking):
+    """Over many steps, along which gradients shrink or grow by a factor, beside the recursion in twice the digits."""
+    n, most, digits = 400, 10, np.finfo(dtype).eps
+    wide = np.float64 if dtype == np.float32 else np.longdouble
+    curvatures = np.logspace(0, 1, n)
+    history, steps, changes = History(most, n, dtype), [], []
+    gradient = RNG.normal(size=n).astype(dtype)
+    for _ in range(25):
+        turn = 0.05 * RNG.normal(size=n) * np.abs(gradient).mean()
+        after = (shrinking * gradient + turn).astype(dtype)
+        change = after - gradient
+        if np.abs(change).max() < 1e-4:
+            break
+        step = (change / curvatures).astype(dtype)
+        history.add(step, change, after)
+        steps, changes, gradient = [*steps, step.astype(wide)][-most:], [*changes, change.astype(wide)][-most:], after
+        wanted = recursion(steps, changes, gradient.astype(wide), wide(history.scale))
+        wrong = (-history.direction(gradient) - wanted).astype(np.float64)
+        error = np.linalg.norm(wrong) / np.linalg.norm(wanted.astype(np.float64))
+        assert error < 20 * digits, error / digits
+    assert len(steps) > 2
 
 
 def test_lbfgs_steps_from_values_that_were_set_between_steps():

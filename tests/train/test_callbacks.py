@@ -83,7 +83,7 @@ def test_early_stopping_goes_back_to_the_best_weights():
         def on_epoch_end(self, epoch, logs_):
             super().on_epoch_end(epoch, {"val_loss": next(logs)})
 
-    t = run(Fake("val_loss", patience=1, restore_best_weights=True), Spoil(), epochs=7)
+    t = run(Fake("val_loss", patience=2, restore_best_weights=True), Spoil(), epochs=7)
     assert len(t.history) == 6 and t.history.stopped == "val_loss no better since epoch 4"
     np.testing.assert_array_equal(np.asarray(t.model.weight.detach()), seen[3])
 

@@ -109,8 +109,8 @@ def test_a_longer_run_goes_on(tmp_path):
 
 
 def test_a_finished_or_stopped_run_stays_so(tmp_path):
-    a = small(tmp_path, 9, callbacks=[EarlyStopping("loss", min_delta=1e9, patience=1)])
-    b = small(tmp_path, 9, callbacks=[EarlyStopping("loss", min_delta=1e9, patience=1)])
+    a = small(tmp_path, 9, callbacks=[EarlyStopping("loss", min_delta=1e9, patience=2)])
+    b = small(tmp_path, 9, callbacks=[EarlyStopping("loss", min_delta=1e9, patience=2)])
     assert len(a.history) == len(b.history) == 3 and b.history.stopped == a.history.stopped == "loss no better since epoch 1"
 
 

@@ -282,7 +282,7 @@ def test_validation_split_holds_out_the_end():
 @pytest.mark.parametrize("given, error", [
     ({"validation_split": 1.5}, "between 0 and 1"),
     ({"validation_split": 0.001}, "one part empty"),
-    ({"validation_split": 0.5, "validation": (X, LABELS)}, "neither"),
+    ({"validation_split": 0.5, "validation": (X, LABELS)}, "several kinds"),
     ({"sample_weight": np.ones(3)}, "one number, not negative"),
     ({"sample_weight": -np.ones(48)}, "one number, not negative"),
     ({"epochs": -1}, "epochs"),

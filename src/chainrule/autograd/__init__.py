@@ -5,7 +5,13 @@ from ..tensor import Tensor
 from ..transforms.autograd import GradientTape as GradientTape, grad as grad
 from ..transforms.function import Function as Function
 from ..transforms.scope import enable_grad as enable_grad, no_grad as no_grad
-from . import anomaly_mode as anomaly_mode, forward_ad as forward_ad, function as function, functional as functional
+from . import (
+    anomaly_mode as anomaly_mode,
+    forward_ad as forward_ad,
+    function as function,
+    functional as functional,
+    graph as graph,
+)
 from .anomaly_mode import detect_anomaly as detect_anomaly, set_detect_anomaly as set_detect_anomaly
 from .gradcheck import gradcheck as gradcheck, gradgradcheck as gradgradcheck
 

@@ -284,8 +284,10 @@ class Compiled:
                     likely = v.others.get(FIRST_GUARD + miss.guard)
                     known = [*(value for value, _ in v.guards[: miss.guard]), NotThis(v.guards[miss.guard][0])]
                 continue
-            except OutOfBounds:
-                self.f(*args, **kwargs)  # raises what NumPy raises
+            except (OutOfBounds, IndexError) as error:
+                if v.pure is None and not isinstance(error, OutOfBounds):
+                    raise
+                self.f(*args, **kwargs)  # raises what it raises uncompiled, which may say more
                 raise IndexError(
                     explain("an index is out of bounds", help="check index arrays against the shapes they index")
                 ) from None

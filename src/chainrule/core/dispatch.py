@@ -45,6 +45,7 @@ class _State(threading.local):
         self.paused_below = -(10**9)  # tapes of a lower level than this do not record (no_grad)
         self.paused_for_good: Any = None  # the entry of `attention` that a call of set_grad_enabled(False) left
         self.dual: Any = None  # the trace of forward_ad.dual_level
+        self.packing: Any = None  # what makes of all that operations at level 0 keep what is kept in its place
         self.anomaly = False  # whether walks back look for NaN
         self.inference = False  # whether inside of inference_mode
         self.recorder = None

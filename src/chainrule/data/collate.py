@@ -13,16 +13,16 @@ from ..tensor import Tensor
 NUMBERS = (np.ndarray, np.generic, numbers.Number)
 
 
-def default_collate(samples):
+def default_collate(batch):
     """One batch from a list of samples: trees of the same structure, joined leaf by leaf along a new axis 0.
 
     Parameters
     ----------
-    samples : list of numbers, arrays, Tensors, or of dicts, lists, tuples and dataclasses of these
+    batch : list of numbers, arrays, Tensors, or of dicts, lists, tuples and dataclasses of these
 
     Returns
     -------
-    A tree of that structure with Tensors of shape (len(samples), ...); strings and other objects come as lists.
+    A tree of that structure with Tensors of shape (len(batch), ...); strings and other objects come as lists.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def default_collate(samples):
     >>> cr.data.default_collate([{"x": 1.0, "y": 0}, {"x": 2.0, "y": 1}])
     {'x': tensor([1., 2.]), 'y': tensor([0, 1])}
     """
-    samples = list(samples)
+    samples = list(batch)
     if not samples:
         raise ArgumentError(explain("default_collate of no samples", "samples: 0", help="give at least one"))
     first, structure = trees.flatten(samples[0])
@@ -70,14 +70,14 @@ def _join(leaves, place):
     return from_numpy(np.stack([np.asarray(x) for x in leaves]))
 
 
-def default_convert(sample):
-    """The arrays and NumPy numbers of one sample as Tensors; anything else as it is.
+def default_convert(data):
+    """The arrays and NumPy numbers of one sample, `data`, as Tensors; anything else as it is.
 
     >>> import chainrule as cr
     >>> cr.data.default_convert({"x": np.ones(2), "name": "a"})
     {'x': tensor([1., 1.]), 'name': 'a'}
     """
-    return trees.tree_map(_converted, sample)
+    return trees.tree_map(_converted, data)
 
 
 def _converted(x):

@@ -12,7 +12,7 @@ from ..ops.indexing import getitem
 from ..ops.shaping import as_value, expand
 from ..tensor import Tensor
 from .containers import ModuleList, Sequential
-from .entry import check_last, check_range, innermost
+from .entry import check_last, check_range, counted, innermost
 from .linear import Linear
 from .module import Module
 
@@ -117,6 +117,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 )
             )
         check_range(target, self.n_classes, "AdaptiveLogSoftmaxWithLoss", "target")
+        target = counted(target, self.n_classes)
         if not shape_of(target):
             output, loss = self(expand(input, (0,)), expand(target, (0,)))
             return ASMoutput(output[0], loss)

@@ -337,6 +337,9 @@ class ModuleDict(_Dict):
     (1,)
     """
 
+    def __init__(self, modules=None):
+        super().__init__(modules)
+
 
 class ParameterDict(_Mixed, _Dict):
     """Parameters by name; arrays and Tensors are made Parameters. Other objects may stand among them.
@@ -347,6 +350,9 @@ class ParameterDict(_Mixed, _Dict):
     """
 
     _entry = staticmethod(_as_parameter)
+
+    def __init__(self, parameters=None):
+        super().__init__(parameters)
 
     def fromkeys(self, keys, default=None):
         """Another container in which all of these names stand for the same value."""

@@ -6,6 +6,8 @@ from ..core.dispatch import state
 from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..devices import on_cpu
 from ..errors import ArgumentError, ShapeError, UnsupportedError, explain
+from ..ops import where
+from ..ops.indexing import getitem
 from ..ops.shaping import as_value, cast
 from ..tensor import Tensor
 from .errors import IndexRangeError
@@ -22,7 +24,17 @@ def parameter_dtype(dtype, device=None):
 def enter(x, dtype):
     """`x` in the dtype of a layer's parameters; complex numbers are left as they are."""
     x = as_value(x)
-    return x if x.dtype is dtype or x.dtype.kind == "c" else cast(x, dtype)
+    if x.dtype is dtype or x.dtype.kind == "c":
+        return x
+    if x.dtype.kind not in "biuf":
+        raise ArgumentError(
+            explain(
+                "a layer needs numbers as its input",
+                f"found: {x.dtype} {shape_of(x)}",
+                help="encode what is text as integers first; None may come from a forward or collate_fn without return",
+            )
+        )
+    return cast(x, dtype)
 
 
 def check_last(x, sizes, layer, argument):
@@ -117,6 +129,19 @@ def check_range(ids, size, what, name, ignored=None):
     elif ignored is None or not low <= ignored <= high:
         return state.recorder is None
     return False
+
+
+def countable(ids, size):
+    """Integers that `check_range` has seen, for indexing. Later runs of a program may have others, so there negative ones
+    become `size`, which programs refuse, too, instead of counting from the end."""
+    if state.recorder is None or ids.dtype.kind == "u":
+        return ids
+    return where(ids < 0, np.asarray(size, ids.dtype), ids)
+
+
+def counted(ids, size):
+    """The same for integers that are not used as indices: in a program they are looked up, so that it refuses others."""
+    return ids if state.recorder is None else getitem(np.arange(size), countable(ids, size))
 
 
 def check_axes(x, at_least, what):

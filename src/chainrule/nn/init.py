@@ -226,3 +226,14 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
     zeros = np.argsort(order, 0) < math.ceil(sparsity * rows)
     tensor.data = np.where(zeros, 0, tensor.detach()).astype(tensor.dtype)
     return tensor
+
+
+# PyTorch's older names.
+uniform, normal, constant, eye, dirac = uniform_, normal_, constant_, eye_, dirac_
+xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal = (
+    xavier_uniform_,
+    xavier_normal_,
+    kaiming_uniform_,
+    kaiming_normal_,
+)
+orthogonal, sparse = orthogonal_, sparse_

@@ -1,10 +1,12 @@
 """Losses as modules: the functions of `functional`, which say what the arguments mean, with their options fixed."""
 
+import inspect
 from typing import ClassVar
 
 from ..tensor import Tensor
 from . import functional as F
 from .calls import Calls
+from .functional.reducing import older
 from .linear import Linear
 from .module import Module
 
@@ -15,8 +17,15 @@ class _Loss(Calls):
     options: ClassVar[tuple[str, ...]] = ("reduction",)
     shown = ()
 
+    @older
     def __init__(self, reduction="mean"):
         self.reduction = reduction
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        names = inspect.signature(cls.__init__).parameters
+        if "__init__" in vars(cls) and "reduction" in names and "size_average" not in names:
+            cls.__init__ = older(cls.__init__)  # type: ignore[method-assign]
 
 
 class _WeightedLoss(_Loss):

@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
 from typing import NamedTuple
 
+import numpy as np
+
 from ..core.changes import HookHandle, changes
 from ..core.value import shape_of
 from ..errors import ArgumentError, UnsupportedError, explain
@@ -81,7 +83,8 @@ def write(module, name, value, assign):
     if name is None:
         module.set_extra_state(value)
     elif not assign:
-        getattr(module, name).data = value
+        theirs = not isinstance(value, Tensor)  # which somebody may write to later: NumPy's, and what shares PyTorch's memory
+        getattr(module, name).data = np.array(value) if theirs and np.asarray(value).flags.writeable else value
     else:
         place = getattr(module, name)
         new = value if isinstance(value, Tensor) else type(place)(value)

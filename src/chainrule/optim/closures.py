@@ -1,5 +1,6 @@
 """What methods share that evaluate the loss several times in one step and take all parameters as one vector."""
 
+import operator
 from abc import abstractmethod
 
 import numpy as np
@@ -90,7 +91,11 @@ class ClosureOptimizer(Optimizer):
 
     def _vector(self, arrays):
         """Arrays or Tensors like the parameters, of which None stands for zeros, as one vector."""
-        return packed([_array(a, p) for p, a in zip(self._params, arrays, strict=True)], self._dtype)
+        arrays = list(arrays)
+        values = [a.value if isinstance(a, Tensor) else a for a in arrays]
+        if set(map(type, values)) != {np.ndarray}:
+            values = [_array(value, a, p) for value, a, p in zip(values, arrays, self._params, strict=True)]
+        return packed(values, self._dtype)
 
     def _gradient(self):
         """The gradients of the parameters, as one vector."""
@@ -99,7 +104,7 @@ class ClosureOptimizer(Optimizer):
     def _values(self):
         """All parameters; the vector that they were placed from if they still are its parts."""
         vector, parts = self._placed
-        if len(parts) == len(self._params) and all(p.value is part for p, part in zip(self._params, parts, strict=True)):
+        if len(parts) == len(self._params) and all(map(operator.is_, [p.value for p in self._params], parts)):
             return vector
         return self._vector(self._params)
 
@@ -107,8 +112,9 @@ class ClosureOptimizer(Optimizer):
         """Give the parameters these values."""
         self._placed = vector, self._layout.unpacked(vector)
         watched = dispatching.watchers or dispatching.abstract
+        plain = np.ndarray
         for p, value in zip(self._params, self._placed[1], strict=True):  # all share one vector, which nobody changes
-            if watched or p.owner is not ROOT or type(p.value) is not np.ndarray:
+            if watched or p.owner is not ROOT or type(p.value) is not plain:
                 p.data = value
             else:
                 p.value = value
@@ -145,9 +151,8 @@ class ClosureOptimizer(Optimizer):
         return {key: constant(np.float64(value)) for key, value in saved.items()}
 
 
-def _array(x, param):
+def _array(value, x, param):
     """The values of `x` as a plain array like the parameter."""
     if x is None:
         return np.zeros(param.shape, param.dtype)
-    value = x.value if isinstance(x, Tensor) else x
-    return value if type(value) is np.ndarray else np.asarray(x.detach())
+    return value if type(value) is np.ndarray else np.asarray(x.detach() if isinstance(x, Tensor) else x)

@@ -1,6 +1,7 @@
 """Schedules of the learning rate that go up and down: one cycle, many, restarts, and the rate for averaged models."""
 
 import math
+from types import FunctionType
 
 from ..errors import ArgumentError, explain
 from .schedule import LRScheduler, check_optimizer, check_outside, each_group
@@ -10,6 +11,18 @@ def check_momentum(optimizer, name, wanted):
     """Raise if momentum is to be moved and some group has none."""
     if wanted and any("momentum" not in g and "betas" not in g for g in optimizer.param_groups):
         raise ArgumentError(explain(f"{name}: the optimiser has no momentum to move", help="pass cycle_momentum=False"))
+
+
+def keep_momenta(schedule, base, highest, last_epoch):
+    """Note in groups between which values their momentum moves, and start at the highest; gives both as lists."""
+    groups, name = schedule.optimizer.param_groups, type(schedule).__name__
+    lows, highs = (each_group(schedule.optimizer, name, v, "momentum") for v in (base, highest))
+    schedule.use_beta1 = "betas" in groups[0]
+    if last_epoch == -1:
+        for group, low, high in zip(groups, lows, highs, strict=True):
+            set_momentum(group, high)
+            group.update(max_momentum=high, base_momentum=low)
+    return lows, highs
 
 
 def set_momentum(group, value):
@@ -57,11 +70,8 @@ class OneCycleLR(LRScheduler):
             )
         groups = optimizer.param_groups
         check_momentum(optimizer, "OneCycleLR", cycle_momentum)
-        self.total_steps, self.anneal_strategy, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
-        if three_phase:
-            self.ends = [pct_start * total_steps - 1, 2 * pct_start * total_steps - 2, total_steps - 1]
-        else:
-            self.ends = [pct_start * total_steps - 1, total_steps - 1]
+        self.optimizer = optimizer
+        self.total_steps, self._anneal_func_type, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
         if total_steps <= 0 or not 0 <= pct_start <= 1:
             raise ArgumentError(
                 explain(
@@ -70,28 +80,34 @@ class OneCycleLR(LRScheduler):
                     help="a usual pct_start is 0.3",
                 )
             )
+        first, top, last = ("initial_lr", "max_momentum"), ("max_lr", "base_momentum"), ("min_lr", "max_momentum")
+        places, ends = [first, top, last], [pct_start * total_steps - 1, total_steps - 1]
+        if three_phase:
+            places.insert(2, first)
+            ends.insert(1, 2 * pct_start * total_steps - 2)
+        self._schedule_phases = [
+            {"end_step": end, "start_lr": a, "end_lr": b, "start_momentum": m, "end_momentum": n}
+            for end, (a, m), (b, n) in zip(ends, places[:-1], places[1:], strict=True)
+        ]
         tops = each_group(optimizer, "OneCycleLR", max_lr, "max_lr")
-        self.rates, self.momenta = [], []  # for each group, the values between which the phases move
-        for top in tops:
-            first = top / div_factor
-            middle = [first] if three_phase else []
-            self.rates.append([first, top, *middle, first / final_div_factor])
-            middle = [max_momentum] if three_phase else []
-            self.momenta.append([max_momentum, base_momentum, *middle, max_momentum])
         if last_epoch == -1:
-            for group, values in zip(groups, self.rates, strict=True):
-                group["lr"] = values[0]
+            for group, rate in zip(groups, tops, strict=True):
+                first = rate / div_factor
+                group.update(initial_lr=first, max_lr=rate, min_lr=first / final_div_factor)
+        if cycle_momentum:
+            keep_momenta(self, base_momentum, max_momentum, last_epoch)
         super().__init__(optimizer, last_epoch)
 
-    def _at(self, values):
+    def _at(self, group, what):
         start = 0.0
-        for i, end in enumerate(self.ends):
-            if self.last_epoch <= end or i == len(self.ends) - 1:
+        for i, phase in enumerate(self._schedule_phases):
+            end = phase["end_step"]
+            if self.last_epoch <= end or i == len(self._schedule_phases) - 1:
                 part = (self.last_epoch - start) / (end - start)
-                a, b = values[i], values[i + 1]
-                return (
-                    a + (b - a) * part if self.anneal_strategy == "linear" else b + (a - b) * (1 + math.cos(math.pi * part)) / 2
-                )
+                a, b = group[phase[f"start_{what}"]], group[phase[f"end_{what}"]]
+                if self._anneal_func_type == "linear":
+                    return a + (b - a) * part
+                return b + (a - b) * (1 + math.cos(math.pi * part)) / 2
             start = end
 
     def get_lr(self):
@@ -103,9 +119,9 @@ class OneCycleLR(LRScheduler):
                 )
             )
         if self.cycle_momentum:
-            for group, values in zip(self.optimizer.param_groups, self.momenta, strict=True):
-                set_momentum(group, self._at(values))
-        return [self._at(values) for values in self.rates]
+            for group in self.optimizer.param_groups:
+                set_momentum(group, self._at(group, "momentum"))
+        return [self._at(group, "lr") for group in self.optimizer.param_groups]
 
 
 class CyclicLR(LRScheduler):
@@ -149,39 +165,54 @@ class CyclicLR(LRScheduler):
             raise ArgumentError(
                 explain(f"CyclicLR: unknown mode {mode!r}", help="'triangular', 'triangular2' or 'exp_range', or give scale_fn")
             )
-        self.mode, self.gamma, self.scale_fn, self.scale_mode = mode, gamma, scale_fn, scale_mode
+        self.optimizer, self.mode, self.gamma, self._scale_fn_custom = optimizer, mode, gamma, scale_fn
+        self.scale_mode = scale_mode if scale_fn is not None else "iterations" if mode == "exp_range" else "cycle"
         down = step_size_up if step_size_down is None else step_size_down
         self.total_size = float(step_size_up + down)
         self.step_ratio = step_size_up / self.total_size
-        self.max_lrs = each_group(optimizer, "CyclicLR", max_lr, "max_lr")
-        self.cycle_momentum = cycle_momentum
-        self.base_momentums = each_group(optimizer, "CyclicLR", base_momentum, "base_momentum")
-        self.max_momentums = each_group(optimizer, "CyclicLR", max_momentum, "max_momentum")
-        lows = each_group(optimizer, "CyclicLR", base_lr, "base_lr")
+        lows, self.max_lrs = (
+            each_group(optimizer, "CyclicLR", base_lr, "base_lr"),
+            each_group(optimizer, "CyclicLR", max_lr, "max_lr"),
+        )
         if last_epoch == -1:
             for group, lr in zip(optimizer.param_groups, lows, strict=True):
                 group["lr"] = lr
-        self.lows = lows
+        self.cycle_momentum = cycle_momentum
+        if cycle_momentum:
+            self.base_momentums, self.max_momentums = keep_momenta(self, base_momentum, max_momentum, last_epoch)
         super().__init__(optimizer, last_epoch)
         self.base_lrs = lows
 
-    def _height(self, cycle):
-        """Of the present cycle, where 1 is the full one."""
-        if self.scale_fn is not None:
-            return self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
+    def scale_fn(self, x):
+        """The height of a cycle, where 1 is the full one, from its number or from that of the step."""
+        if self._scale_fn_custom is not None:
+            return self._scale_fn_custom(x)
         if self.mode == "triangular":
             return 1.0
-        return 2.0 ** (1 - cycle) if self.mode == "triangular2" else self.gamma**self.last_epoch
+        return 2.0 ** (1 - x) if self.mode == "triangular2" else self.gamma**x
 
     def get_lr(self):
         cycle = math.floor(1 + self.last_epoch / self.total_size)
         x = 1.0 + self.last_epoch / self.total_size - cycle
         part = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
-        height = part * self._height(cycle)
+        height = part * self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
         if self.cycle_momentum:
             for group, low, high in zip(self.optimizer.param_groups, self.base_momentums, self.max_momentums, strict=True):
                 set_momentum(group, high - (high - low) * height)
-        return [low + (high - low) * height for low, high in zip(self.lows, self.max_lrs, strict=True)]
+        return [low + (high - low) * height for low, high in zip(self.base_lrs, self.max_lrs, strict=True)]
+
+    def state_dict(self):
+        """Everything but the optimiser, under PyTorch's names; of a callable object its attributes, of a function nothing."""
+        f = self._scale_fn_custom
+        kept = None if f is None or isinstance(f, FunctionType) else dict(f.__dict__)
+        return {**super().state_dict(), "_scale_fn_custom": kept}
+
+    def load_state_dict(self, state_dict):
+        """Go on from what `state_dict` gave, here or in PyTorch."""
+        kept = state_dict.get("_scale_fn_custom")
+        super().load_state_dict({k: v for k, v in state_dict.items() if k != "_scale_fn_custom"})
+        if kept is not None:
+            self._scale_fn_custom.__dict__.update(kept)
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
@@ -237,7 +268,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             epoch = 0 if epoch is None else epoch
             self._go_to(epoch)
         self.last_epoch = math.floor(epoch) - 1  # which the common step makes one more
-        super().step()
+        self._update_lr()
 
     def _go_to(self, epoch):
         if epoch < 0:
@@ -273,16 +304,17 @@ class SWALR(LRScheduler):
                     help="for example anneal_epochs=10",
                 )
             )
-        self.anneal_epochs, self.anneal_strategy = anneal_epochs, anneal_strategy
+        self.anneal_epochs, self._anneal_strategy = anneal_epochs, anneal_strategy
         super().__init__(optimizer, last_epoch)
 
     def _part(self, epoch):
         """How much of the change is done."""
         t = max(0.0, min(1.0, epoch / max(1, self.anneal_epochs)))
-        return t if self.anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
+        return t if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
 
     def get_lr(self):
-        epoch = max(1, self.last_epoch) if self.anneal_epochs == 0 else self.last_epoch
+        epoch = self._step_count - 1
+        epoch = max(1, epoch) if self.anneal_epochs == 0 else epoch
         before, now = self._part(epoch - 1), self._part(epoch)
         rates = []
         for group, lr in zip(self.optimizer.param_groups, self._rates(), strict=True):

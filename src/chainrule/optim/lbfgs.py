@@ -1,5 +1,7 @@
 """L-BFGS."""
 
+import math
+
 import numpy as np
 
 from ..core.changes import Noted
@@ -15,8 +17,10 @@ from .settings import check, constant
 class History:
     """Pairs of steps and changes of the gradient, which stand for the inverse of the Hessian.
 
-    The inverse is applied in its compact form (Byrd, Nocedal and Schnabel, 1994, theorem 2.2): two products with the matrix of
-    all pairs and some algebra as small as their number, where the recursion over pairs reads and writes a vector for each.
+    The inverse is applied in its compact form (Byrd, Nocedal and Schnabel, 1994, theorem 2.2), in factors: with S and Y, whose
+    rows are steps and changes, R, the upper triangle of S Yᵀ, and D, its diagonal, it is γ Pᵀ P + Sᵀ R⁻ᵀ D R⁻¹ S with
+    P = I - Yᵀ R⁻¹ S. That takes four products with S or Y and some algebra as small as the number of pairs, where the recursion
+    over pairs reads and writes a vector for each; and no difference is taken of what has been summed.
 
     Parameters
     ----------
@@ -25,92 +29,118 @@ class History:
 
     Attributes
     ----------
-    order : where the pairs stand, the oldest first: that of place k in rows 2k (the step) and 2k + 1 (the change)
-    crossed, changed : products of steps with changes (its upper triangle counts) and of changes with changes, oldest first
-    scale : the inverse of the Hessian before the first pair, times the identity
+    order : where the pairs stand in S and Y, the oldest first
+    crossed : products of steps with changes, oldest first; its upper triangle counts
+    along : products of steps with the last gradient, oldest first
+    doubt : by how many roundings these may be wrong, as a multiple of what rounds: the sizes of gradients they were summed from
+    scale : γ, the inverse of the Hessian before the first pair, times the identity
     """
 
     def __init__(self, most, size, dtype):
-        self.most, self.rows, self.order, self.scale = most, np.empty((0, size), dtype), [], 1.0
-        self.crossed, self.changed = np.empty((0, 0)), np.empty((0, 0))
+        self.most, self.order, self.crossed, self.scale = most, [], np.empty((0, 0)), 1.0
+        self.steps, self.changes = np.empty((0, size), dtype), np.empty((0, size), dtype)
+        self.along, self.doubt = np.empty(0), 0.0
 
     def __len__(self):
         return len(self.order)
 
-    def pairs(self):
-        """Steps and changes, as two lists, the oldest first."""
-        return [self.rows[2 * k] for k in self.order], [self.rows[2 * k + 1] for k in self.order]
+    def add(self, step, change, gradient):
+        """Remember a pair, unless the curvature along it is not positive.
 
-    def add(self, step, change):
-        """Remember a pair, unless the curvature along it is not positive."""
-        curvature = float(change @ step)
+        Parameters
+        ----------
+        step, change : the pair
+        gradient : that after the step; the change is that since the last call
+        """
+        curvature, square, size = float(change @ step), float(change @ change), math.sqrt(gradient @ gradient)
         if curvature > 1e-10:
             self._store(step, change)
-            crossed, changed = self._products(change)
-            self.crossed, self.changed = _grown(self.crossed, crossed), _grown(self.changed, changed)
-            self.scale = curvature / changed[-1]
+            column = self._follow(math.sqrt(square), size, change, gradient)
+            column[-1], self.along[-1] = curvature, gradient @ step
+            n = len(self)
+            crossed = np.zeros((n, n))
+            crossed[:-1, :-1], crossed[:, -1] = self.crossed, column
+            self.crossed, self.scale = crossed, curvature / square
+        else:
+            self.along, self.doubt = self._products(gradient), size
+
+    def _follow(self, moved, size, change, gradient):
+        """Products of steps with the change; sets those with the gradient. Mostly one of both is found from the other.
+
+        A difference of products is as good as the product with a difference where that is large; sums are while they are.
+        """
+        if 2 * moved > size:
+            before, self.along, self.doubt = self.along, self._products(gradient), size
+            return self.along - before
+        column, self.doubt = self._products(change), self.doubt + moved
+        if self.doubt < 4 * size:
+            self.along = self.along + column
+        else:
+            self.along, self.doubt = self._products(gradient), size
+        return column
+
+    def _products(self, vector):
+        """Those of steps with a vector, oldest first."""
+        return (self.steps[: len(self)] @ vector)[self.order].astype(np.float64)
 
     def _store(self, step, change):
         if len(self) == self.most:
             self.order.append(self.order.pop(0))
-            self.crossed, self.changed = self.crossed[1:, 1:], self.changed[1:, 1:]
+            self.crossed, self.along = self.crossed[1:, 1:], self.along[1:]
         else:
             self.order.append(len(self))
-        if 2 * len(self) > len(self.rows):
-            room = np.empty((2 * min(self.most, max(4, 2 * len(self))), self.rows.shape[1]), self.rows.dtype)
-            room[: len(self.rows)] = self.rows
-            self.rows = room
-        self.rows[2 * self.order[-1]], self.rows[2 * self.order[-1] + 1] = step, change
-
-    def _products(self, vector):
-        """Those of all steps, and of all changes, with a vector."""
-        both = (self.rows[: 2 * len(self)] @ vector).reshape(-1, 2)[self.order].astype(np.float64)
-        return both[:, 0], both[:, 1]
+        if len(self) > len(self.steps):
+            more = min(self.most, max(4, 2 * len(self))) - len(self.steps)
+            room = np.empty((more, self.steps.shape[1]), self.steps.dtype)
+            self.steps, self.changes = np.concatenate([self.steps, room]), np.concatenate([self.changes, room])
+        self.along = np.append(self.along, 0.0)
+        self.steps[self.order[-1]], self.changes[self.order[-1]] = step, change
 
     def direction(self, gradient):
-        """Minus the inverse of the Hessian times the gradient."""
-        if not len(self):
-            return -self.scale * gradient
-        solve, (along, across) = scipy_lapack("trtrs", "d"), self._products(gradient)
-        changes, _ = solve(self.crossed, along)
-        steps = np.diag(self.crossed) * changes + self.scale * (self.changed @ changes - across)
-        weights = np.empty((len(self), 2))
-        weights[self.order, 0] = -solve(self.crossed, steps, trans=1)[0]
-        weights[self.order, 1] = self.scale * changes
-        out = weights.ravel().astype(self.rows.dtype) @ self.rows[: 2 * len(self)]
-        out -= self.scale * gradient
-        return out
+        """Minus the inverse of the Hessian times the gradient, which is that of the last call of `add`."""
+        n, scale = len(self), -self.scale
+        if not n:
+            return scale * gradient
+        solve, steps, changes = scipy_lapack("trtrs", "d"), self.steps[:n], self.changes[:n]
+        weights = solve(self.crossed, self.along)[0]
+        out = self._less(gradient, weights, changes)
+        weights = solve(self.crossed, weights * self.crossed.diagonal() + scale * (changes @ out)[self.order], trans=1)[0]
+        return self._less(out, weights, steps, scale)
+
+    def _less(self, vector, weights, rows, scale=1.0):
+        """A multiple of the vector, less the sum of the rows, which have weights, the oldest first."""
+        placed = np.empty(len(self), rows.dtype)
+        placed[self.order] = weights
+        if rows.dtype.char not in "fd":
+            return scale * vector - placed @ rows
+        return scipy_lapack("gemv", rows.dtype.char, "blas")(-1.0, rows.T, placed, scale, vector)  # in one pass
 
     def state(self):
         """Under PyTorch's names, and what it takes to go on bit for bit."""
-        steps, changes = self.pairs()
-        own = {"order": np.array(self.order), "crossed": self.crossed, "changed": self.changed}
-        return {"old_stps": steps, "old_dirs": changes, "ro": list(1 / np.diag(self.crossed)), "H_diag": self.scale, **own}
+        own = {"order": np.array(self.order), "crossed": self.crossed, "along": self.along, "doubt": self.doubt}
+        pairs = {"old_stps": list(self.steps[self.order]), "old_dirs": list(self.changes[self.order])}
+        return {**pairs, "ro": list(1 / np.diag(self.crossed)), "H_diag": self.scale, **own}
 
-    def load(self, state):
-        """Become that of which `state` tells; PyTorch's has fewer entries."""
-        changes = state["old_dirs"][-self.most :]
-        steps = state["old_stps"][-self.most :]
-        order = [int(k) for k in state.get("order", ())]
-        self.order, self.scale = order if len(order) == len(steps) else list(range(len(steps))), float(state["H_diag"])
-        self.rows = np.empty((2 * len(steps), self.rows.shape[1]), self.rows.dtype)
-        for k, step, change in zip(self.order, steps, changes, strict=True):
-            self.rows[2 * k], self.rows[2 * k + 1] = step, change
-        if self.order is order:
-            self.crossed, self.changed = state["crossed"], state["changed"]
+    def load(self, state, gradient):
+        """Become that of which `state` tells; PyTorch's has fewer entries. The gradient is that of the last call of `add`."""
+        steps, changes = (np.array(state[k][-self.most :], self.steps.dtype) for k in ("old_stps", "old_dirs"))
+        self.scale, self.order = float(state["H_diag"]), [int(k) for k in state.get("order", ())]
+        self.steps, self.changes = steps, changes
+        if len(self.order) == len(steps):
+            self.crossed, self.along, self.doubt = np.asarray(state["crossed"]), state["along"], float(state["doubt"])
+            self.steps, self.changes = np.empty_like(steps), np.empty_like(changes)
+            self.steps[self.order], self.changes[self.order] = steps, changes
         else:
-            products = [self._products(change) for change in changes]
-            self.crossed, self.changed = (np.array(p).reshape(len(steps), -1).T for p in zip(*products, strict=True))
+            self.order, self.crossed = list(range(len(steps))), (steps @ changes.T).astype(np.float64)
+            self.along, self.doubt = self._products(gradient), math.sqrt(gradient @ gradient)
 
 
-def _grown(matrix, column):
-    """The matrix with one more column, which is its last row too."""
-    out = np.empty((len(column), len(column)))
-    out[:-1, :-1], out[:, -1], out[-1] = matrix, column, column
-    return out
+def _largest(vector):
+    """The largest absolute value; NaN if there is one."""
+    return max(float(vector.max()), -float(vector.min()))
 
 
-HISTORY = "old_dirs", "old_stps", "ro", "H_diag", "order", "crossed", "changed"
+HISTORY = "old_dirs", "old_stps", "ro", "H_diag", "order", "crossed", "along", "doubt"
 
 
 class LBFGS(ClosureOptimizer):
@@ -176,11 +206,11 @@ class LBFGS(ClosureOptimizer):
         out, gradient = evaluate()
         loss, tiny, history = float(out), group["tolerance_change"], self._history()
         rounds = 0
-        while rounds < group["max_iter"] and np.abs(gradient).max() > group["tolerance_grad"]:
+        while rounds < group["max_iter"] and _largest(gradient) > group["tolerance_grad"]:
             rounds += 1
             state["n_iter"] += 1
             if "d" in state:
-                history.add(state["d"] * state["t"], gradient - state["prev_flat_grad"])
+                history.add(state["d"] * state["t"], gradient - state["prev_flat_grad"], gradient)
                 length = float(group["lr"])
             else:
                 length = min(1.0, 1.0 / float(np.abs(gradient).sum())) * float(group["lr"])
@@ -189,12 +219,14 @@ class LBFGS(ClosureOptimizer):
             slope = float(gradient @ direction)
             if slope > -tiny:
                 break
-            place, size = self._values(), float(np.abs(direction).max())
+            place, size = self._values(), _largest(direction)
             if group["line_search_fn"]:
                 at, most = self._along(place, direction, evaluate), group["max_eval"] - evaluations
                 search = Search(at, (0.0, loss, slope, gradient), size, most, tiny)
                 state["t"], loss, _, gradient = search(length)
-            self._place(place + state["t"] * direction)
+            there = state["t"] * direction
+            there += place
+            self._place(there)
             if not group["line_search_fn"] and rounds < group["max_iter"]:
                 out_now, gradient = evaluate()
                 loss = float(out_now)
@@ -209,7 +241,7 @@ class LBFGS(ClosureOptimizer):
         if "history" not in state or state["history"].most != most:
             old, state["history"] = state.get("history"), History(most, self._layout.size, self._dtype)
             if old:
-                state["history"].load(old.state())
+                state["history"].load(old.state(), state["prev_flat_grad"])
         return state["history"]
 
     # --- state --------------------------------------------------------------------------------------------------------
@@ -238,7 +270,7 @@ class LBFGS(ClosureOptimizer):
         pairs = {key: state.pop(key) for key in HISTORY if key in state}
         if pairs.get("old_dirs"):
             state["history"] = History(group["history_size"], total, self._dtype)
-            state["history"].load(pairs)
+            state["history"].load(pairs, state["prev_flat_grad"])
         return state
 
 

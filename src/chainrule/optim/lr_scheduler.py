@@ -4,11 +4,10 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from types import FunctionType
-from typing import Any
 
 from ..errors import ArgumentError, explain
 from .cycles import SWALR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
-from .schedule import LRScheduler, check_optimizer, check_outside, check_rates, each_group
+from .schedule import LRScheduler, Parts, check_optimizer, check_outside, check_rates, each_group
 
 __all__ = [
     "SWALR",
@@ -70,7 +69,7 @@ class MultiplicativeLR(LambdaLR):
     """The present rate times `lr_lambda(epoch)`, every epoch; `lr_lambda` may be a list with one function per group."""
 
     def get_lr(self):
-        if self.last_epoch == 0:
+        if self._is_initial:
             return self._rates()
         return [lr * f(self.last_epoch) for lr, f in zip(self._rates(), self.lr_lambdas, strict=True)]
 
@@ -86,6 +85,9 @@ class StepLR(LRScheduler):
         now = self.last_epoch > 0 and self.last_epoch % self.step_size == 0
         return [lr * self.gamma if now else lr for lr in self._rates()]
 
+    def _get_closed_form_lr(self):
+        return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
+
 
 class MultiStepLR(LRScheduler):
     """Multiply the rate by `gamma` at each epoch in `milestones`."""
@@ -98,6 +100,10 @@ class MultiStepLR(LRScheduler):
         factor = self.gamma ** self.milestones.get(self.last_epoch, 0)  # a plain dict after loading
         return [lr * factor for lr in self._rates()]
 
+    def _get_closed_form_lr(self):
+        passed = sum(times for epoch, times in self.milestones.items() if epoch <= self.last_epoch)
+        return [base * self.gamma**passed for base in self.base_lrs]
+
 
 class ExponentialLR(LRScheduler):
     """Multiply the rate by `gamma` every epoch."""
@@ -107,7 +113,10 @@ class ExponentialLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
-        return [lr * self.gamma if self.last_epoch > 0 else lr for lr in self._rates()]
+        return [lr if self._is_initial else lr * self.gamma for lr in self._rates()]
+
+    def _get_closed_form_lr(self):
+        return [base * self.gamma**self.last_epoch for base in self.base_lrs]
 
 
 class ConstantLR(LRScheduler):
@@ -120,8 +129,11 @@ class ConstantLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
-        change = {0: self.factor, self.total_iters: 1 / self.factor} if self.total_iters else {}
+        change = {self.total_iters: 1 / self.factor, 0: self.factor}
         return [lr * change.get(self.last_epoch, 1.0) for lr in self._rates()]
+
+    def _get_closed_form_lr(self):
+        return [base * (1.0 if self.last_epoch >= self.total_iters else self.factor) for base in self.base_lrs]
 
 
 class PolynomialLR(LRScheduler):
@@ -133,10 +145,14 @@ class PolynomialLR(LRScheduler):
 
     def get_lr(self):
         t, n = self.last_epoch, self.total_iters
-        if t == 0 or t > n:
+        if self._is_initial or t > n:
             return self._rates()
         factor = ((n - t) / (n - t + 1)) ** self.power
         return [lr * factor for lr in self._rates()]
+
+    def _get_closed_form_lr(self):
+        left = 1 - min(self.total_iters, self.last_epoch) / self.total_iters
+        return [base * left**self.power for base in self.base_lrs]
 
 
 class LinearLR(LRScheduler):
@@ -156,11 +172,15 @@ class LinearLR(LRScheduler):
         t, start, rise = self.last_epoch, self.start_factor, self.end_factor - self.start_factor
         if t == 0:
             factor = start
-        elif t > self.total_iters:
+        elif self._is_initial or t > self.total_iters:
             factor = 1.0
         else:
             factor = 1.0 + rise / (self.total_iters * start + (t - 1) * rise)
         return [lr * factor for lr in self._rates()]
+
+    def _get_closed_form_lr(self):
+        rise = (self.end_factor - self.start_factor) * min(self.total_iters, self.last_epoch) / self.total_iters
+        return [base * (self.start_factor + rise) for base in self.base_lrs]
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -172,8 +192,10 @@ class CosineAnnealingLR(LRScheduler):
 
     def get_lr(self):
         t, n, low = self.last_epoch, self.T_max, self.eta_min
-        if t == 0:
+        if self._is_initial:
             return self._rates()
+        if self._step_count == 1 and t > 0:  # begun anew in the middle
+            return self._get_closed_form_lr()
         if (t - 1 - n) % (2 * n) == 0:  # leaving the lowest point, where a factor would say nothing
             return [
                 lr + (base - low) * (1 - math.cos(math.pi / n)) / 2
@@ -182,14 +204,12 @@ class CosineAnnealingLR(LRScheduler):
         factor = (1 + math.cos(math.pi * t / n)) / (1 + math.cos(math.pi * (t - 1) / n))
         return [factor * (lr - low) + low for lr in self._rates()]
 
-
-def _load_parts(schedulers, state_dict):
-    parts = state_dict["_schedulers" if "_schedulers" in state_dict else "schedulers"]
-    for scheduler, saved in zip(schedulers, parts, strict=True):
-        scheduler.load_state_dict(saved)
+    def _get_closed_form_lr(self):
+        part = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+        return [self.eta_min + (base - self.eta_min) * part for base in self.base_lrs]
 
 
-class SequentialLR:
+class SequentialLR(Parts):
     """One schedule after another: each starts at its milestone, the first at 0. A warm-up and what follows it.
 
     Parameters
@@ -217,6 +237,8 @@ class SequentialLR:
 
     def __init__(self, optimizer, schedulers, milestones, last_epoch=-1):
         check_optimizer(optimizer, "SequentialLR")
+        self._schedulers, self._milestones, self.optimizer = list(schedulers), list(milestones), optimizer
+        self._check()
         if len(milestones) != len(schedulers) - 1:
             raise ArgumentError(
                 explain(
@@ -225,59 +247,39 @@ class SequentialLR:
                     help="the first schedule starts at 0",
                 )
             )
-        for i, scheduler in enumerate(schedulers):
-            if scheduler.optimizer is not optimizer:
-                raise ArgumentError(
-                    explain(
-                        f"SequentialLR: schedule {i}, {type(scheduler).__name__}, is of another optimiser",
-                        help="make all of them with the optimiser that is given here",
-                    )
-                )
-        self.optimizer, self.schedulers, self.milestones = optimizer, list(schedulers), list(milestones)
-        self.last_epoch = last_epoch + 1
-        self._start(self.schedulers[0])
+        self.last_epoch, self._step_count = last_epoch + 1, 1
+        self._reset()
+        _undo(self._schedulers)
+        first = self._schedulers[bisect_right(self._milestones, 0)]
+        first._initial_step()
+        self._last_lr = first.get_last_lr()
 
-    def _start(self, scheduler):
-        """Let a schedule begin at its epoch 0 with the initial rates, whatever happened before."""
+    def _reset(self):
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"]
-        scheduler.begin()
 
-    def begin(self):
-        """Start at epoch 0 with the first schedule."""
-        self.last_epoch = 0
-        self._start(self.schedulers[0])
-
-    def step(self):
-        """Go on to the next epoch."""
-        check_outside("SequentialLR")
-        self.last_epoch += 1
-        i = bisect_right(self.milestones, self.last_epoch)
-        if i > 0 and self.milestones[i - 1] == self.last_epoch:
-            self._start(self.schedulers[i])
+    def _update_lr(self, epoch=None):
+        if epoch is not None:  # begun by another one; the first schedule begins
+            self._reset()
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        i = bisect_right(self._milestones, self.last_epoch)
+        if epoch is not None or (i > 0 and self._milestones[i - 1] == self.last_epoch):
+            self._schedulers[i]._update_lr(0)
         else:
-            self.schedulers[i].step()
-
-    def get_last_lr(self):
-        """The present learning rates, a list."""
-        return [float(group["lr"]) for group in self.optimizer.param_groups]
-
-    def state_dict(self):
-        """Everything but the optimiser: numbers, lists and dicts."""
-        return {
-            "milestones": self.milestones,
-            "last_epoch": self.last_epoch,
-            "schedulers": [s.state_dict() for s in self.schedulers],
-        }
-
-    def load_state_dict(self, state_dict):
-        """Go on from what `state_dict` gave, here or in PyTorch."""
-        self.milestones = state_dict["_milestones" if "_milestones" in state_dict else "milestones"]
-        self.last_epoch = state_dict["last_epoch"]
-        _load_parts(self.schedulers, state_dict)
+            self._schedulers[i].step()
+        self._last_lr = self._schedulers[i].get_last_lr()
 
 
-class ChainedScheduler:
+def _undo(schedulers):
+    """Take back the step that schedules make when they are made."""
+    for scheduler in schedulers:
+        if isinstance(scheduler, Parts):
+            _undo(scheduler._schedulers)
+        else:
+            scheduler.last_epoch -= 1
+
+
+class ChainedScheduler(Parts):
     """Several schedules at once: each step is a step of all of them, in order.
 
     Parameters
@@ -302,48 +304,18 @@ class ChainedScheduler:
     """
 
     def __init__(self, schedulers, optimizer=None):
-        self.schedulers = list(schedulers)
-        if not self.schedulers:
-            raise ArgumentError(explain("ChainedScheduler needs at least one schedule", help="pass a list of them"))
-        self.optimizer: Any = getattr(self.schedulers[0], "optimizer", None) if optimizer is None else optimizer
-        for i, scheduler in enumerate(self.schedulers):
-            if not hasattr(scheduler, "optimizer") or isinstance(scheduler, ReduceLROnPlateau):
-                raise ArgumentError(
-                    explain(
-                        f"ChainedScheduler: schedule {i} cannot be chained",
-                        f"found: {type(scheduler).__name__}",
-                        help="step a ReduceLROnPlateau by itself, since it needs the measured quantity",
-                    )
-                )
-            if scheduler.optimizer is not self.optimizer:
-                raise ArgumentError(
-                    explain(f"ChainedScheduler: schedule {i} belongs to another optimiser", help="make all for the same one")
-                )
+        self._schedulers = list(schedulers)
+        self.optimizer = getattr(self._schedulers[0], "optimizer", None) if schedulers and optimizer is None else optimizer
+        self._check()
+        self._step_count, self._last_lr = 1, self._rates()
 
-    def step(self):
-        """Go on to the next epoch."""
-        for scheduler in self.schedulers:
-            scheduler.step()
-
-    def begin(self):
-        """Start all of them at epoch 0."""
-        for scheduler in self.schedulers:
-            scheduler.begin()
-
-    def get_last_lr(self):
-        """The present learning rates, a list."""
-        return [float(group["lr"]) for group in self.optimizer.param_groups]
-
-    def state_dict(self):
-        """Everything but the optimiser: numbers, lists and dicts."""
-        return {"schedulers": [s.state_dict() for s in self.schedulers]}
-
-    def load_state_dict(self, state_dict):
-        """Go on from what `state_dict` gave, here or in PyTorch."""
-        _load_parts(self.schedulers, state_dict)
+    def _update_lr(self, epoch=None):
+        for scheduler in self._schedulers:
+            scheduler.step() if epoch is None else scheduler._update_lr(epoch)
+        self._last_lr = self._rates()
 
 
-class ReduceLROnPlateau:
+class ReduceLROnPlateau(LRScheduler):
     """Multiply the rate by `factor` when a measured quantity has not improved for more than `patience` epochs.
 
     Parameters
@@ -397,22 +369,29 @@ class ReduceLROnPlateau:
         self.mode, self.factor, self.patience, self.threshold = mode, factor, patience, threshold
         self.threshold_mode, self.cooldown, self.eps = threshold_mode, cooldown, eps
         self.min_lrs = each_group(optimizer, "ReduceLROnPlateau", min_lr, "min_lr")
-        self.best = math.inf if mode == "min" else -math.inf
+        self.default_min_lr = None if isinstance(min_lr, (list, tuple)) else min_lr
+        self.best = self.mode_worse = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
+        self._last_lr = self._rates()
 
-    def is_better(self, a, best):
+    @property
+    def in_cooldown(self):
+        """Whether epochs are not counted just now."""
+        return self.cooldown_counter > 0
+
+    def _is_better(self, a, best):
         """Whether `a` improves on `best` by more than the threshold."""
         sign = -1 if self.mode == "min" else 1
         if self.threshold_mode == "abs":
             return sign * (a - best) > self.threshold
         return sign * (a - best * (1 + sign * self.threshold)) > 0
 
-    def step(self, metrics):
+    def step(self, metrics, epoch=None):  # type: ignore[override]
         """Take note of the measured quantity of an epoch, a number or a Tensor with one element."""
         check_outside("ReduceLROnPlateau")
         current = float(metrics)
-        self.last_epoch += 1
-        if self.is_better(current, self.best):
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        if self._is_better(current, self.best):
             self.best, self.num_bad_epochs = current, 0
         else:
             self.num_bad_epochs += 1
@@ -420,21 +399,16 @@ class ReduceLROnPlateau:
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
-            for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-                old = float(group["lr"])
-                new = max(old * self.factor, lowest)
-                if old - new > self.eps:
-                    group["lr"] = new
+            self._reduce()
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+        self._last_lr = self._rates()
 
-    def get_last_lr(self):
-        """The present learning rates, a list."""
-        return [float(group["lr"]) for group in self.optimizer.param_groups]
-
-    def state_dict(self):
-        """Everything but the optimiser."""
-        return {k: v for k, v in self.__dict__.items() if k != "optimizer"}
-
-    def load_state_dict(self, state_dict):
-        """Go on from what `state_dict` gave."""
-        self.__dict__.update(state_dict)
+    def _reduce(self):
+        groups = self.optimizer.param_groups
+        if len(groups) != len(self.min_lrs) and self.default_min_lr is not None:  # groups have been added
+            self.min_lrs = [self.default_min_lr] * len(groups)
+        for group, lowest in zip(groups, each_group(self.optimizer, "ReduceLROnPlateau", self.min_lrs, "min_lr"), strict=True):
+            old = float(group["lr"])
+            new = max(old * self.factor, lowest)
+            if old - new > self.eps:
+                group["lr"] = new

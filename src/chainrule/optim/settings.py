@@ -71,9 +71,13 @@ class Group(dict):
         moved = self.__dict__.get("moved", {})
         return moved if key in moved else self
 
-    def update(self, settings):  # type: ignore[override]
-        for key, value in settings.items():
+    def update(self, *settings, **more):
+        for key, value in dict(*settings, **more).items():
             self[key] = value
+
+    def __ior__(self, settings):  # type: ignore[override, misc]
+        self.update(settings)
+        return self
 
     def setdefault(self, key, default=None):
         if key not in self:

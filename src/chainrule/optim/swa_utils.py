@@ -107,18 +107,18 @@ class AveragedModel:
         if self.use_buffers:
             averaged, news = [*averaged, *buffers[0]], [*news, *buffers[1]]
         pairs = list(zip(averaged, news, strict=True))
-        floating = [(old, new) for old, new in pairs if new.dtype.kind in "fc"]
+        numbers = [(old, new) for old, new in pairs if new.dtype.kind != "b"]  # means of integers are cut, as in PyTorch
         if self.multi_avg_fn is None:
-            means = [self.avg_fn(old.detach(), new.detach(), cast(count, real_dtype(new.dtype))) for old, new in floating]
+            means = [self.avg_fn(old.detach(), new.detach(), cast(count, real_dtype(new.dtype))) for old, new in numbers]
         else:
-            means = [old.detach() for old, _ in floating]
-            self.multi_avg_fn(means, [new.detach() for _, new in floating], count)
+            means = [old.detach() for old, _ in numbers]
+            self.multi_avg_fn(means, [new.detach() for _, new in numbers], count)
         weight = cast(count > 0, np.float64)  # 0 the first time, without a branch, so that a recorded update stays right
-        for (old, new), mean in zip(floating, means, strict=True):
+        for (old, new), mean in zip(numbers, means, strict=True):
             new = new.detach()
             old.data = cast(new + cast(weight, real_dtype(new.dtype)) * (mean - new), new.dtype)
         copied = [] if self.use_buffers else list(zip(*buffers, strict=True))
-        for old, new in [*copied, *(pair for pair in pairs if pair[1].dtype.kind not in "fc")]:
+        for old, new in [*copied, *(pair for pair in pairs if pair[1].dtype.kind == "b")]:
             old.data = new.detach()
         self.n_averaged.data = count + 1
 
@@ -133,6 +133,12 @@ class AveragedModel:
     def buffers(self, recurse=True):
         """The number of updates, and the buffers of the averaged model."""
         return iter([self.n_averaged, *self.module.buffers(recurse)])
+
+    def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
+        """The same with their names, as in the state dict."""
+        start = f"{prefix}." if prefix else ""
+        yield f"{start}n_averaged", self.n_averaged
+        yield from self.module.named_buffers(f"{start}module", recurse, remove_duplicate)
 
     def modules(self):
         """The averaged model and all modules below it."""

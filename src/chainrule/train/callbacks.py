@@ -29,6 +29,7 @@ class Callback:
 
     trainer: Any = None
     model: Any = None
+    params: Any = None  # {"epochs": ..., "steps": ...}
 
     def on_train_begin(self, logs):
         """Before the first epoch."""
@@ -43,10 +44,24 @@ class Callback:
         """After each epoch and its validation."""
 
     def on_batch_begin(self, batch, logs):
-        """Before each batch."""
+        """Before each batch; Keras calls it `on_train_batch_begin`."""
+        self.on_train_batch_begin(batch, logs)
 
     def on_batch_end(self, batch, logs):
-        """After each batch."""
+        """After each batch; Keras calls it `on_train_batch_end`."""
+        self.on_train_batch_end(batch, logs)
+
+    def on_train_batch_begin(self, batch, logs):
+        """The same as `on_batch_begin`."""
+
+    def on_train_batch_end(self, batch, logs):
+        """The same as `on_batch_end`."""
+
+    def on_test_begin(self, logs):
+        """Before each validation."""
+
+    def on_test_end(self, logs):
+        """After each validation, with its numbers."""
 
     def state_dict(self):
         """What this needs to go on later."""
@@ -97,12 +112,12 @@ class Best:
 
 
 class EarlyStopping(Callback):
-    """End the run when a quantity has not become better for more than `patience` epochs.
+    """End the run when a quantity has not become better for `patience` epochs.
 
     Parameters
     ----------
     monitor : as in `logs`: 'loss', 'val_loss', 'val_accuracy', ...
-    patience : epochs without improvement that are let pass
+    patience : epochs without improvement, one after the other, that end the run; 0 means 1, as in Keras
     min_delta : by how much better counts as better
     mode : 'min' if smaller is better, 'max' if larger is; 'auto' goes by the name
     restore_best_weights : leave the model with the weights of its best epoch
@@ -122,7 +137,7 @@ class EarlyStopping(Callback):
         if self.best.look(logs, "EarlyStopping"):
             if self.restore_best_weights:
                 self.weights = {name: np.array(array(x)) for name, x in self.model.state_dict().items()}
-        elif self.best.looks > self.patience:
+        elif self.best.looks >= self.patience:
             self.trainer.stop(f"{self.best.monitor} no better since epoch {epoch - self.best.looks}")
 
     def on_train_end(self, logs):
@@ -280,7 +295,8 @@ class ProgressBar(Callback):
         t = self.trainer
         shown = sys.stderr.isatty() if self.show is None else self.show
         if shown:
-            total = None if t.batches_per_epoch is None else t.epochs * t.batches_per_epoch
+            epochs = t.epochs - t.history.initial_epoch
+            total = None if t.batches_per_epoch is None else epochs * t.batches_per_epoch
             self.bar = tqdm(total=total, initial=len(t.history.batch_loss), unit="batch", leave=True)
 
     @property
@@ -328,4 +344,5 @@ def as_callbacks(given, progress):
 
 def overrides(callback, name):
     """Whether a callback does anything at this point."""
-    return getattr(type(callback), name) is not getattr(Callback, name)
+    names = name, name.replace("on_batch", "on_train_batch")
+    return any(getattr(type(callback), n) is not getattr(Callback, n) for n in names)

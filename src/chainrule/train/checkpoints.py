@@ -151,7 +151,8 @@ def restore(trainer, tree):
     t.step_count, t.waiting, t.seconds = tree["steps"], tree["waiting"], tree["seconds"]
     for m, state in zip((t.mean_loss, *t.metrics.values()), tree["so_far"], strict=False):
         m.load_state_dict(state)
-    t.history = History(**_listed(tree["history"]))
+    before, t.history = t.history, History(**_listed(tree["history"]))
+    t.history.initial_epoch, t.history.params = before.initial_epoch, before.params
     t.stopping = tree["stopping"]
     _restore_callbacks(t.callbacks, tree["callbacks"])
     set_random_states(t.generators, tree["random"])

@@ -53,6 +53,20 @@ class History:
     gradient_norms: dict = field(default_factory=dict)
     steps_per_epoch: list = field(default_factory=list)
     stopped: str | None = None
+    initial_epoch = 0  # epochs that were done before
+    params = dict[str, int | None]()  # noqa: RUF012 - no field; each run sets its own
+
+    @property
+    def history(self):
+        """One list for each quantity under Keras's names: loss, accuracy, val_loss, val_accuracy."""
+        out = {"loss": self.train_loss, **self.train_metrics}
+        held_out = {"val_loss": self.validation_loss} if self.validation_loss else {}
+        return out | held_out | {f"val_{name}": values for name, values in self.validation_metrics.items()}
+
+    @property
+    def epoch(self):
+        """The numbers of the complete epochs, from 0, as in Keras."""
+        return list(range(self.initial_epoch, self.initial_epoch + len(self)))
 
     def __len__(self):
         """Number of complete epochs."""
@@ -69,7 +83,7 @@ class History:
 
     def columns(self):
         """One list per quantity that is one number for every complete epoch, by name."""
-        columns = {"epoch": list(range(1, len(self) + 1)), "train_loss": self.train_loss}
+        columns = {"epoch": [n + 1 for n in self.epoch], "train_loss": self.train_loss}
         if self.validation_loss:
             columns["validation_loss"] = self.validation_loss
         for part, metrics in (("train", self.train_metrics), ("validation", self.validation_metrics)):

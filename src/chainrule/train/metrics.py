@@ -518,6 +518,17 @@ METRICS = {
     "recall": Recall,
     "top_5": TopK,
 }
+KERAS = {
+    "acc": Accuracy,
+    "binary_accuracy": Accuracy,
+    "categorical_accuracy": Accuracy,
+    "sparse_categorical_accuracy": Accuracy,
+    "mean_absolute_error": MAE,
+    "mean_squared_error": MSE,
+    "r2_score": R2,
+    "sparse_top_k_categorical_accuracy": TopK,
+    "top_k_categorical_accuracy": TopK,
+}
 
 
 def named_metrics(metrics):
@@ -536,7 +547,7 @@ def _name(metric):
 
 def _metric(name, given):
     if isinstance(given, str):
-        given = METRICS.get(given, given)
+        given = (METRICS | KERAS).get(given.lower(), given)
     if isinstance(given, type) and issubclass(given, Metric):
         given = given()
     if name == "loss" or not (isinstance(given, Metric) or callable(given)):

@@ -146,14 +146,14 @@ def make_flush(model, optimizer, options):
     return flush
 
 
-def make_evaluation(model, loss, keep_output):
-    """A function (*inputs, target) -> (loss or None, output or None), without a derivative."""
+def make_evaluation(model, loss, keep_output, weighted=False):
+    """A function (*inputs, target) -> (loss or None, output or None), without a derivative; see `make_forward`."""
+    loss_of, n = per_sample(loss) if weighted else loss, 2 if weighted else 1
 
     def evaluation(*batch):
-        *inputs, target = batch
         with no_grad():
-            output = model(*inputs)
-            return None if loss is None else loss(output, target), output if keep_output else None
+            output = model(*batch[:-n])
+            return None if loss is None else loss_of(output, *batch[-n:]), output if keep_output else None
 
     return evaluation
 

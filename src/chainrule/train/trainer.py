@@ -20,6 +20,7 @@ from .checkpoints import ModelCheckpoint, find, restore
 from .culprit import findings
 from .history import DivergedError, History
 from .keeping import Keeping, generators_of, random_states, set_random_states
+from .keras import EpochLines, FirstBatches, held_out as held_out_of, inputs_of, joined, loss_of, optimizer_of, plain
 from .metrics import Mean, array, named_metrics
 from .step import Programs, layers_of, make_evaluation, make_flush, make_forward, make_prediction, make_step, pays
 
@@ -30,8 +31,9 @@ class Trainer:
     Parameters
     ----------
     model : Module
-    loss : called as loss(output, target), gives the mean over the batch as a scalar Tensor; may be None to predict only
-    optimizer : over the parameters of the model
+    loss : called as loss(output, target), gives the mean over the batch as a scalar Tensor; or 'mse', 'mae', 'huber'; may be
+        None to predict only
+    optimizer : over the parameters of the model; or its class or name ('adam'), for its usual settings
     metrics : names, metrics, functions (output, target) -> number, which are averaged over samples, or a dict of them
     compile : run steps as compiled programs where the run is long enough for that to pay; "always" in any case; or False
     clip_norm : scale gradients down when the norm of all together is greater
@@ -82,7 +84,7 @@ class Trainer:
             raise ArgumentError(explain("accumulate must be a positive int", f"found: {accumulate!r}", help="for example 4"))
         if compile not in (True, False, "always"):
             raise ArgumentError(explain("compile must be True, False or 'always'", f"found: {compile!r}", help="usually True"))
-        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.model, self.loss, self.optimizer = model, loss_of(loss), optimizer_of(optimizer, model)
         self.metrics = named_metrics(metrics)
         self.compile, self.accumulate = compile, int(accumulate)
         self.averaged = None if ema is None else AveragedModel(model, avg_fn=get_ema_avg_fn(ema))
@@ -102,46 +104,89 @@ class Trainer:
 
     def fit(
         self,
-        data,
+        data=None,
+        y=None,
         *,
-        epochs,
+        epochs=1,
         batch_size=32,
         validation=None,
         validation_split=None,
         sample_weight=None,
+        class_weight=None,
         callbacks=(),
         progress=True,
         seed=None,
         resume=None,
+        x=None,
+        validation_data=None,
+        validation_batch_size=EVALUATION_BATCH,
+        validation_steps=None,
+        steps_per_epoch=None,
+        initial_epoch=0,
+        shuffle=True,
+        verbose=None,
     ):
-        """Train. Parameters and errors are those of the function `fit`; gives the History."""
+        """Train. Parameters and errors are those of the function `fit`; gives the History. Beyond these, as in Keras:
+
+        Parameters
+        ----------
+        data, y : inputs (an array, or a list of them) and targets; `data` may also be given as `x`
+        validation_data : (x, y), (x, y, weights of samples), or as `validation`
+        validation_batch_size, validation_steps : size and number of the batches to validate with
+        steps_per_epoch : batches in an epoch, where all batches are too many, or never end
+        initial_epoch : epochs that are done already; `epochs` counts them
+        shuffle : whether arrays are shuffled anew in each epoch
+        verbose : 0 for silence, 1 for a bar, 2 for a line after each epoch
+
+        Examples
+        --------
+        >>> from chainrule import nn
+        >>> from chainrule.train import Trainer
+        >>> x = np.linspace(-1, 1, 64)[:, None]
+        >>> history = Trainer(nn.Linear(1, 1), "mse", "adam").fit(x, 2 * x, epochs=2, validation_split=0.25, verbose=0)
+        >>> list(history.history), history.epoch
+        (['loss', 'val_loss'], [0, 1])
+        """
+        if x is not None and data is not None:
+            raise ArgumentError(explain("fit: `x` is another name of `data`", help="give one of them"))
+        data, callbacks = joined(data if x is None else x, y), () if callbacks is None else callbacks
+        if verbose is not None:
+            progress = verbose not in (0, 2)
+            callbacks = [*_listed(callbacks), EpochLines()] if verbose == 2 else callbacks
         if not isinstance(epochs, (int, np.integer)) or isinstance(epochs, bool) or epochs < 0:
             raise ArgumentError(explain("fit: epochs must be an int, at least 0", f"epochs: {epochs!r}", help="for example 10"))
         if self.loss is None or self.optimizer is None:
             raise ArgumentError(explain("fit needs a loss and an optimizer", help="Trainer(model, loss, optimizer)"))
         if seed is not None:
             manual_seed(seed)
-        if validation_split is not None:
-            if sample_weight is not None or validation is not None:
-                raise ArgumentError(
-                    explain(
-                        "fit: validation_split goes with neither validation nor sample_weight",
-                        help="cut the arrays in two and pass validation=",
-                    )
-                )
-            data, validation = split(data, validation_split)
+        if bool(validation_split) + (validation is not None) + (validation_data is not None) > 1:
+            raise ArgumentError(
+                explain("fit: there are several kinds of data to validate with", help="give validation or validation_split")
+            )
         weighted = sample_weight is not None
+        weights, self.validated_by_weights = None, weighted and bool(validation_split)
         if weighted:
             data = with_weights(data, sample_weight)
-        batches = as_batches(data, batch_size, True, seed)
-        held_out = None if validation is None else as_batches(validation, EVALUATION_BATCH, False, None, "validation")
-        self._prepare(batches, held_out, epochs, callbacks, progress, weighted)
-        if resume is not None and resume is not False:
-            tree = find(resume, self.callbacks)
-            if tree is not None:
-                restore(self, tree)
-        self._programs(weighted)
-        return self._run(batches, held_out, weighted)
+        if validation_split:
+            data, validation = split(data, validation_split)
+        elif validation_data is not None:
+            validation, weights = held_out_of(validation_data)
+            self.validated_by_weights = weights is not None
+        batches = as_batches(data, 32 if batch_size is None else batch_size, shuffle, seed)
+        batches = batches if steps_per_epoch is None else FirstBatches(batches, steps_per_epoch)
+        held_out = None if validation is None else _held_out(validation, weights, validation_batch_size, validation_steps)
+        before = self.by_class
+        self.by_class = before if class_weight is None else class_weights(class_weight)
+        try:
+            self._prepare(batches, held_out, epochs, callbacks, progress, initial_epoch)
+            if resume is not None and resume is not False:
+                tree = find(resume, self.callbacks)
+                if tree is not None:
+                    restore(self, tree)
+            self._programs(weighted)
+            return self._run(batches, held_out, weighted)
+        finally:
+            self.by_class = before
 
     def stop(self, reason):
         """End the run after this batch or epoch."""
@@ -153,18 +198,22 @@ class Trainer:
         last = self.history._last() if len(self.history) else {}
         return logs | {name: v for name, v in last.items() if name.startswith("val_")}
 
-    def _prepare(self, batches, held_out, epochs, callbacks, progress, weighted):
+    def _prepare(self, batches, held_out, epochs, callbacks, progress, initial_epoch):
         self.epochs = int(epochs)
         self.batches_per_epoch = len(batches) if hasattr(batches, "__len__") else None
         self.layers = layers_of(self.model)
         self.history = History()
         self.history._begin(self.metrics, held_out is not None, self.layers)
-        self.epoch, self.batch, self.step_count, self.waiting, self.seconds = 1, 0, 0, 0, 0.0
+        self.history.initial_epoch = int(initial_epoch)
+        self.epoch, self.batch, self.step_count, self.waiting, self.seconds = int(initial_epoch) + 1, 0, 0, 0, 0.0
         self.stopping, self.place = None, {}
         self.generators = generators_of(self.model, getattr(batches, "generator", None))
         self.callbacks = as_callbacks(callbacks, progress)
         for c in self.callbacks:
-            c.trainer, c.model = self, self.model
+            c.trainer, c.model, c.params = self, self.model, {"epochs": self.epochs, "steps": self.batches_per_epoch}
+        self.history.params = {"epochs": self.epochs, "steps": self.batches_per_epoch}
+        if getattr(self.model, "stop_training", False):
+            self.model.stop_training = False
         for m in (self.mean_loss, *self.metrics.values()):
             m.reset()
 
@@ -173,7 +222,8 @@ class Trainer:
         keep_output = bool(self.metrics)
         options = {**self.limits, "accumulate": self.accumulate, "averaged": self.averaged, "keep_output": keep_output}
         options["weighted"] = weighted or self.by_class is not None
-        steps = None if self.batches_per_epoch is None else self.batches_per_epoch * self.epochs
+        epochs = self.epochs - self.history.initial_epoch
+        steps = None if self.batches_per_epoch is None else self.batches_per_epoch * epochs
         self.uncompiled, self.held = None, {}
         if not self.compile:
             self.uncompiled = "compile=False"
@@ -253,12 +303,18 @@ class Trainer:
             norms = self.flush(self.accumulate / self.waiting)
             self._count_step(norms)
         trained = {"loss": self.mean_loss.result()} | {name: m.result() for name, m in self.metrics.items()}
-        found = None if held_out is None else self._evaluated(held_out)
+        found = None
+        if held_out is not None:
+            self._tell("on_test_begin", {})
+            found = self._evaluated(held_out, self.validated_by_weights)
+            self._tell("on_test_end", dict(found))
         before = sum(self.history.steps_per_epoch)
         self.history._finish_epoch(trained, found, perf_counter() - began, self.step_count - before)
         epoch, logs = self.epoch, self.history._last()
         self.epoch, self.batch, self.seconds, self.place = self.epoch + 1, 0, 0.0, next_pass
         self._tell("on_epoch_end", epoch, logs)
+        if getattr(self.model, "stop_training", False):  # Keras's way
+            self.stop(f"by stop_training after epoch {epoch}")
 
     def _batches_of_epoch(self, batches):
         """The batches that are left of this epoch; their order comes from the state of things at its start."""
@@ -315,9 +371,40 @@ class Trainer:
 
     # --- using ----------------------------------------------------------------------------------------------------------------
 
-    def evaluate(self, data, *, batch_size=EVALUATION_BATCH):
-        """Loss and metrics on data, in evaluation mode; see the function `evaluate`."""
-        return self._evaluated(as_batches(data, batch_size, False, None))
+    def evaluate(
+        self,
+        data=None,
+        y=None,
+        *,
+        batch_size=EVALUATION_BATCH,
+        sample_weight=None,
+        steps=None,
+        return_dict=True,
+        x=None,
+        verbose=None,
+    ):
+        """Loss and metrics on data, in evaluation mode; see the function `evaluate`.
+
+        `data` and `y` may be inputs and targets, `sample_weight` weighs the losses, `steps` batches are looked at; with
+        return_dict=False the result is a list [loss, *metrics].
+        """
+        found = self._evaluated(
+            _held_out(joined(data if x is None else x, y), sample_weight, batch_size, steps), sample_weight is not None
+        )
+        return found if return_dict else list(found.values())
+
+    def train_on_batch(self, x, y, sample_weight=None):
+        """One step on these arrays; the loss, as it was before, and metrics by name."""
+        history = self.fit(x, y, batch_size=len(plain(y)), sample_weight=sample_weight, epochs=1, shuffle=False, progress=False)
+        return history._last()
+
+    def test_on_batch(self, x, y, sample_weight=None):
+        """Loss and metrics on these arrays."""
+        return self.evaluate(x, y, batch_size=len(plain(y)), sample_weight=sample_weight)
+
+    def predict_on_batch(self, x):
+        """What the model says of these arrays."""
+        return self.predict(x, batch_size=len(inputs_of(x)[0]))
 
     def _best(self):
         return self.model if self.averaged is None else self.averaged.module
@@ -330,18 +417,19 @@ class Trainer:
             self.held[what] = Programs(make(model), (model, self.loss), lambda: Keeping(model, self.generators), what, enabled)
         return self.held[what]
 
-    def _evaluated(self, batches):
+    def _evaluated(self, batches, weighted=False):
         loss, mean = self.loss, Mean()
         metrics = {name: copy.copy(m) for name, m in self.metrics.items()}  # a run may be gathering in the originals
         for m in metrics.values():
             m.reset()
-        take = self._program("evaluation", lambda model: make_evaluation(model, loss, bool(metrics)))
+        what = "evaluation with weights" if weighted else "evaluation"
+        take = self._program(what, lambda model: make_evaluation(model, loss, bool(metrics), weighted))
         model = self._best()
         was_training, n = getattr(model, "training", False), 0
         model.eval()
         try:
             for batch in batches:
-                _, target = parts(batch)
+                _, target = parts(batch[:-1] if weighted else batch)
                 value, output = take(*batch)
                 n += len(target)
                 if value is not None:
@@ -354,18 +442,23 @@ class Trainer:
             raise no_batches("the data to evaluate on", 1)
         return ({} if loss is None else {"loss": mean.result()}) | {name: m.result() for name, m in metrics.items()}
 
-    def predict(self, data, *, batch_size=EVALUATION_BATCH):
+    def predict(self, data, *, batch_size=EVALUATION_BATCH, steps=None, verbose=None):
         """What the model says, in evaluation mode.
 
         Parameters
         ----------
-        data : an array of inputs, a list of arrays that are the inputs, or batches as for `fit`, whose targets are left out
+        data : an array of inputs, a list of arrays that are the inputs, or batches as for `fit`, whose targets (what
+            comes last of several) are left out
+        batch_size : for arrays
+        steps : batches to predict for; all by default
+        verbose : not needed; Keras's
 
         Returns
         -------
         array; a tuple of them if the model gives a tuple
         """
-        batches = _inputs(data, batch_size)
+        batches = _inputs(data, EVALUATION_BATCH if batch_size is None else batch_size)
+        batches = batches if steps is None else itertools.islice(batches, steps)
         take = self._program("prediction", make_prediction)
         model = self._best()
         was_training, outputs = getattr(model, "training", False), []
@@ -385,13 +478,31 @@ class Trainer:
 
 def _inputs(data, batch_size):
     """Tuples of inputs, batch by batch."""
-    if isinstance(data, (np.ndarray, Tensor)):
-        data = [data]
+    if isinstance(data, (np.ndarray, Tensor)) or hasattr(data, "to_numpy") or _is_table(data):
+        data = inputs_of(data)
     if isinstance(data, (list, tuple)) and data and all(isinstance(x, (np.ndarray, Tensor)) for x in data):
         return iter(DataLoader(TensorDataset(*data), batch_size))
     if isinstance(data, Dataset):
         data = DataLoader(data, batch_size)
-    return (tuple(parts(b)[0]) if isinstance(b, (tuple, list)) else (b,) for b in data)
+    return (tuple(b if len(b) == 1 else parts(b)[0]) if isinstance(b, (tuple, list)) else (b,) for b in data)
+
+
+def _is_table(data):
+    """Whether this is a list of numbers, or of lists of them."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (int, float))
+
+
+def _listed(callbacks):
+    return callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+
+
+def _held_out(data, weights, batch_size, steps):
+    """Batches to evaluate with."""
+    data = data if weights is None else with_weights(data, weights)
+    batches = as_batches(data, EVALUATION_BATCH if batch_size is None else batch_size, False, None, "validation")
+    return batches if steps is None else FirstBatches(batches, steps, "validation_steps")
 
 
 def fit(

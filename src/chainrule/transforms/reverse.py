@@ -170,7 +170,7 @@ class Tape(Trace):
                 self.lose(row, cut, out)
             return tuple(self._wrap(o) for o in out) if several else self._wrap(out)
         keeps = frozenset().union(*(row.kind(i).keeps for i, p in enumerate(parents) if p is not None))
-        kept = self._kept(row, args, values, out, keeps) if keeps else NOTHING
+        kept = self._packed(self._kept(row, args, values, out, keeps)) if keeps else NOTHING
         avals = tuple(None if p is None else Aval(shape_of(v), v.dtype) for p, v in zip(parents, values, strict=True))
         node = Node(row, tuple(parents), kept, params, avals)
         if not several:
@@ -191,8 +191,11 @@ class Tape(Trace):
             out, kept = row.joint.record(values, active, params)
         finally:
             state.again = before
-        node = JointNode(row, tuple(parents), (tuple(values), tuple(kept)), params, self.again)
+        node = JointNode(row, tuple(parents), self._packed((tuple(values), tuple(kept))), params, self.again)
         return tuple(self._wrap(o, Output(node, i, len(out)) if o.dtype.kind in "fc" else None) for i, o in enumerate(out))
+
+    def _packed(self, kept):
+        return kept if state.packing is None or self is not ROOT or state.recorder is not None else state.packing(kept)
 
     def _wrap(self, value, note=None):
         """A new Tensor of this tape, known to the recorder if one runs below."""

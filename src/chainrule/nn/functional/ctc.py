@@ -21,7 +21,7 @@ from ...ops import (
 from ...ops.indexing import getitem, take_along_axis
 from ...ops.shaping import as_value, broadcast_to
 from ...transforms.control import scan
-from ..entry import check_integers, check_range, innermost
+from ..entry import check_integers, check_range, counted, innermost
 from ..windows import as_float
 from .reducing import check_reduction
 
@@ -74,8 +74,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
         raise ArgumentError(explain(f"{what}: blank must be a class", f"blank: {blank} of {classes}", help="0 is usual"))
     steps = _lengths(input_lengths, batch, time, "input_lengths")
     counts = _lengths(target_lengths, batch, None, "target_lengths")
-    labels = _labels(targets, counts, batch)
-    _check_counted(labels, counts, classes)
+    labels = _checked(_labels(targets, counts, batch), counts, classes)
     loss = -_log_likelihood(x, labels, steps, counts, blank)
     impossible = loss > -NEVER / 2
     loss = where(impossible, 0.0 if zero_infinity else np.inf, loss)
@@ -125,16 +124,17 @@ def _labels(targets, counts, batch):
     return getitem(targets, minimum(places, shape_of(targets)[0] - 1))
 
 
-def _check_counted(labels, counts, classes):
-    """Raise unless the labels that count are classes."""
-    check_range(where(np.arange(shape_of(labels)[1]) < expand_dims(counts, 1), labels, 0), classes, "ctc_loss", "targets")
+def _checked(labels, counts, classes):
+    """The labels that count, which must be classes, with 0 for the others."""
+    labels = where(np.arange(shape_of(labels)[1]) < expand_dims(counts, 1), labels, 0)
+    check_range(labels, classes, "ctc_loss", "targets")
+    return counted(labels, classes)
 
 
 def _log_likelihood(x, labels, steps, counts, blank):
     """Logarithm of the probability of the labels, of which blanks stand around each: the forward variables of the paper."""
-    time, batch, classes = shape_of(x)
+    time, batch, _ = shape_of(x)
     most = shape_of(labels)[1]
-    labels = minimum(maximum(labels, 0), classes - 1)  # what does not count may be anything
     blanks = np.full((batch, most), blank)
     spread = reshape(stack([blanks, labels], 2), (batch, 2 * most))
     spread = concatenate([spread, np.full((batch, 1), blank)], 1)

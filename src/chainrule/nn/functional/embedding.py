@@ -10,7 +10,7 @@ from ...ops.segments import segment_max, segment_sum
 from ...ops.shaping import as_value, cast
 from ...tensor import Tensor
 from ...transforms.reverse import ROOT
-from ..entry import check_integers, check_range
+from ..entry import check_integers, check_range, countable
 from .sparse import sparse_rows
 
 
@@ -47,6 +47,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     weight = _table(weight, "embedding")
     rows = shape_of(weight)[0]
     check_range(ids, rows, "embedding", "input")
+    ids = countable(ids, rows)
     if max_norm is not None:
         weight = _shortened(weight, ids, max_norm, norm_type)
     out = sparse_rows(weight, ids) if sparse else getitem(weight, ids)

@@ -6,7 +6,7 @@ from ...core.value import ndim_of, shape_of
 from ...errors import ArgumentError, ShapeError, explain
 from ...ops import einsum, expand_dims, matmul, transpose
 from ...ops.shaping import as_value, cast
-from ..entry import check_integers, check_last, check_range, innermost
+from ..entry import check_integers, check_last, check_range, counted, innermost
 
 
 def linear(input, weight, bias=None):
@@ -104,4 +104,4 @@ def one_hot(tensor, num_classes=-1):
             raise ArgumentError(explain("one_hot: how many classes?", "tensor has no elements", help="give num_classes"))
         num_classes = int(values.max()) + 1
     check_range(ids, num_classes, "one_hot", "tensor")
-    return cast(expand_dims(ids, -1) == np.arange(num_classes), np.int64)
+    return cast(expand_dims(counted(ids, num_classes), -1) == np.arange(num_classes), np.int64)

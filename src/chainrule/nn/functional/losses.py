@@ -25,20 +25,22 @@ from ...ops import (
 from ...ops.indexing import getitem
 from ...ops.shaping import as_value, cast
 from ...tensor import Tensor
-from ..entry import check_range, innermost, like_input
+from ..entry import check_range, countable, innermost, like_input
 from .layers import linear
-from .reducing import REDUCTIONS, check_reduction, class_labels, class_weight, pair, reduced, rows_of
+from .reducing import REDUCTIONS, check_reduction, class_labels, class_weight, older, pair, reduced, rows_of, weighed
 
 # --- distances between numbers ----------------------------------------------------------------------------------------
 
 
-def mse_loss(input, target, reduction="mean"):
+@older
+def mse_loss(input, target, reduction="mean", weight=None):
     """Squared difference.
 
     Parameters
     ----------
     input, target : arrays of one shape
     reduction : 'mean' over all elements, 'sum', or 'none'
+    weight : None, or array of their shape by which losses are multiplied; their mean is then divided by its mean
 
     Raises
     ------
@@ -52,10 +54,11 @@ def mse_loss(input, target, reduction="mean"):
     np.float64(2.0)
     """
     input, target = pair(input, target, reduction, "mse_loss")
-    return reduced(square(input - target), reduction)
+    return weighed(square(input - target), weight, reduction, "mse_loss")
 
 
-def l1_loss(input, target, reduction="mean"):
+@older
+def l1_loss(input, target, reduction="mean", weight=None):
     """Absolute difference. Arguments as for `mse_loss`.
 
     >>> import chainrule.nn.functional as F
@@ -63,11 +66,11 @@ def l1_loss(input, target, reduction="mean"):
     np.float64(1.0)
     """
     input, target = pair(input, target, reduction, "l1_loss")
-    return reduced(absolute(input - target), reduction)
+    return weighed(absolute(input - target), weight, reduction, "l1_loss")
 
 
-def huber_loss(input, target, reduction="mean", delta=1.0):
-    """Half the squared difference where that is below `delta`, a straight line of slope `delta` beyond.
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+    """Half the squared difference where that is below `delta`, a straight line of slope `delta` beyond; times `weight`.
 
     >>> import chainrule.nn.functional as F
     >>> F.huber_loss([1.0, 2.0], [1.0, 5.0], reduction="none")
@@ -80,9 +83,11 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
         )
     d = input - target
     size = absolute(d)
-    return reduced(where(size < delta, 0.5 * square(d), delta * (size - 0.5 * delta)), reduction)
+    loss = where(size < delta, 0.5 * square(d), delta * (size - 0.5 * delta))
+    return weighed(loss, weight, reduction, "huber_loss", mean_of="elements")
 
 
+@older
 def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
     """`huber_loss / beta`: slope 1 beyond `beta`; `l1_loss` for beta 0.
 
@@ -102,6 +107,7 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
 # --- classes ----------------------------------------------------------------------------------------------------------
 
 
+@older
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     """Minus the log-probability of the right class. Arguments as for `cross_entropy`, with log-probabilities as `input`.
 
@@ -125,7 +131,7 @@ def _labels(target, input, rows, out_shape, ignore_index, what):
     if certain:
         return labels, None
     keep = labels != ignore_index
-    return where(keep, labels, 0), keep
+    return countable(where(keep, labels, 0), shape_of(rows)[1]), keep
 
 
 def _scales(labels, keep, weight, dtype):
@@ -147,6 +153,7 @@ def _gathered(loss, labels, keep, weight, reduction, out_shape):
     return mean(loss) if scales is None else sum(loss) / sum(scales)
 
 
+@older
 def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
     """Minus the log-probability of the right class, from unnormalised scores.
 
@@ -269,6 +276,7 @@ def focal_loss(input, target, weight=None, gamma=2.0, ignore_index=-100, reducti
 # --- probabilities ----------------------------------------------------------------------------------------------------
 
 
+@older
 def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     """Minus the log-probability of `target`, 0 or 1, where `input` is the probability of 1.
 
@@ -309,6 +317,7 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     return reduced(loss if weight is None else loss * like_input(weight, input), reduction)
 
 
+@older
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
     """`binary_cross_entropy(sigmoid(input), target)`, without over- and underflow.
 
@@ -333,6 +342,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     return reduced(loss if weight is None else loss * like_input(weight, input), reduction)
 
 
+@older
 def kl_div(input, target, reduction="mean", log_target=False):
     """`target * (log(target) - input)`: divergence of probabilities from log-probabilities.
 
@@ -385,6 +395,7 @@ def sigmoid_focal_loss(inputs, targets, alpha=0.25, gamma=2.0, reduction="none")
 # --- likelihoods of other distributions -------------------------------------------------------------------------------
 
 
+@older
 def poisson_nll_loss(input, target, log_input=True, full=False, eps=1e-8, reduction="mean"):
     """Minus the log-likelihood of counts with the Poisson distribution.
 

@@ -20,10 +20,10 @@ from ...ops import (
 )
 from ...ops.indexing import getitem, take_along_axis
 from ...ops.shaping import as_value, cast
-from ..entry import check_integers, check_range, check_same_shape, like_input
+from ..entry import check_integers, check_range, check_same_shape, countable, like_input
 from ..windows import as_float
 from .distances import pairwise_distance
-from .reducing import check_reduction, class_labels, class_weight, pair, reduced
+from .reducing import check_reduction, class_labels, class_weight, older, pair, reduced
 
 
 def _positive(x):
@@ -34,6 +34,7 @@ def _positive(x):
 # --- targets of 1 and -1 ----------------------------------------------------------------------------------------------
 
 
+@older
 def soft_margin_loss(input, target, reduction="mean"):
     """`log(1 + exp(-target * input))` for targets 1 and -1.
 
@@ -52,6 +53,7 @@ def soft_margin_loss(input, target, reduction="mean"):
     return reduced(softplus(-target * input), reduction)
 
 
+@older
 def hinge_embedding_loss(input, target, margin=1.0, reduction="mean"):
     """`input`, a distance, where the target is 1; `max(0, margin - input)` where it is -1.
 
@@ -64,6 +66,7 @@ def hinge_embedding_loss(input, target, margin=1.0, reduction="mean"):
     return reduced(loss, reduction)
 
 
+@older
 def margin_ranking_loss(input1, input2, target, margin=0.0, reduction="mean"):
     """`max(0, -target * (input1 - input2) + margin)`: target 1 asks the first to be larger, -1 the second.
 
@@ -85,6 +88,7 @@ def margin_ranking_loss(input1, input2, target, margin=0.0, reduction="mean"):
     return reduced(_positive(-target * (input1 - input2) + margin), reduction)
 
 
+@older
 def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction="mean"):
     """`1 - cosine` where the target is 1; `max(0, cosine - margin)` where it is -1.
 
@@ -118,6 +122,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction="mean"):
 # --- three vectors ----------------------------------------------------------------------------------------------------
 
 
+@older
 def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction="mean"):
     """`max(0, margin + distance(anchor, positive) - distance(anchor, negative))`.
 
@@ -191,6 +196,7 @@ def _scores(input, what):
     return reshape(x, (-1, shape_of(x)[-1])) if ndim_of(x) == 1 else x, ndim_of(x) == 2
 
 
+@older
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="mean"):
     """Mean over the other classes of `max(0, margin - score of the right class + score) ** p`.
 
@@ -220,7 +226,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="me
     n, classes = shape_of(x)
     target = class_labels(as_value(target), as_value(input), (n,) if several else (), what)
     check_range(target, classes, what, "target")
-    labels, weight = reshape(target, (-1,)), class_weight(weight, classes, dtype_of(x), what)
+    labels, weight = countable(reshape(target, (-1,)), classes), class_weight(weight, classes, dtype_of(x), what)
     cost = _positive(margin - expand_dims(getitem(x, (np.arange(n), labels)), 1) + x)
     cost = cost if p == 1 else square(cost)
     cost = cost if weight is None else cost * expand_dims(getitem(weight, labels), 1)
@@ -228,6 +234,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="me
     return reduced(loss if several else reshape(loss, ()), reduction)
 
 
+@older
 def multilabel_margin_loss(input, target, reduction="mean"):
     """`max(0, 1 - score of a right class + score of a wrong one)`, summed over all such pairs and divided by the classes.
 
@@ -258,6 +265,7 @@ def multilabel_margin_loss(input, target, reduction="mean"):
     return reduced(loss if several else reshape(loss, ()), reduction)
 
 
+@older
 def multilabel_soft_margin_loss(input, target, weight=None, reduction="mean"):
     """Mean over the classes of the binary cross-entropy of `sigmoid(input)`.
 

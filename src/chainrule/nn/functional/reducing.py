@@ -1,5 +1,7 @@
 """What losses share: reductions, pairs of one shape, rows of classes and labels."""
 
+import functools
+
 import numpy as np
 
 from ...core.value import dtype_of, shape_of
@@ -19,9 +21,39 @@ def check_reduction(reduction, what, allowed=REDUCTIONS):
         )
 
 
+def older(f):
+    """`f` with PyTorch's first names for a reduction too: `size_average` (else the sum), and `reduce` (else none)."""
+
+    @functools.wraps(f)
+    def call(*args, size_average=None, reduce=None, **options):
+        if size_average is not None or reduce is not None:
+            whole, averaged = reduce is None or reduce, size_average is None or size_average
+            options["reduction"] = ("mean" if averaged else "sum") if whole else "none"
+        return f(*args, **options)
+
+    return call
+
+
 def reduced(loss, reduction):
     """The loss of each element, their mean or their sum."""
     return loss if reduction == "none" else mean(loss) if reduction == "mean" else sum(loss)
+
+
+def weighed(loss, weight, reduction, what, mean_of="weights"):
+    """The same of losses times weights, whose mean is that over the weights, or over the elements."""
+    if weight is None:
+        return reduced(loss, reduction)
+    weight = like_input(weight, loss)
+    if shape_of(weight) != shape_of(loss):
+        raise ShapeError(
+            explain(
+                f"{what}: `weight` needs one number for each element",
+                f"expected: {shape_of(loss)}    found: {shape_of(weight)}",
+                help="broadcast it first",
+            )
+        )
+    loss = loss * weight
+    return sum(loss) / sum(weight) if reduction == "mean" and mean_of == "weights" else reduced(loss, reduction)
 
 
 def pair(input, target, reduction, what):

@@ -17,8 +17,20 @@ def _gradients(parameters):
     return [(p, p.grad.detach()) for p in parameters if p.grad is not None]
 
 
-def get_total_norm(tensors, norm_type=2.0):
-    """The norm of all elements of several arrays together."""
+def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None):
+    """The norm of all elements of several arrays together; arguments as for `clip_grad_norm_`."""
+    total = _total([tensors] if isinstance(tensors, Tensor) else tensors, float(norm_type))
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise ArgumentError(
+            explain(
+                f"the norm of the gradients is {total.item()}",
+                help="look for a division by zero or a logarithm of zero in the loss, or lower the learning rate",
+            )
+        )
+    return total
+
+
+def _total(tensors, norm_type):
     tensors = [as_value(t) for t in tensors]
     if not tensors:
         return ROOT.constant(np.zeros(()))
@@ -28,7 +40,7 @@ def get_total_norm(tensors, norm_type=2.0):
     return norm(norms, norm_type)
 
 
-def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False):
+def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
     """Scale all gradients by one factor so that their norm together is at most `max_norm`.
 
     Parameters
@@ -37,6 +49,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     max_norm : float
     norm_type : order of the norm; may be inf
     error_if_nonfinite : raise if the norm is infinite or NaN
+    foreach : chooses between implementations in PyTorch, and nothing here
 
     Returns
     -------
@@ -54,19 +67,12 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     array([0.6, 0.8])
     """
     found = _gradients(parameters)
-    total = get_total_norm([g for _, g in found], float(norm_type))
-    if error_if_nonfinite and not math.isfinite(total.item()):
-        raise ArgumentError(
-            explain(
-                f"clip_grad_norm_: the norm of the gradients is {total.item()}",
-                help="look for a division by zero or a logarithm of zero in the loss, or lower the learning rate",
-            )
-        )
+    total = get_total_norm([g for _, g in found], norm_type, error_if_nonfinite)
     _scale(found, max_norm, total)
     return total
 
 
-def clip_grads_with_norm_(parameters, max_norm, total_norm):
+def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     """The second half of `clip_grad_norm_`: scale by `max_norm / total_norm`, if that is below 1.
 
     >>> from chainrule import nn
@@ -85,7 +91,7 @@ def _scale(found, max_norm, total):
         p.grad.data = g * cast(factor, g.dtype)
 
 
-def clip_grad_value_(parameters, clip_value):
+def clip_grad_value_(parameters, clip_value, foreach=None):
     """Limit each element of the gradients to the interval from -clip_value to clip_value.
 
     >>> from chainrule import nn

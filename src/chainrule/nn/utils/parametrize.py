@@ -16,10 +16,10 @@ class ParametrizationList(ModuleList):
     What `register_parametrization` puts at `module.parametrizations[name]`.
     """
 
-    def __init__(self, modules, value):
+    def __init__(self, modules, original):
         super().__init__(modules)
-        shape, trained = value.shape, isinstance(value, Parameter)
-        originals = value.detach()
+        shape, trained = original.shape, isinstance(original, Parameter)
+        originals = original.detach()
         for module in reversed(list(self)):
             if hasattr(module, "right_inverse"):
                 originals = module.right_inverse(originals)
@@ -27,7 +27,7 @@ class ParametrizationList(ModuleList):
         self.names = [f"original{i}" for i in range(len(originals))] if self.several else ["original"]
         for name, part in zip(self.names, originals if self.several else [originals], strict=True):
             if trained:
-                self.register_parameter(name, Parameter(part, requires_grad=value.requires_grad))
+                self.register_parameter(name, Parameter(part, requires_grad=original.requires_grad))
             else:
                 self.register_buffer(name, part)
         _check_shape(self(), shape, self)

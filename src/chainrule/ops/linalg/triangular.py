@@ -29,9 +29,9 @@ from .matrices import (
 
 
 @functools.cache
-def scipy_lapack(name, char):
+def scipy_lapack(name, char, library="lapack"):
     """A function of LAPACK for a dtype. SciPy is loaded when the first one is asked for."""
-    return getattr(importlib.import_module("scipy.linalg.lapack"), {"f": "s", "d": "d", "F": "c", "D": "z"}[char] + name)
+    return getattr(importlib.import_module(f"scipy.linalg.{library}"), {"f": "s", "d": "d", "F": "c", "D": "z"}[char] + name)
 
 
 # --- the row ----------------------------------------------------------------------------------------------------------
