@@ -8,7 +8,7 @@ import pytest
 # From the bottom up; modules of one line may not import each other.
 LAYERS = [
     ["errors", "names", "dtypes", "numpy_gaps", "numpy_signatures", "shapes"],
-    ["devices"],
+    ["devices", "scipy_calls"],
     ["trees"],
     ["core.value", "core.changes"],
     ["core.accelerate", "core.aval", "core.dispatch", "core.lowering", "core.derivative"],
