@@ -389,6 +389,15 @@ def test_determinants_neither_over_nor_underflow_on_the_way():
         assert np.isnan(cr.grad(np.linalg.det)(np.full((2, 2), np.nan))).all()
 
 
+def test_slogdet_of_one_complex_matrix_to_second_order():
+    a, t = (rng.normal(size=(3, 3)) + 1j * rng.normal(size=(3, 3)) for rng in map(np.random.default_rng, (3, 4)))
+
+    def slope(x):
+        return cr.grad(lambda x: cr.real(cr.linalg.slogdet(a + x * t)[0] * (0.3 - 0.7j)))(x)
+
+    np.testing.assert_allclose(cr.grad(slope)(0.2), (slope(0.2 + 1e-6) - slope(0.2 - 1e-6)) / 2e-6, rtol=1e-7)
+
+
 def test_slogdet_of_a_singular_matrix():
     a = np.zeros((2, 2, 2)) + np.array([np.eye(2), np.ones((2, 2))])
     sign, logabsdet = np.linalg.slogdet(cr.tensor(a))
