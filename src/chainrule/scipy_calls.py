@@ -23,7 +23,11 @@ _COUNTERPARTS = {
 }
 _ROOTS = "chainrule.custom_root, which differentiates whatever solver it is given"
 _INTEGRALS = "scipy.integrate.fixed_quad, which computes with Tensors, or chainrule.integrate.odeint"
+_QZ = "chainrule.linalg.schur of chainrule.linalg.solve(B, A)"
 _INSTEAD = {
+    **dict.fromkeys(["qr_delete", "qr_insert", "qr_update"], "chainrule.linalg.qr of the changed matrix"),
+    **dict.fromkeys(["ordqz", "qz"], _QZ),
+    "cossin": "chainrule.linalg.svd of the blocks",
     **dict.fromkeys(["bisect", "brenth", "brentq", "fsolve", "newton", "ridder", "root", "root_scalar", "toms748"], _ROOTS),
     **dict.fromkeys(["dblquad", "nquad", "quad", "quad_vec", "tplquad"], _INTEGRALS),
     "solve_ivp": "chainrule.integrate.odeint",
