@@ -66,6 +66,7 @@ SAMPLES = {
     "fresnel_c": one(*NEAR_0, C128),
     "ndtr": one(*NEAR_0, C128),
     "log_ndtr": one(-3, 2, C128),
+    "hazard": one(-9, 9, C128),
     "ndtri": one(*UNIT),
     "ndtri_exp": one(-3, -0.5),
     "owens_t": several(NEAR_0, NEAR_0),

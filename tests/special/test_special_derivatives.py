@@ -479,3 +479,37 @@ def test_a_likelihood_compiles():
     theta = np.array([0.3, 0.8])
     for f in (loss, cr.grad(loss), cr.hessian(loss)):
         np.testing.assert_allclose(cr.compile(f)(theta), f(theta), rtol=1e-12)
+
+
+def normal_rates(x):
+    """The first three derivatives of log_ndtr: h, -h (x + h), ..."""
+    x = mp.mpf(x)
+    h = mp.npdf(x) / mp.ncdf(x)
+    first = -h * (x + h)
+    return h, first, -first * (x + h) - h * (1 + first)
+
+
+@pytest.mark.parametrize("x", [-35.0, -8.0, -0.5, 3.0, 5.1, 14.0, 27.0, 33.0, 37.0])
+def test_log_ndtr_to_third_order_in_both_tails(x):
+    """The square of erfcx overflows from 26 on."""
+    f = sp.log_ndtr
+    for expected in normal_rates(x):
+        f = cr.grad(f)
+        np.testing.assert_allclose(f(x), float(expected), rtol=1e-9)
+    assert cr.grad(cr.grad(sp.log_ndtr))(1e5) == 0
+
+
+@pytest.mark.parametrize("v", [0.0, 1.0, 2.5])
+@pytest.mark.parametrize("x", [1e-12, 1e-8, 1e-3, 0.9, 3.0])
+@pytest.mark.parametrize("name", ["struve", "modstruve"])
+def test_struve_twice_near_zero(name, v, x):
+    """Struve's functions of negative order are singular there, and would cancel."""
+    theirs = {"struve": mp.struveh, "modstruve": mp.struvel}[name]
+    with mp.workdps(60):
+        expected = float(mp.diff(lambda x: theirs(v, x), mp.mpf(x), 2, h=mp.mpf(x) * mp.mpf(10) ** -15))
+    slope = cr.grad(lambda x: getattr(sp, name)(v, x))
+    np.testing.assert_allclose(cr.grad(slope)(x), expected, rtol=1e-9)
+
+
+def test_struve_twice_at_zero():
+    assert cr.grad(cr.grad(lambda x: sp.struve(0, x)))(0.0) == 0
