@@ -8,7 +8,7 @@ import pytest
 # From the bottom up; modules of one line may not import each other.
 LAYERS = [
     ["errors", "names", "dtypes", "numpy_gaps", "numpy_signatures", "shapes"],
-    ["devices"],
+    ["devices", "scipy_calls"],
     ["trees"],
     ["core.value", "core.changes"],
     ["core.accelerate", "core.aval", "core.dispatch", "core.lowering", "core.derivative"],
@@ -37,7 +37,14 @@ LAYERS = [
     ["ops.linalg.spectral"],
     ["ops.linalg.eigenvectors"],
     ["ops.linalg.least_squares", "ops.linalg.norms", "ops.linalg.products"],
-    ["ops.linalg.banded", "ops.linalg.equations", "ops.linalg.lu", "ops.linalg.schur", "ops.linalg.structured"],
+    [
+        "ops.linalg.banded",
+        "ops.linalg.equations",
+        "ops.linalg.indefinite",
+        "ops.linalg.lu",
+        "ops.linalg.schur",
+        "ops.linalg.structured",
+    ],
     ["ops.linalg.checked", "ops.linalg.compositions", "ops.linalg.schur_parlett"],
     ["ops.linalg.matrix_functions", "ops.linalg.subspaces", "ops.linalg.toeplitz"],
     ["ops.poly", "ops.filtering"],

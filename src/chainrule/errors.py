@@ -79,6 +79,10 @@ class ZeroGradientWarning(UserWarning):
     """A gradient is zero everywhere because the input goes only through operations that have no derivative."""
 
 
+class LostDerivativeWarning(UserWarning):
+    """A function of SciPy's has made a plain number of a Tensor that derivatives flow through."""
+
+
 class RepeatedValuesWarning(RuntimeWarning):
     """Where eigenvalues or singular values are equal, a derivative was asked for that is not known to be right."""
 

@@ -33,6 +33,7 @@ from .ops.linalg.equations import (
     solve_sylvester as solve_sylvester,
 )
 from .ops.linalg.factorizations import cho_factor as cho_factor, cholesky as cholesky, qr as qr
+from .ops.linalg.indefinite import ldl as ldl, matrix_balance as matrix_balance
 from .ops.linalg.least_squares import lstsq as lstsq, pinv as pinv
 from .ops.linalg.lu import lu as lu, lu_factor as lu_factor, lu_solve as lu_solve
 from .ops.linalg.matrix_functions import (

@@ -13,6 +13,7 @@ from .errors import ArgumentError, LostDerivativeError, ShapeError, explain
 from .numpy_calls import NUMPY_FUNCTIONS, TRANSLATIONS, translation
 from .operators import USUAL, guarded, operator, reflected, usual
 from .ops import comparison, contraction, elementwise, shaping
+from .scipy_calls import SCIPY, name_scipy, no_operator, warn_of_loss
 from .shapes import Size
 from .ufunc_calls import call_ufunc
 
@@ -298,7 +299,11 @@ class Tensor(Assignable):
     def __array__(self, dtype=None, copy=None):
         # Whole numbers have no derivative that could be lost.
         x = shaping.cast(self, dtype) if dtype is not None and np.dtype(dtype).kind in "biu" else self
-        array = np.asarray(x.owner.to_array(x, "np.asarray"), dtype)
+        try:
+            array = np.asarray(x.owner.to_array(x, "np.asarray"), dtype)
+        except LostDerivativeError as error:
+            name_scipy(error)
+            raise
         return array.copy() if copy else array
 
     def numpy(self, *, force=False):
@@ -317,6 +322,8 @@ class Tensor(Assignable):
         return np.asarray(self.owner.to_scalar(self, ".tolist()")).tolist()
 
     def _number(self, asked):
+        if sys._getframe(2).f_code.co_filename.startswith(SCIPY):
+            warn_of_loss(self, asked)
         value = np.asarray(self.owner.to_scalar(self, asked))
         if value.size != 1:
             raise ArgumentError(
@@ -374,6 +381,10 @@ class Tensor(Assignable):
         return new
 
     # --- protocols of NumPy -------------------------------------------------------------------------------------------
+
+    @property
+    def matvec(self):
+        no_operator(self)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         given = inputs if method != "__call__" or USUAL.issuperset(map(type, inputs)) else usual(inputs)

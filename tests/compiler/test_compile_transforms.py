@@ -409,3 +409,23 @@ def test_custom_derivatives():
     f = lambda x: cr.sum(twice(x) ** 2)  # noqa: E731
     for g in (cr.compile(cr.grad(f)), cr.grad(cr.compile(f))):
         close(g(X), cr.grad(f)(X))
+
+
+def test_views_of_arrays_made_inside_are_written():
+    """They are held by their owners' records of what was assigned, which makes them no Tensors from outside."""
+
+    def through_out(x):
+        o = cr.zeros_like(x)
+        np.multiply(x, x[::-1], out=o[...])
+        return cr.sum(o * V)
+
+    def through_views_of_views(x):
+        o = cr.zeros_like(x)
+        part = o[1:]
+        part[::2] += x[1::2] ** 2
+        part *= x[0]
+        return cr.sum(o * V)
+
+    for f in (through_out, through_views_of_views):
+        close(cr.grad(cr.compile(f))(X), cr.grad(f)(X))
+        close(cr.vmap(cr.compile(f))(W), cr.vmap(f)(W))

@@ -151,6 +151,8 @@ LINALG = {
     **calls("eigvalsh_tridiagonal", V, V[:2]),
     **calls("rq", M),
     **calls("pinvh", S, hermitian=(0,)),
+    **calls("ldl", S - 3 * np.eye(3), hermitian=(0,)),
+    **calls("matrix_balance", M),
     **calls("rsf2csf", M, np.eye(3), after=sizes),
     **calls("issymmetric ishermitian", S),
     **calls("diagsvd", V, 3, 4),

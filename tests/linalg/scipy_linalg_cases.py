@@ -211,6 +211,15 @@ CASES = {
     "polar": under("polar", rectangle(4, 2)),
     "polar, left": under("polar", rectangle(3, 3), "left"),
     "polar, wide": under("polar", rectangle(2, 4)),
+    **{
+        f"ldl, {'lower' if lower else 'upper'}": of_both(
+            lambda rng, d: (normal(rng, 4, 4, dtype=d),),
+            lambda m, a, lower=lower: m.ldl(hermitian(a), lower=lower),
+        )
+        for lower in (True, False)
+    },
+    "ldl, symmetric": of_both(lambda rng, d: (normal(rng, 4, 4, dtype=d),), lambda m, a: m.ldl(a + a.T, hermitian=False)),
+    "matrix_balance": under("matrix_balance", lambda rng, d: (normal(rng, 4, 4, dtype=d) * 8.0 ** np.arange(4),)),
     "orthogonal_procrustes": under("orthogonal_procrustes", TWO),
     "subspace_angles": under("subspace_angles", lambda rng, d: (normal(rng, 5, 2, dtype=d), normal(rng, 5, 3, dtype=d))),
     "orth": of_both(rectangle(4, 2), lambda m, a: projector(m.orth(a))),

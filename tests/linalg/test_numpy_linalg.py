@@ -389,6 +389,15 @@ def test_determinants_neither_over_nor_underflow_on_the_way():
         assert np.isnan(cr.grad(np.linalg.det)(np.full((2, 2), np.nan))).all()
 
 
+def test_slogdet_of_one_complex_matrix_to_second_order():
+    a, t = (rng.normal(size=(3, 3)) + 1j * rng.normal(size=(3, 3)) for rng in map(np.random.default_rng, (3, 4)))
+
+    def slope(x):
+        return cr.grad(lambda x: cr.real(cr.linalg.slogdet(a + x * t)[0] * (0.3 - 0.7j)))(x)
+
+    np.testing.assert_allclose(cr.grad(slope)(0.2), (slope(0.2 + 1e-6) - slope(0.2 - 1e-6)) / 2e-6, rtol=1e-7)
+
+
 def test_slogdet_of_a_singular_matrix():
     a = np.zeros((2, 2, 2)) + np.array([np.eye(2), np.ones((2, 2))])
     sign, logabsdet = np.linalg.slogdet(cr.tensor(a))
@@ -524,3 +533,27 @@ def test_power_zero_is_the_identity():
     for x in (np.full((2, 2), np.nan), np.ones((3, 2, 2), int), np.ones((2, 2), np.float32)):
         found, expected = np.linalg.matrix_power(cr.tensor(x), 0), np.linalg.matrix_power(x, 0)
         assert found.dtype == expected.dtype and np.array_equal(found.numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    "shapes", [((2, 4, 3), (2, 4, 2)), ((2, 4, 3), (4,)), ((2, 1, 4, 3), (3, 4, 1)), ((4, 3), (2, 4, 1)), ((2, 2, 3), (2, 1))]
+)
+def test_lstsq_of_stacks(shapes, rng):
+    a, b = (normal(rng, *shape) for shape in shapes)
+    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    spread = lambda x: np.broadcast_to(x, (*lead, *x.shape[-2:])) if x.ndim > 1 else np.broadcast_to(x, (*lead, *x.shape))  # noqa: E731
+    for found in (cr.linalg.lstsq(a, b), np.linalg.lstsq(cr.tensor(a), b)):
+        for i in np.ndindex(lead):
+            expected = np.linalg.lstsq(spread(a)[i], spread(b)[i], rcond=None)
+            for f, e in zip(found[:3], expected[:3], strict=True):
+                np.testing.assert_allclose(f[i], e, atol=1e-12)
+
+    def loop(a, b):
+        a, b = (cr.broadcast_to(x, (*lead, *x.shape[-2 if x.ndim > 1 else 0 :])) for x in (a, b))
+        return cr.sum(cr.stack([cr.sum(cr.linalg.lstsq(a[i], b[i])[0] ** 2) for i in np.ndindex(lead)]))
+
+    for k in (0, 1):
+        whole = cr.grad(lambda a, b: cr.sum(cr.linalg.lstsq(a, b)[0] ** 2), argnums=k)(a, b)
+        np.testing.assert_allclose(whole, cr.grad(loop, argnums=k)(a, b), rtol=1e-9, atol=1e-9)
+    with pytest.raises(LinAlgError, match=r"Incompatible dimensions(.|\n)*b\[\.\.\., None\]"):
+        cr.linalg.lstsq(np.ones((2, 3, 2)), np.ones((2, 3)))

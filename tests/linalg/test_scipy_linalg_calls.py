@@ -195,3 +195,13 @@ def test_scipys_functions_that_take_arrays_of_others():
 def test_scipys_other_functions_say_that_they_lose_the_derivative():
     with pytest.raises(cr.errors.LostDerivativeError, match="would lose its derivative"):
         cr.grad(lambda a: sl.expm(a).sum())(np.eye(2))
+
+
+def test_balancing_in_parts():
+    a = np.array([[1.0, 300.0, 0.0], [0.01, 2.0, 0.0], [5.0, 6.0, 3.0]])
+    b, (factors, order) = cl.matrix_balance(a, separate=True)
+    expected, (scaling, permutation) = sl.matrix_balance(a, separate=True)
+    for found, sought in ((b, expected), (factors, scaling), (order, permutation)):
+        np.testing.assert_array_equal(found, sought)
+    b, t = cl.matrix_balance(cr.tensor(a))
+    close(b, np.linalg.solve(t.numpy(), a @ t.numpy()), 1e-14)

@@ -115,6 +115,7 @@ PLANES = [
     edge("sinc at 1", cr.sinc, 1.0, -1.0, 2.0),
     edge("xlogy(0, 0)", cr.xlogy, (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
     edge("xlogy(0, y)", cr.xlogy, (0.0, 2.0), (LN2, 0.0)),
+    edge("norm of order 1/2 at a cusp", lambda x: cr.norm(x, 0.5), vec(0, 1), vec(0, 1)),
     edge("norm of zeros", cr.norm, vec(0, 0), vec(0, 0), vec(0, 0)),
     edge("norm of much", cr.norm, vec(HUGE, HUGE), vec(HALF, HALF), vec(0, 0), single=False),
     edge("norm of little", cr.norm, vec(TINY, TINY), vec(HALF, HALF), single=False),

@@ -95,6 +95,18 @@ def least_squares():
     return [*samples, *(Sample(full_rank(3, 2, dtype=d), normal(3, 1, dtype=d), rcond=1e-5) for d in (F32, C128))]
 
 
+def indefinite():
+    # The first has a block of two, the second is reordered.
+    real = [
+        np.array([[0.1, 2, 0.3], [2, 0.2, 0.5], [0.3, 0.5, 1.5]]),
+        np.array([[0.2, 0.1, 0.3], [0.1, 0.5, 0.4], [0.3, 0.4, -3]]),
+    ]
+    turned = [x + 0.1j * np.array([[0, 3.0, 0.2], [-3.0, 0, 0.4], [-0.2, -0.4, 0]]) for x in real]
+    stack = np.stack([*real])
+    samples = [Sample(x, hermitian=True, lower=k) for x in (*real, *turned, stack, np.eye(1), np.eye(0)) for k in (True, False)]
+    return [*samples, *(Sample(x, hermitian=False, lower=k) for x in turned for k in (True, False))]
+
+
 def symmetric():
     return [positive(3, 3), positive(2, 2, 2), positive(1, 1), normal(0, 0), normal(0, 2, 2), positive(2, 2, dtype=F32)]
 
@@ -114,6 +126,12 @@ SAMPLES = {
         Sample(positive(2, 2), np.asarray(0.02), hermitian=True),
     ],
     "lstsq": least_squares(),
+    "ldl": indefinite(),
+    "matrix_balance": [
+        Sample(x, permute=p, scale=True)
+        for x in (np.array([[1.0, 300, 0], [0.01, 2, 0], [5, 6, 3]]), np.array([[[1.0, 300], [0.01, 2]]]), np.eye(0))
+        for p in (True, False)
+    ],
     "cholesky": [Sample(x, upper=u) for x in [*symmetric(), positive(3, 3, dtype=C128)] for u in (False, True)],
     "qr": [Sample(x, complete=c) for x in TALL for c in (False, True)]
     + [Sample(full_rank(3, 2, dtype=d), complete=False) for d in (F32, C128)],

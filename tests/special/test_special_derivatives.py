@@ -3,6 +3,7 @@
 import mpmath as mp
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings, strategies as st
 
 import chainrule as cr
@@ -259,8 +260,15 @@ def test_parabolic_cylinders_in_their_order(part, orders):
         agree(lambda v, x: sp.pbdv(v, x)[part], theirs, orders, args, 1e-8)
 
 
-def characteristic(m, q, odd):
-    """Characteristic value of Mathieu's equation from the matrix of its Fourier series."""
+@pytest.mark.parametrize("p, x", [(0.3, 0.5), (-1.5, 2.0), (2.0, -1.3), (0.0, 1.0)])
+def test_other_parabolic_cylinders_in_their_parameter(p, x):
+    """Slopes in x are tested with the rows."""
+    agree(lambda v, x: sp.pbvv(v, x)[0], lambda v, x: mp.pcfv(-v - 0.5, x), (1, 0), (p, x), 1e-8)
+    agree(lambda a, x: sp.pbwa(a, x)[0], lambda a, x: mp.re(mp.pcfw(a, x)), (1, 0), (p, x), 1e-8)
+
+
+def fourier_series(m, q, odd):
+    """The symmetric matrix of the Fourier series of Mathieu's functions, and the first frequency."""
     n, even_order = 30 + m, m % 2 == 0
     start = (2 if odd else 0) if even_order else 1
     t = mp.matrix(n, n)
@@ -269,7 +277,32 @@ def characteristic(m, q, odd):
         if k:
             t[k, k - 1] = t[k - 1, k] = q * (mp.sqrt(2) if start == 0 and k == 1 else 1)
     t[0, 0] += 0 if even_order else -q if odd else q
+    return t, start
+
+
+def characteristic(m, q, odd):
+    """Characteristic value of Mathieu's equation."""
+    t, start = fourier_series(m, q, odd)
     return sorted(mp.eigsy(t, eigvals_only=True))[(m - start) // 2]
+
+
+@pytest.mark.parametrize("m, q, odd", [(0, 0.9, False), (1, 1.5, False), (2, 3.0, False), (1, 0.9, True), (4, 10.0, True)])
+@pytest.mark.parametrize("part", [0, 1])
+def test_mathieu_functions_in_q(m, q, odd, part):
+    """Beside differences of SciPy's values."""
+    name = "mathieu_sem" if odd else "mathieu_cem"
+    ours = lambda q, x: getattr(sp, name)(m, q, x)[part]  # noqa: E731
+    theirs = lambda q, x: getattr(scipy.special, name)(m, q, x)[part]  # noqa: E731
+    around = np.array([1, -8, 0, 8, -1]) / 12, np.array([-1, 16, -30, 16, -1]) / 12
+
+    def differences(q, x, order, h=1e-2):
+        return sum(w * theirs(q + k * h, x) for k, w in zip((-2, -1, 0, 1, 2), around[order - 1], strict=True)) / h**order
+
+    slope = cr.grad(ours)
+    np.testing.assert_allclose(slope(q, 25.0), differences(q, 25.0, 1), rtol=1e-6)
+    np.testing.assert_allclose(cr.grad(slope)(q, 25.0), differences(q, 25.0, 2), rtol=1e-5, atol=1e-7)
+    mixed = (differences(q, 25.1, 1) - differences(q, 24.9, 1)) / 0.2
+    np.testing.assert_allclose(cr.grad(slope, argnums=1)(q, 25.0), mixed, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("m, q, odd", [(0, 0.5, False), (1, -1.5, False), (2, 3.0, False), (1, 0.5, True), (8, 10.0, True)])
@@ -479,3 +512,37 @@ def test_a_likelihood_compiles():
     theta = np.array([0.3, 0.8])
     for f in (loss, cr.grad(loss), cr.hessian(loss)):
         np.testing.assert_allclose(cr.compile(f)(theta), f(theta), rtol=1e-12)
+
+
+def normal_rates(x):
+    """The first three derivatives of log_ndtr: h, -h (x + h), ..."""
+    x = mp.mpf(x)
+    h = mp.npdf(x) / mp.ncdf(x)
+    first = -h * (x + h)
+    return h, first, -first * (x + h) - h * (1 + first)
+
+
+@pytest.mark.parametrize("x", [-35.0, -8.0, -0.5, 3.0, 5.1, 14.0, 27.0, 33.0, 37.0])
+def test_log_ndtr_to_third_order_in_both_tails(x):
+    """The square of erfcx overflows from 26 on."""
+    f = sp.log_ndtr
+    for expected in normal_rates(x):
+        f = cr.grad(f)
+        np.testing.assert_allclose(f(x), float(expected), rtol=1e-9)
+    assert cr.grad(cr.grad(sp.log_ndtr))(1e5) == 0
+
+
+@pytest.mark.parametrize("v", [0.0, 1.0, 2.5])
+@pytest.mark.parametrize("x", [1e-12, 1e-8, 1e-3, 0.9, 3.0])
+@pytest.mark.parametrize("name", ["struve", "modstruve"])
+def test_struve_twice_near_zero(name, v, x):
+    """Struve's functions of negative order are singular there, and would cancel."""
+    theirs = {"struve": mp.struveh, "modstruve": mp.struvel}[name]
+    with mp.workdps(60):
+        expected = float(mp.diff(lambda x: theirs(v, x), mp.mpf(x), 2, h=mp.mpf(x) * mp.mpf(10) ** -15))
+    slope = cr.grad(lambda x: getattr(sp, name)(v, x))
+    np.testing.assert_allclose(cr.grad(slope)(x), expected, rtol=1e-9)
+
+
+def test_struve_twice_at_zero():
+    assert cr.grad(cr.grad(lambda x: sp.struve(0, x)))(0.0) == 0

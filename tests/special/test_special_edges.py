@@ -185,8 +185,7 @@ ARGUMENTS = [
     (sp.eval_jacobi, 0, (2.5, 0.3, 0.4, 0.5)),
     (sp.lpmv, 1, (1, 1.5, 0.3)),
     (sp.besselpoly, 1, (0.3, 1.5, 2.0)),
-    (lambda v, x: sp.pbvv(v, x)[0], 0, (0.3, 1.5)),
-    (lambda m, q, x: sp.mathieu_cem(m, q, x)[1], 1, (1, 1.5, 20.0)),
+    (lambda m, q, x: sp.mathieu_modcem1(m, q, x)[1], 1, (1, 1.5, 0.3)),
 ]
 
 

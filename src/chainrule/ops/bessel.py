@@ -576,7 +576,21 @@ def _in_order(name):
     return lambda v, x: where(x == 0, where(v > -1, 0.0, np.nan), struve_slope(v, where(x == 0, 1, x), name=name, order=1))
 
 
-@special(_in_order("struve"), lambda v, x: 0.5 * (struve(v - 1, x) - struve(v + 1, x) + _struve_source(v, x)), whole=1)
+def _in_argument(name, sign):
+    """By the orders on both sides; near 0 by higher ones alone, where lower ones cancel (DLMF 11.4.26)."""
+
+    def slope(v, x):
+        function = globals()[name]
+        near = (absolute(x) < 1) & ((x != 0) | (v == 0))
+        z = where(near, x, 1)
+        above = where(v == 0, 0.0, v / where(v == 0, 1, z)) * function(v, z) + sign * function(v + 1, z) + _struve_source(v, z)
+        z = where(near, 1, x)
+        return where(near, above, 0.5 * (function(v - 1, z) + sign * function(v + 1, z) + _struve_source(v, z)))
+
+    return slope
+
+
+@special(_in_order("struve"), _in_argument("struve", -1), whole=1)
 def struve(v, x):
     """Struve function of order `v`; differentiable in both, in `v` for `x` >= 0.
 
@@ -586,7 +600,7 @@ def struve(v, x):
     """
 
 
-@special(_in_order("modstruve"), lambda v, x: 0.5 * (modstruve(v - 1, x) + modstruve(v + 1, x) + _struve_source(v, x)), whole=1)
+@special(_in_order("modstruve"), _in_argument("modstruve", 1), whole=1)
 def modstruve(v, x):
     """Modified Struve function of order `v`; differentiable in both, in `v` for `x` >= 0.
 

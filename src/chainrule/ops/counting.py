@@ -236,11 +236,17 @@ def unravel_index(indices, shape, order="C"):
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if not isinstance(indices, Value):
         return np.unravel_index(indices, shape, order)
+    _check_whole(indices)
     found, axes = [], shape if order == "F" else shape[::-1]
     for n in axes:
         found.append(indices % n)
         indices = indices // n
     return tuple(found) if order == "F" else tuple(found[::-1])
+
+
+def _check_whole(*indices):
+    if builtins.any(dtype_of(i).kind not in "iu" for i in indices):
+        raise TypeError("only int indices permitted")
 
 
 def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
@@ -252,6 +258,7 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
     """
     if not builtins.any(isinstance(i, Value) for i in multi_index):
         return np.ravel_multi_index(multi_index, dims, mode, order)
+    _check_whole(*multi_index)
     modes = [mode] * len(dims) if isinstance(mode, str) else list(mode)
     total, step = 0, 1
     triples = list(zip(multi_index, dims, modes, strict=True))

@@ -211,7 +211,20 @@ def ndtr(x):
     """
 
 
-@special(lambda x: math.sqrt(2 / math.pi) / _erfcx(-ROOT_HALF * x, n=0))
+def _hazard_slope(x, out):
+    """For large x by its own value, since the square of erfcx overflows; elsewhere that would cancel."""
+    far = real(x) > 5
+    z = -ROOT_HALF * where(far, 0, x)
+    size = _erfcx(z, n=0)
+    return where(far, -out * (x + out), _erfcx(z, n=1) / size / size / math.sqrt(math.pi))
+
+
+@special(_hazard_slope, by=lambda x: math.sqrt(2 / math.pi) / _scipy_erfcx(-ROOT_HALF * x))
+def _hazard(x):
+    """Density of the standard normal distribution over its distribution function."""
+
+
+@special(lambda x: _hazard(x))
 def log_ndtr(x):
     """Logarithm of `ndtr`, accurate where that underflows.
 

@@ -14,7 +14,7 @@ from .parameters import _mixed, _more, derivative
 from .special import numeric, scipy_special
 
 _gammaln, _rgamma, _polygamma = scipy_special("gammaln"), scipy_special("rgamma"), scipy_special("polygamma")
-_hyp1f1, _yv = scipy_special("hyp1f1"), scipy_special("yv")
+_hyp1f1, _yv, _loggamma = scipy_special("hyp1f1"), scipy_special("yv"), scipy_special("loggamma")
 COARSE, FINE = 240, 400
 
 # --- Tricomi's function -------------------------------------------------------------------------------------------------
@@ -95,6 +95,52 @@ def weber(v, x):
 def weber_slope(v, x, *, order):
     """D_v(x), differentiated so often in the order."""
     return derivative(lambda v: weber(v, x), v, order)
+
+
+def _parity_solutions(a, s, x):
+    """The even and the odd solution of u'' = (a + s x**2) u, and their slopes, by their power series (DLMF 12.4, 12.14)."""
+    x = np.where(np.abs(x) <= 50, x, np.nan)
+    y, reach = x * x, np.nan_to_num(np.abs(x)).max(initial=0)
+    count = 2 * int(30 + 1.25 * reach * reach + 3 * reach * math.sqrt(np.abs(a).max(initial=0)))
+    c = [np.ones(x.shape), np.ones(x.shape)]
+    for n in range(count):
+        c.append((a * c[n] + (s * c[n - 2] if n > 1 else 0)) / ((n + 1) * (n + 2)))
+    even = odd = even_slope = odd_slope = np.zeros(x.shape)
+    for n in range(count, -1, -2):
+        even, odd = even * y + c[n], odd * y + c[n + 1]
+        even_slope, odd_slope = (even_slope * y + n * c[n] if n else even_slope), odd_slope * y + (n + 1) * c[n + 1]
+    return (even, x * odd), (x * even_slope, odd_slope)
+
+
+def _other_weber(p, x, kind, part):
+    """V_p(x), or W(p, x), or its slope, from their values at 0 (DLMF 12.2.8, 12.14.2)."""
+    if kind == "V":
+        a = -p - 0.5
+        value = math.pi * 2 ** (0.5 * a + 0.25) * _rgamma(0.75 - 0.5 * a) ** 2 * _rgamma(0.25 + 0.5 * a)
+        slope = math.pi * 2 ** (0.5 * a + 0.75) * _rgamma(0.25 - 0.5 * a) ** 2 * _rgamma(0.75 + 0.5 * a)
+        even, odd = _parity_solutions(a, 0.25, x)[part]
+    else:
+        ratio = np.exp(0.5 * (_loggamma(0.25 + 0.5j * p) - _loggamma(0.75 + 0.5j * p)).real)
+        value, slope = 2**-0.75 * ratio, -(2**-0.25) / ratio
+        even, odd = _parity_solutions(p, -0.25, x)[part]
+    return value * even + slope * odd
+
+
+def _other_weber_in_x(p, x, kind, order, part):
+    if part == 0:
+        return other_weber_slope(p, x, kind=kind, order=order, part=1)
+    sign, shift = (-1.0, 0.5) if kind == "V" else (1.0, 0.0)
+    out = (sign * (p + shift - 0.25 * x * x)) * other_weber_slope(p, x, kind=kind, order=order, part=0)
+    return out + sign * order * other_weber_slope(p, x, kind=kind, order=order - 1, part=0) if order else out
+
+
+@numeric(
+    lambda p, x, kind, order, part: other_weber_slope(p, x, kind=kind, order=order + 1, part=part), _other_weber_in_x, whole=1
+)
+def other_weber_slope(p, x, *, kind, order, part):
+    """V_p(x) or W(p, x), or its slope, differentiated so often in the parameter."""
+    scale = 1.0 if kind == "V" else 0.4  # W has poles at p = i/2 and -i/2
+    return derivative(lambda t: _other_weber(p + scale * t, x, kind, part), 0 * p, order) / scale**order
 
 
 # --- Struve's functions -------------------------------------------------------------------------------------------------
@@ -190,22 +236,52 @@ def wright_slope(a, b, x, *, orders):
 # --- characteristic values of Mathieu's equation ------------------------------------------------------------------------
 
 
-def _mathieu_first(m, q, odd):
-    """The derivative of one value in q: v^T (dT/dq) v for the eigenvector of its symmetric tridiagonal matrix T."""
+@functools.lru_cache(4096)
+def _mathieu_matrix(m, q, odd):
+    """(which frequencies, dT/dq on and beside the diagonal, eigenvector) of the symmetric tridiagonal matrix T whose eigenvalue
+    is the characteristic one and whose eigenvector holds the Fourier coefficients (DLMF 28.4); None if there is none."""
     size = int(m) // 2 + 20 + int(2 * math.sqrt(abs(q)))
     even_order = m % 2 == 0
     start = 2 if odd and even_order else 0 if even_order else 1
     index = (int(m) - start) // 2
     if index < 0:
-        return math.nan
-    diagonal, slope = (start + 2.0 * np.arange(size)) ** 2, np.ones(size - 1)
+        return None
+    frequencies, beside = start + 2.0 * np.arange(size), np.ones(size - 1)
     first = 0.0 if even_order else -1.0 if odd else 1.0
     if start == 0:
-        slope[0] = math.sqrt(2)
+        beside[0] = math.sqrt(2)
+    diagonal = frequencies**2
     diagonal[0] += first * q
-    t = np.diag(diagonal) + np.diag(q * slope, 1) + np.diag(q * slope, -1)
-    v = np.linalg.eigh(t)[1][:, index]
-    return first * v[0] ** 2 + 2 * np.sum(slope * v[:-1] * v[1:])
+    t = np.diag(diagonal) + np.diag(q * beside, 1) + np.diag(q * beside, -1)
+    return frequencies, first, beside, np.linalg.eigh(t)[1][:, index]
+
+
+def _mathieu_first(m, q, odd):
+    """The derivative of one value in q: v^T (dT/dq) v."""
+    found = _mathieu_matrix(m, q, odd)
+    if found is None:
+        return math.nan
+    _, first, beside, v = found
+    return first * v[0] ** 2 + 2 * np.sum(beside * v[:-1] * v[1:])
+
+
+def _mathieu_angular(m, q, degrees, odd, part):
+    found = _mathieu_matrix(m, q, odd)
+    if found is None:
+        return math.nan
+    k, _, _, v = found
+    c = v * np.where(k == 0, math.sqrt(0.5), 1)
+    c = c * np.sign(np.sum(k * c if odd else c))  # se_m'(0) and ce_m(0) are positive
+    angles = k * math.radians(degrees)
+    if part == 0:
+        return np.sum(c * (np.sin(angles) if odd else np.cos(angles)))
+    return np.sum(k * c * (np.cos(angles) if odd else -np.sin(angles)))
+
+
+def mathieu_angular(m, q, x, odd, order, part):
+    """A Mathieu function of x degrees, or its slope per radian, differentiated so often in q."""
+    one = np.vectorize(lambda m, q, x: _mathieu_angular(m, q, x, odd, part), otypes=[float])
+    return derivative(lambda q: one(m, q, x), q, order, trend=False)
 
 
 @numeric(None, lambda m, q, odd, order: mathieu_slope(m, q, odd=odd, order=order + 1), whole=1)

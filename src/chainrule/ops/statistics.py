@@ -40,7 +40,7 @@ def average(x, axis=None, weights=None, returned=False, *, keepdims=False):
     Raises
     ------
     ZeroDivisionError
-        The weights add up to zero.
+        The weights add up to zero; not of Tensors that derivatives flow through, which give infinities or NaN.
 
     Examples
     --------
@@ -53,7 +53,9 @@ def average(x, axis=None, weights=None, returned=False, *, keepdims=False):
         out = mean(x, axis, keepdims=keepdims)
         count = math.prod(shape_of(x)) / max(math.prod(shape_of(out)), 1)
         return (out, 0 * out + count) if returned else out
-    weights = _weights_along(x, as_value(weights), axis)
+    weights = plain(_weights_along(x, as_value(weights), axis))
+    if not isinstance(weights, Value) and not np.all(np.sum(np.broadcast_to(weights, shape_of(x)), axis)):
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
     total = sum(weights + 0 * x, axis, keepdims=keepdims)
     out = sum(x * weights, axis, keepdims=keepdims) / total
     return (out, total) if returned else out
@@ -297,6 +299,8 @@ def cov(x, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
         rows = concatenate([cast(rows, kind), cast(more, kind)], 0)
     if shape_of(rows)[0] == 0:
         return np.zeros((0, 0), dtype_of(rows))
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError("ddof must be integer")
     w, total, lost = _observation_weights(shape_of(rows)[1], fweights, aweights, (0 if bias else 1) if ddof is None else ddof)
     d = rows - expand_dims(average(rows, 1, w), 1)
     factor = total - lost
@@ -332,9 +336,12 @@ def _observation_weights(n, fweights, aweights, ddof):
                     f"cov: `{name}` must hold {n} weights, one per observation", f"{name}: {shape_of(more)}", help="flatten it"
                 )
             )
-        if name == "fweights" and dtype_of(more).kind not in "iu":
-            raise TypeError("cov: fweights must be whole numbers")
-        if not isinstance(plain(more), Value) and (plain(more) < 0).any():
+        looked_at = None if isinstance(plain(more), Value) else plain(more)
+        if name == "fweights" and (
+            dtype_of(more).kind not in "iu" if looked_at is None else np.any(looked_at != np.rint(looked_at))
+        ):
+            raise TypeError("fweights must be integer")
+        if looked_at is not None and (looked_at < 0).any():
             raise ValueError(explain(f"cov: `{name}` cannot be negative", help="leave observations out instead"))
         w = w * more
     total = sum(w)

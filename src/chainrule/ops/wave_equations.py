@@ -7,8 +7,8 @@ import functools
 import inspect
 import math
 
-from .parameter_sums import mathieu_slope, weber_slope
-from .special import Unknown, scipy_special, special, with_names
+from .parameter_sums import mathieu_angular, mathieu_slope, other_weber_slope, weber_slope
+from .special import Unknown, numeric, scipy_special, special, with_names
 from .trigonometric import cos, cosh
 
 _NO_FORMULA = "no formula is known here for the derivative in a parameter"
@@ -18,7 +18,7 @@ def solution(curvature, rate=1.0, parameter=None):
     """Function builder: SciPy's pair (y, y') of the decorated function's name, where y'' = curvature(*arguments) y.
 
     The last argument is that of y, in units of which one is `rate` of the equation's. `parameter`: the partial of the part
-    in the only other one.
+    in the one before it.
     """
 
     def define(fn):
@@ -33,7 +33,9 @@ def solution(curvature, rate=1.0, parameter=None):
             """The value or the derivative."""
 
         one.__name__ = fn.__name__
-        others = [Unknown(_NO_FORMULA)] * (len(names) - 1) if parameter is None else [with_names(parameter, [*names, "part"])]
+        others: list = [Unknown(_NO_FORMULA)] * (len(names) - 1)
+        if parameter is not None:
+            others[-1] = with_names(parameter, [*names, "part"])
         kinds = [*others, with_names(slope, [*names, "part"])]
         builder = special(*kinds, by=lambda *xs, part: function(*xs)[part], whole=1)
         row = builder(with_names(one, names, ["part"]))
@@ -66,9 +68,13 @@ def pbdv(v, x):
     """
 
 
-@solution(lambda v, x: 0.25 * x * x - v - 0.5)
+def _other_in_parameter(kind):
+    return lambda p, x, part: other_weber_slope(p, x, kind=kind, order=1, part=part)
+
+
+@solution(lambda v, x: 0.25 * x * x - v - 0.5, parameter=_other_in_parameter("V"))
 def pbvv(v, x):
-    """Parabolic cylinder function V_v(`x`) and its derivative; differentiable in `x`.
+    """Parabolic cylinder function V_v(`x`) and its derivative; differentiable in both.
 
     >>> import chainrule as cr
     >>> cr.special.pbvv(1.0, 2.0)[0].round(6)
@@ -76,9 +82,9 @@ def pbvv(v, x):
     """
 
 
-@solution(lambda a, x: a - 0.25 * x * x)
+@solution(lambda a, x: a - 0.25 * x * x, parameter=_other_in_parameter("W"))
 def pbwa(a, x):
-    """Parabolic cylinder function W(`a`, `x`) and its derivative, for `x` of up to 5; differentiable in `x`.
+    """Parabolic cylinder function W(`a`, `x`) and its derivative, for `x` of up to 5; differentiable in both.
 
     >>> import chainrule as cr
     >>> cr.special.pbwa(1.0, 0.5)[0].round(6)
@@ -115,13 +121,41 @@ def _angular(value):
     return lambda m, q, x: 2 * q * cos((2 * DEGREE) * x) - value(m, q)
 
 
+def _angular_in_x(m, q, x, odd, order, part):
+    """By Mathieu's equation, differentiated so often in q."""
+    if part == 0:
+        return DEGREE * angular_slope(m, q, x, odd=odd, order=order, part=1)
+    wave = 2 * cos((2 * DEGREE) * x)
+    total = 0.0
+    for j in range(order + 1):
+        value = (mathieu_b if odd else mathieu_a)(m, q) if j == 0 else mathieu_slope(m, q, odd=odd, order=j)
+        curvature = (wave * q if j == 0 else wave if j == 1 else 0.0) - value
+        total = total + math.comb(order, j) * curvature * angular_slope(m, q, x, odd=odd, order=order - j, part=0)
+    return DEGREE * total
+
+
+@numeric(
+    Unknown(_NO_FORMULA),
+    lambda m, q, x, odd, order, part: angular_slope(m, q, x, odd=odd, order=order + 1, part=part),
+    _angular_in_x,
+    whole=1,
+)
+def angular_slope(m, q, x, *, odd, order, part):
+    """A Mathieu function or its slope per radian, differentiated so often in q."""
+    return mathieu_angular(m, q, x, odd, order, part)
+
+
+def _angular_in_q(odd):
+    return lambda m, q, x, part: angular_slope(m, q, x, odd=odd, order=1, part=part)
+
+
 def _radial(value):
     return lambda m, q, x: value(m, q) - 2 * q * cosh(2 * x)
 
 
-@solution(_angular(mathieu_a), rate=DEGREE)
+@solution(_angular(mathieu_a), rate=DEGREE, parameter=_angular_in_q(odd=False))
 def mathieu_cem(m, q, x):
-    """Even Mathieu function of order `m` at `x` degrees, and its derivative per radian; differentiable in `x`.
+    """Even Mathieu function of order `m` at `x` degrees, and its derivative per radian; differentiable in `q` and `x`.
 
     >>> import chainrule as cr
     >>> cr.special.mathieu_cem(1, 0.5, 30.0)[0].round(6)
@@ -129,9 +163,9 @@ def mathieu_cem(m, q, x):
     """
 
 
-@solution(_angular(mathieu_b), rate=DEGREE)
+@solution(_angular(mathieu_b), rate=DEGREE, parameter=_angular_in_q(odd=True))
 def mathieu_sem(m, q, x):
-    """Odd Mathieu function of order `m` at `x` degrees, and its derivative per radian; differentiable in `x`.
+    """Odd Mathieu function of order `m` at `x` degrees, and its derivative per radian; differentiable in `q` and `x`.
 
     >>> import chainrule as cr
     >>> cr.special.mathieu_sem(1, 0.5, 30.0)[0].round(6)

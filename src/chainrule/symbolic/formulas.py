@@ -80,6 +80,16 @@ def _functions() -> dict[str, Callable]:
         "betainc_regularized": lambda a, b, x, y: special.betainc(a, b, y) - special.betainc(a, b, x),
         "expint": special.expn,
         "Ei": special.expi,
+        "Si": lambda x: special.sici(x)[0],
+        "Ci": lambda x: special.sici(x)[1],
+        "Shi": lambda x: special.shichi(x)[0],
+        "Chi": lambda x: special.shichi(x)[1],
+        "fresnels": lambda x: special.fresnel(x)[0],
+        "fresnelc": lambda x: special.fresnel(x)[1],
+        "LambertW": special.lambertw,
+        **{
+            name: lambda x, k=k: special.airy(x)[k] for k, name in enumerate(("airyai", "airyaiprime", "airybi", "airybiprime"))
+        },
         "elliptic_k": special.ellipk,
         "elliptic_f": special.ellipkinc,
         "elliptic_e": lambda *xs: special.ellipeinc(*xs) if len(xs) == 2 else special.ellipe(*xs),

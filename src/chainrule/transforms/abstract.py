@@ -140,7 +140,8 @@ class Abstract(Trace):
         for x, before, line in entries[1:]:
             if any(x is g.state for g in REPLAYED):
                 continue
-            count = ours + 1 + sum(x is y for y, _ in self.captured)  # x itself
+            views = sum(hasattr(y, "part") and y.part.whole is x for y, _, _ in entries[1:])
+            count = ours + 1 + views + sum(x is y for y, _ in self.captured)  # x itself
             if sys.getrefcount(x) > count:
                 gc.collect()  # it may be part of a cycle
             if sys.getrefcount(x) > count:
@@ -314,7 +315,8 @@ def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset(
         tracer.refused = None
         state.abstract.remove(tracer)
         for x, before, _ in tracer.assigned.values():  # after an error: Tensors from outside are as they were
-            x.value, x.owner, x.note = before
+            if type(x) is not Tensor.stale:  # views are read anew from these
+                x.value, x.owner, x.note = before
     dead_code(graph)
     return Traced(graph, captured)
 

@@ -174,21 +174,19 @@ def _lstsq(a, b, *, rcond):
 def _arguments(a, b, rcond):
     """Checked arguments of `lstsq`: arrays of one dtype, and the number that `rcond` stands for."""
     a, b = as_value(a), as_value(b)
-    if ndim_of(a) != 2:
-        raise LinAlgError(f"{ndim_of(a)}-dimensional array given. Array must be two-dimensional")
-    if ndim_of(b) not in (1, 2):
-        raise LinAlgError(f"{ndim_of(b)}-dimensional array given. Array must be two-dimensional")
-    if shape_of(a)[0] != shape_of(b)[0]:
+    if ndim_of(a) < 2 or ndim_of(b) < 1:
+        raise LinAlgError(f"{min(ndim_of(a), ndim_of(b))}-dimensional array given. Array must be two-dimensional")
+    if shape_of(a)[-2] != shape_of(b)[max(ndim_of(b) - 2, 0)]:
         raise LinAlgError(
             explain(
                 "Incompatible dimensions",
                 f"lstsq: a: {shape_of(a)}    b: {shape_of(b)}",
-                help="`a` and `b` must have the same number of rows",
+                help="`a` and `b` must have the same number of rows; of stacks, columns b are b[..., None]",
             )
         )
     dtype = linalg_dtype(dtype_of(a), dtype_of(b))
     if rcond is None:
-        rcond = np.finfo(dtype).eps * max(shape_of(a))
+        rcond = np.finfo(dtype).eps * max(shape_of(a)[-2:])
     elif rcond == -1:
         rcond = np.finfo(dtype).eps
     return cast(a, dtype), cast(b, dtype), float(rcond)
@@ -208,8 +206,8 @@ def lstsq(a, b, rcond=None):
 
     Parameters
     ----------
-    a : array of shape (m, n)
-    b : array of shape (m,) or (m, k)
+    a : array of shape (..., m, n)
+    b : array of shape (m,) or (..., m, k); leading axes broadcast
     rcond : singular values of `a` that are at most this times the largest count as 0; default max(m, n) times the machine
         precision, which itself is meant by -1
 
@@ -217,11 +215,11 @@ def lstsq(a, b, rcond=None):
     -------
     A named tuple of
 
-    x : array of shape (n,) or (n, k); as an attribute, `solution`
-    residuals : array of shape (1,) or (k,), the squared lengths of `a @ x - b`; empty if the rank of `a` is less than n, or
-        m <= n
-    rank : int, of `a`
-    s : array, the singular values of `a`; as an attribute, `singular_values`
+    x : array of shape (..., n) or (..., n, k); as an attribute, `solution`
+    residuals : array of shape (..., 1) or (..., k), the squared lengths of `a @ x - b`; empty if the rank of a matrix is less
+        than n, or m <= n
+    rank : int, of `a`, or an array of them
+    s : array of shape (..., min(m, n)), the singular values of `a`; as an attribute, `singular_values`
 
     Raises
     ------
@@ -230,8 +228,8 @@ def lstsq(a, b, rcond=None):
 
     Notes
     -----
-    The derivative is that of matrices of the same rank; also where it is less than n. In vmap the rank may differ between
-    entries: if m > n the residuals then are never empty.
+    Stacks are more than NumPy takes. The derivative is that of matrices of the same rank; also where it is less than n. In vmap
+    the rank may differ between entries: if m > n the residuals then are never empty.
 
     Examples
     --------
@@ -241,14 +239,14 @@ def lstsq(a, b, rcond=None):
     (array([1.5]), array([0.5]), np.int32(1))
     """
     a, b, rcond = _arguments(a, b, rcond)
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and a.ndim == 2 and b.ndim <= 2:
         return LeastSquares(*np.linalg.lstsq(a, b, rcond))
-    m, n = shape_of(a)
+    m, n = shape_of(a)[-2:]
     vector = ndim_of(b) == 1
     columns = expand(b, (1,)) if vector else b
     x, rank = _lstsq(a, columns, rcond=rcond)
-    if m > n and known(rank == n) is not False:
-        residuals = _sum(square(absolute(columns - product(a, x))), axes=(0,))
+    if m > n and known((rank == n).all()) is not False:
+        residuals = _sum(square(absolute(columns - product(a, x))), axes=(ndim_of(x) - 2,))
     else:
-        residuals = np.zeros(0, real_dtype(dtype_of(x)))
+        residuals = np.zeros((*shape_of(x)[:-2], 0), real_dtype(dtype_of(x)))
     return LeastSquares(without_column(x, vector), residuals, rank, svdvals(a))

@@ -51,11 +51,12 @@ def _of_vectors(x, ord, axis):
         return _sum(size, axes=(axis,))
     if abs(ord) == math.inf:
         return (max_ if ord > 0 else min_)(size, axis)
+    none = size == 0
     if ord < 0:  # where an element is 0, so is the norm: at a kink of it, and with derivative 0
-        none = size == 0
         total = _sum(power(where(none, 1, size), ord), axes=(axis,))
         return where(any_(none, axis), 0, power(total, 1 / ord))
-    total = _sum(power(size, ord), axes=(axis,))
+    powers = power(size, ord) if ord > 1 else where(none, 0, power(where(none, 1, size), ord))  # a cusp at 0
+    total = _sum(powers, axes=(axis,))
     none = total == 0  # the root has no slope there; like the Euclidean norm, let it be 0
     return where(none, 0.0 * total, power(where(none, 1, total), 1 / ord))
 

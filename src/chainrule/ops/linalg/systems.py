@@ -312,7 +312,7 @@ def _slogdet_vjp(g, a, out):
     of_sign, weight = g
     n = ndim_of(a)
     if dtype_of(a).kind == "c" and of_sign is not None:
-        turned = (-1j) * imag(conj(of_sign) * out[0])
+        turned = imag(conj(of_sign) * out[0]) * -1j  # in this order: Python's complex * np.float64 is Python's complex
         weight = turned if weight is None else weight + turned
     if weight is None:
         return 0 * a
