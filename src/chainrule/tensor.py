@@ -20,10 +20,10 @@ from .ufunc_calls import call_ufunc
 class Count(int):
     """A number of elements that answers PyTorch's `x.size()` and `x.size(0)` too."""
 
-    shape: tuple
+    lengths: tuple  # not `shape`, by which NumPy would take it for an array
 
     def __call__(self, dim=None):
-        return self.shape if dim is None else self.shape[dim]
+        return self.lengths if dim is None else self.lengths[dim]
 
 
 def _from_users(args):
@@ -75,7 +75,7 @@ class Tensor(Assignable):
         """Number of elements; called, as in PyTorch, the shape or one of its lengths."""
         shape = self.shape
         size = Count(math.prod(shape))
-        size.shape = shape
+        size.lengths = shape
         return size
 
     @property

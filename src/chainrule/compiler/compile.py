@@ -19,7 +19,7 @@ from ..transforms import programs
 from ..transforms.abstract import aval_like, operand_aval, trace
 from ..transforms.backward import Leaf
 from ..transforms.checkpoint import REPLAYED
-from ..transforms.programs import _program
+from ..transforms.programs import run_by_level
 from ..transforms.record import _labels, record
 from ..transforms.reverse import ROOT
 from ..transforms.scope import is_grad_enabled
@@ -378,10 +378,10 @@ class Compiled:
             return self.f(*args, **kwargs)
         operands = [x for x, a in zip(leaves, active, strict=True) if a]
         if not found.written:
-            return unflatten(found.structure, list(_program(*operands, *found.captured, graph=found.graph)))
+            return unflatten(found.structure, run_by_level(found.graph, [*operands, *found.captured]))
         if not all(isinstance(operands[k], Tensor) for k in found.written) or _overlap(operands, found.written):
             return self.f(*args, **kwargs)  # as it stands, since NumPy alone knows what becomes of plain arrays
-        out = list(_program(*operands, *found.captured, graph=found.graph))
+        out = run_by_level(found.graph, [*operands, *found.captured])
         for k in reversed(found.written):
             operands[k]._rebind(out.pop())
         out = [x if k is None else operands[k] for x, k in zip(out, found.returned, strict=True)]
