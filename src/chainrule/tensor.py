@@ -149,6 +149,8 @@ class Tensor(Assignable):
         holder = self._grad_holder()
         if holder is not None and state.recorder is not None:
             state.recorder.grad_read(holder)
+        elif state.whole is not None and state.whole.reads([self]):
+            state.whole.to_array(self, ".grad")
         return None if holder is None else holder.grad
 
     @grad.setter
@@ -172,6 +174,8 @@ class Tensor(Assignable):
             )
         if state.recorder is not None:
             state.recorder.grad_written(holder)
+        elif state.whole is not None and state.whole.reads([self]):
+            state.whole.to_array(self, ".grad")
         holder.grad = value
 
     @grad.deleter

@@ -16,9 +16,10 @@ from ..dtypes import native_order
 from ..errors import LostDerivativeError, ShapeError, explain
 from ..tensor import Tensor
 from ..transforms import programs
-from ..transforms.abstract import aval_like, operand_aval, trace
+from ..transforms.abstract import active_outputs, aval_like, operand_aval, remember, trace
 from ..transforms.backward import Leaf
 from ..transforms.checkpoint import REPLAYED
+from ..transforms.control import put_back, watched
 from ..transforms.programs import run_by_level
 from ..transforms.record import _labels, record
 from ..transforms.reverse import ROOT
@@ -100,6 +101,16 @@ class Traced(NamedTuple):
     keep: Any  # objects by whose identity the call is known
     written: tuple = ()  # numbers of the operands that the function assigns to; their new values are the last results
     returned: tuple = ()  # for each result, the number of the operand that it is, or None
+
+    def operands(self):
+        """What the last inputs stand for; where no derivative flows to one, as a constant."""
+        count, first = len(self.graph.inputs), len(self.graph.inputs) - len(self.captured)
+
+        def reached():
+            return [any(active_outputs(self.graph, [n == k for n in range(count)], bool)) for k in range(first, count)]
+
+        flows = remember(self.graph, "reached", reached)
+        return [c.detach() if isinstance(c, Tensor) and not f else c for c, f in zip(self.captured, flows, strict=True)]
 
     def fits(self):
         """Whether what the graph reads from outside has the shapes that it had."""
@@ -377,11 +388,12 @@ class Compiled:
         if found.graph is None:
             return self.f(*args, **kwargs)
         operands = [x for x, a in zip(leaves, active, strict=True) if a]
+        captured = found.operands()
         if not found.written:
-            return unflatten(found.structure, run_by_level(found.graph, [*operands, *found.captured]))
+            return unflatten(found.structure, run_by_level(found.graph, [*operands, *captured]))
         if not all(isinstance(operands[k], Tensor) for k in found.written) or _overlap(operands, found.written):
             return self.f(*args, **kwargs)  # as it stands, since NumPy alone knows what becomes of plain arrays
-        out = run_by_level(found.graph, [*operands, *found.captured])
+        out = run_by_level(found.graph, [*operands, *captured])
         for k in reversed(found.written):
             operands[k]._rebind(out.pop())
         out = [x if k is None else operands[k] for x, k in zip(out, found.returned, strict=True)]
@@ -407,17 +419,18 @@ class Compiled:
             ends.append((out_structure, written, [number.get(id(o)) for o in out]))
             return [*out, *(xs[k] for k in written)]
 
-        before = [(g.state, g.state.value) for g in REPLAYED]
+        before = [(g, watched(g)) for g in REPLAYED]
         try:
             with self.around.watched():
-                graph, captured = trace(flat, avals, self.name, changing=frozenset(map(id, self.around.arrays)))
+                graph, captured = trace(flat, avals, self.name, changing=frozenset(map(id, self.around.arrays)), whole=True)
         except (LostDerivativeError, ShapeError):
             return Traced(None, [], None, keep)
         finally:
-            moved = [t for t, value in before if t.value is not value]
-            for t, value in before:
-                t.value = value
-        if moved or any(s.row.name in EFFECTS for s in graph.steps):
+            moved = [(g, then) for g, then in before if any(x is not y for x, y in zip(watched(g), then, strict=True))]
+            for g, then in moved:
+                put_back(g, then)
+            changed = self.around.put_back()
+        if changed or moved or any(s.row.name in EFFECTS for s in graph.steps):
             return Traced(None, [], None, keep)
         if self.around.arrays and not self.contents and computed_outside(graph, self.around.arrays, captured):
             self.contents, self.around = True, None

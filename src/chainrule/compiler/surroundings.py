@@ -88,6 +88,22 @@ def read(holder, key):
 _GONE = object()
 
 
+def _restore(holder, key, value):
+    """Let `value` stand there again; of a container that has grown, take off what is new."""
+    if key is LENGTH:
+        for k in [*holder][value:] if isinstance(holder, dict) else range(len(holder) - 1, value - 1, -1):
+            del holder[k]
+    elif isinstance(holder, types.CellType):
+        if value is _GONE:
+            del holder.cell_contents
+        else:
+            holder.cell_contents = value
+    elif value is _GONE:
+        holder.pop(key, None)
+    else:
+        holder[key] = value
+
+
 def same(a, b):
     """Whether two things stand for the same in a program."""
     if a is b:
@@ -267,6 +283,17 @@ class Surroundings:
             else:
                 steady = False
         return slots, steady
+
+    def put_back(self):
+        """Undo what the function has changed when it was only written down; gives whether there was something."""
+        changed = False
+        for p in (*self.slots, *self.places):
+            now = read(p.holder, p.key)
+            if now is not p.value and not same(now, p.value):
+                changed = True
+                with contextlib.suppress(TypeError):  # of what cannot be assigned to
+                    _restore(getattr(p.holder, "thing", p.holder), p.key, p.value)
+        return changed
 
     def key(self):
         """What has to be equal for the same program to hold."""

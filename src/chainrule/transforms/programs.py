@@ -211,18 +211,16 @@ def run_by_level(graph, operands):
     """The outputs of a graph, each as a value of the highest trace among those operands that it is made from.
 
     So what depends on no traced operand is none of that trace's values, as when the function itself runs: it may be left in a
-    Tensor that outlives the trace.
+    Tensor that outlives the trace. Nor does it require grad if nothing does that it depends on.
     """
-    levels = [x.owner.level if isinstance(x, Value) else -np.inf for x in operands]
+    levels = [(x.owner.level, x.note is not None) if isinstance(x, Value) else (-np.inf, False) for x in operands]
     order = sorted(set(levels))
-    if len(order) < 2:
-        return list(_program(*operands, graph=graph))
 
     def make():
         groups: dict = {}  # level -> which outputs
         for n in range(len(graph.outputs)):
             read = inputs_read(graph, [k == n for k in range(len(graph.outputs))])
-            level = max((rank for rank, r in zip(ranks, read, strict=True) if r), default=0)
+            level = max((rank for rank, r in zip(ranks, read, strict=True) if r), default=-1)
             groups.setdefault(level, [False] * len(graph.outputs))[n] = True
         return [(used, inputs_read(graph, used)) for used in groups.values()]
 
