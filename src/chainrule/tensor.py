@@ -11,7 +11,7 @@ from .core.dispatch import state
 from .devices import CPU
 from .errors import ArgumentError, LostDerivativeError, ShapeError, explain
 from .numpy_calls import NUMPY_FUNCTIONS, TRANSLATIONS, translation
-from .operators import USUAL, guarded, operator, reflected, usual
+from .operators import READERS, USUAL, guarded, operator, reflected, usual
 from .ops import comparison, contraction, elementwise, shaping
 from .shapes import Size
 from .ufunc_calls import call_ufunc
@@ -395,6 +395,8 @@ class Tensor(Assignable):
 
     def __array_function__(self, func, types, args, kwargs):
         known = TRANSLATIONS.get(func) or translation(func)
+        if self.owner is state.recorder:
+            return self.owner.of_numpy(known(args, kwargs), args, kwargs)
         if len(args) <= known.straight and (not kwargs or known.same.issuperset(kwargs)):
             return known.ours(*args, **kwargs)  # here rather than in `known`: one call less
         return known(args, kwargs)
@@ -440,6 +442,7 @@ class Tensor(Assignable):
 
 
 USUAL.add(Tensor)
+READERS[Count] = int  # which takes the dtype of what stands beside it
 
 
 def _renewed(view):

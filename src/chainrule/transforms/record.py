@@ -27,7 +27,7 @@ from ..core.value import Value
 from ..dtypes import native_order
 from ..errors import CompileError, LostDerivativeError, NonDifferentiableError, TreeError, explain
 from ..tensor import Tensor
-from ..trees import flatten, paths, unflatten
+from ..trees import flatten, paths, tree_map, unflatten
 from .backward import Leaf, tick
 from .checkpoint import REPLAYED
 from .forward import no_backward
@@ -164,6 +164,12 @@ class Recorder(Trace):
     def constant(self, array):
         """A value made from plain data while recording: part of the program, not an input."""
         return array if isinstance(array, Value) else Tensor(np.asarray(array), self, Constant(np.array(array)))
+
+    def of_numpy(self, found, args, kwargs):
+        """What a function of NumPy's own gives for plain arrays: plain arrays, also where ours makes a Tensor."""
+        if any(isinstance(x, Tensor) and x.owner is not self for x in flatten((args, kwargs))[0]):
+            return found
+        return tree_map(lambda x: x.value if isinstance(x, Tensor) and x.owner is ROOT and x.note is None else x, found)
 
     def watch(self, t):
         self.watched.append(weakref.ref(t))
@@ -535,7 +541,7 @@ def _read_only(arrays, asked):
     try:
         yield
     except ValueError as error:
-        if "read-only" not in str(error) or type(error) is not ValueError:
+        if "read-only" not in str(error) or "help:" in str(error) or type(error) is not ValueError:
             raise
         raise CompileError(
             explain(

@@ -289,7 +289,7 @@ class Tape(Trace):
                 x.value = new.value if isinstance(new, Tensor) and new.owner is self else new
                 return
             x.origin = x.note
-        if isinstance(new, Tensor):
+        if isinstance(new, Tensor) and new.owner is not state.recorder:
             x.value, x.owner, x.note = new.value, new.owner, new.note
         else:
             x.value, x.note = new, None
