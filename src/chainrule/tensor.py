@@ -343,8 +343,8 @@ class Tensor(Assignable):
         return complex(self._number("complex()").reshape(()))
 
     def __index__(self):
-        if self.dtype.kind not in "iu" or self.size != 1:
-            raise TypeError("only Tensors of one integer can be used as an index")
+        if self.dtype.kind not in "iu" or self.ndim:  # NumPy indexes with one that has axes as with an array
+            raise TypeError("only Tensors of one integer without axes can be used as an index")
         return int(self._number("index").reshape(()))
 
     def __bool__(self):

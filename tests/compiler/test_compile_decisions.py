@@ -563,3 +563,29 @@ def test_python_and_numpy_go_by_whole_numbers(name):
         expected = cr.grad(summed, x)(*map(np.array, args))
         np.testing.assert_allclose(cr.compile(cr.grad(summed, x))(*map(np.array, args)), expected)
         np.testing.assert_allclose(cr.grad(cr.compile(summed), x)(*map(np.array, args)), expected)
+
+
+def test_branches_that_give_back_their_operand():
+    """What the first call returns is its argument, what others return need not be."""
+    halved = cr.compile(lambda x: cr.while_loop(lambda r: cr.sum(r) > 1, lambda r: r * 0.5, x))
+    doubled = cr.compile(lambda w, x: cr.cond(w > 3, lambda q: 2 * q, lambda q: q, x))
+    chosen = cr.compile(lambda i, x: cr.switch(i, [lambda q: q, lambda q: q + 1], x))
+    for x in (np.array([0.1, 0.2]), np.array(0.3)):
+        assert np.array_equal(halved(x), x) and np.array_equal(halved(8 * x), x * (8 / 2 ** (2 if x.ndim else 2)))
+        assert np.array_equal(doubled(np.array(1.0), x), x) and np.array_equal(doubled(np.array(4.0), x), 2 * x)
+        assert np.array_equal(chosen(np.array(0), x), x) and np.array_equal(chosen(np.array(1), x), x + 1)
+    same = cr.compile(lambda x: x)
+    assert same(x) is x and same(x) is x
+
+
+def test_lengths_that_hang_on_values():
+    counts = cr.compile(lambda a: cr.bincount(abs(a)).sum() * a[0] + len(cr.bincount(abs(a))))
+    for a in ([1, 4], [1, -2], [7, 1], [1, 2]):
+        assert counts(np.array(a)) == 2 * a[0] + max(map(abs, a)) + 1
+
+
+def test_tensors_with_axes_index_arrays_as_arrays_do():
+    table = np.arange(5.0)
+    for i in (np.array([1]), np.array(1), np.array([[3]])):
+        for f in (lambda i: table[i], cr.compile(lambda i: table[i])):
+            assert np.shape(f(i)) == i.shape and np.shape(f(cr.tensor(i))) == i.shape

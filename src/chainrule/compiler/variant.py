@@ -255,8 +255,15 @@ class Variant:
             return "tensor", self._reference(x)
         if isinstance(x, np.ndarray):
             i = next((i for i, y in enumerate(leaves) if y is x), None)
-            return ("array", operand) if i is None else ("tensor", ("argument", i))
+            # A branch that gives back its operand may not be taken next time.
+            same = i is not None and operand in self._what_becomes_of(i, x)
+            return ("tensor", ("argument", i)) if same else ("array", operand)
         return ("number", operand) if isinstance(x, np.generic) else ("constant", x)
+
+    def _what_becomes_of(self, i, array):
+        """The operands that stand for an array among the arguments: itself, and what the function leaves in it."""
+        inputs = (v.var for v, source in zip(self.recorded.inputs, self.sources, strict=True) if source == ("argument", i))
+        return [*inputs, *(u.value for u in self.recorded.updates if u.tensor is array)]
 
     def new(self, operand):
         """What has become of an operand of the recorded graph."""
