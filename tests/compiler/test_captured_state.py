@@ -367,3 +367,13 @@ def test_tables_that_are_too_large_and_matrices_in_dicts_are_refused():
     np.testing.assert_array_equal(h(X), 3 * X)
     small.unit = 2.0  # what stands in it is not all that a user's class may hold
     np.testing.assert_array_equal(h(X), 6 * X)
+
+
+def test_classes_of_programs_that_have_no_name():
+    """`exec` in an empty namespace makes classes whose module is said to be `builtins`."""
+    space: dict = {}
+    exec("class Settings: pass\nsettings = Settings(); settings.scale = 2.0\ndef f(x): return x * settings.scale", space)
+    f = cr.compile(space["f"])
+    assert f(np.ones(1)) == 2
+    space["settings"].scale = 3.0
+    assert f(np.ones(1)) == 3

@@ -101,6 +101,13 @@ class Traced(NamedTuple):
     keep: Any  # objects by whose identity the call is known
     written: tuple = ()  # numbers of the operands that the function assigns to; their new values are the last results
     returned: tuple = ()  # for each result, the number of the operand that it is, or None
+    plain: tuple = ()  # (number, result) of the results that are numbers of Python's own
+
+    def result(self, out):
+        """What the function returns."""
+        for k, x in self.plain:
+            out[k] = x
+        return unflatten(self.structure, out)
 
     def operands(self):
         """What the last inputs stand for; those of level 0 to which no derivative flows back as constants."""
@@ -388,14 +395,14 @@ class Compiled:
         operands = [x for x, a in zip(leaves, active, strict=True) if a]
         captured = found.operands()
         if not found.written:
-            return unflatten(found.structure, run_by_level(found.graph, [*operands, *captured]))
+            return found.result(run_by_level(found.graph, [*operands, *captured]))
         if not all(isinstance(operands[k], Tensor) for k in found.written) or _overlap(operands, found.written):
             return self.f(*args, **kwargs)  # as it stands, since NumPy alone knows what becomes of plain arrays
         out = run_by_level(found.graph, [*operands, *captured])
         for k in reversed(found.written):
             operands[k]._rebind(out.pop())
         out = [x if k is None else operands[k] for x, k in zip(out, found.returned, strict=True)]
-        return unflatten(found.structure, out)
+        return found.result(out)
 
     def trace(self, leaves, active, avals, places, structure):
         """The function as a pure graph; none where it decides by values, draws random numbers or changes state."""
@@ -414,7 +421,8 @@ class Compiled:
             out, out_structure = flatten(self.f(*args, **kwargs))
             written = [k for k, (x, note) in enumerate(zip(xs, before, strict=True)) if x.note is not note]
             number = {id(xs[k]): k for k in written}
-            ends.append((out_structure, written, [number.get(id(o)) for o in out]))
+            plain = [(k, o) for k, o in enumerate(out) if isinstance(o, (bool, int, float, complex)) and not is_array(o)]
+            ends.append((out_structure, written, [number.get(id(o)) for o in out], plain))
             return [*out, *(xs[k] for k in written)]
 
         before = [(g, watched(g)) for g in REPLAYED]
@@ -432,8 +440,8 @@ class Compiled:
             return Traced(None, [], None, keep)
         if self.around.arrays and not self.contents and computed_outside(graph, self.around.arrays, captured):
             self.contents, self.around = True, None
-        structure, written, returned = ends[-1]
-        return Traced(simplify(graph, write_out=False), captured, structure, keep, tuple(written), tuple(returned))
+        structure, *rest = ends[-1]
+        return Traced(simplify(graph, write_out=False), captured, structure, keep, *map(tuple, rest))
 
     # --- looking --------------------------------------------------------------------------------------------------------------
 
