@@ -117,7 +117,8 @@ class Traced(NamedTuple):
             return [any(active_outputs(self.graph, [n == k for n in range(count)])) for k in range(first, count)]
 
         flows = remember(self.graph, "reached", reached)
-        return [c.detach() if isinstance(c, Tensor) and c.owner is ROOT and not f else c for c, f in zip(self.captured, flows, strict=True)]
+        stops = [isinstance(c, Tensor) and c.owner is ROOT and not f for c, f in zip(self.captured, flows, strict=True)]
+        return [c.detach() if s else c for c, s in zip(self.captured, stops, strict=True)]
 
     def fits(self):
         """Whether what the graph reads from outside has the shapes that it had."""
