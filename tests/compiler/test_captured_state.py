@@ -7,6 +7,7 @@ import contextvars
 import dataclasses
 import functools
 import os
+import queue
 import sys
 import threading
 import types
@@ -235,6 +236,29 @@ def what_a_cached_function_reads():
         rate.cache_clear()
 
     return (lambda x: x * rate()), put
+
+
+@kind
+def queues():
+    waiting: queue.Queue = queue.Queue()
+    waiting.put(1.0)
+
+    def put(value):
+        waiting.get()
+        waiting.put(value)
+
+    return (lambda x: x * waiting.queue[0]), put
+
+
+@kind
+def events():
+    first, second = threading.Event(), threading.Event()
+
+    def put(value):
+        for event, wanted in ((first, value > 1), (second, value > 2)):
+            event.set() if wanted else event.clear()
+
+    return (lambda x: x * (1.0 + first.is_set() + second.is_set())), put
 
 
 @kind
