@@ -395,8 +395,8 @@ class Tensor(Assignable):
 
     def __array_function__(self, func, types, args, kwargs):
         known = TRANSLATIONS.get(func) or translation(func)
-        if self.owner is state.recorder:
-            return self.owner.of_numpy(known(args, kwargs), args, kwargs)
+        if state.recorder is not None and self.owner is state.recorder:
+            return state.recorder.of_numpy(known(args, kwargs), args, kwargs)
         if len(args) <= known.straight and (not kwargs or known.same.issuperset(kwargs)):
             return known.ours(*args, **kwargs)  # here rather than in `known`: one call less
         return known(args, kwargs)

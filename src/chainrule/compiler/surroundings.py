@@ -53,15 +53,8 @@ _REFLECTION = {
 }  # fmt: skip
 _FROM_STATEMENT = 1 << 9  # Py_TPFLAGS_HEAPTYPE: of classes that are made while Python runs
 _BUFFERS = (bytearray, memoryview, array.array)
-_HOLDERS = {
-    "types",
-    "argparse",
-    "collections",
-    "_thread",
-    "_queue",
-    "queue",
-    "threading",
-}  # their objects hold what users put there
+# Modules whose objects hold what users put there.
+_HOLDERS = {"types", "argparse", "collections", "_thread", "_queue", "queue", "threading"}
 # Classes there use no attributes of those that derive from them.
 _GENERAL = {"builtins", "abc", "typing", "enum", "typing_extensions"}
 

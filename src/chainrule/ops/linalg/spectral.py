@@ -201,7 +201,7 @@ def _batch_along(row, core):
     derivative=[
         Pair(
             lambda t, out, upper: _doubted("eigh", _eigh_tangents(out, t, upper), out[0]),
-            lambda g, out, upper, in_shape: sum_to(*_doubted("eigh", [_eigh_cotangent(out, g, upper)], out[0]), in_shape),
+            lambda g, out, upper, in_shape: sum_to(doubted("eigh", _eigh_cotangent(out, g, upper), out[0]), in_shape),
         ),
         zero,
     ],
@@ -357,7 +357,7 @@ def eigh(a, UPLO="L"):
     Where eigenvalues are equal, it also is for functions that do not depend on the choice of the basis, to any order and in
     both modes; others warn (`RepeatedValuesWarning`). In the bodies of compiled loops (`scan`, `while_loop`, `fori_loop`)
     reverse mode is right for functions that are symmetric in the equal eigenvalues, and for one function `v f(w) v^H` with
-    f(w) other than 0; these warn where vectors take part. See also `funm`.
+    f(w) other than 0; these warn where vectors take part, second derivatives always. See also `funm`.
 
     To that end the basis may be another one than NumPy's where a derivative is taken.
 
@@ -474,7 +474,7 @@ def _without_rest(g, rest, q):
     derivative=[
         Pair(
             lambda t, out: _doubted("svd", _svd_tangents(out, t), out[1]),
-            lambda g, out, in_shape: sum_to(*_doubted("svd", [_svd_cotangent(out, g)], out[1]), in_shape),
+            lambda g, out, in_shape: sum_to(doubted("svd", _svd_cotangent(out, g), out[1]), in_shape),
         ),
         zero,
     ],
