@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .core.dispatch import state
 from .core.value import Value, dtype_of, shape_of
 from .devices import on_cpu
 from .errors import NonDifferentiableError, ShapeError, explain
@@ -26,6 +27,11 @@ def _wrap(array, requires_grad=False):
     return t.requires_grad_() if requires_grad else t
 
 
+def _made(t):
+    """`t` as a Tensor that the user made, also where it stands for a plain array in a program that is being recorded."""
+    return _wrap(t) if t.owner is state.recorder else t
+
+
 def tensor(data, dtype=None, requires_grad=False, device=None):
     """A new Tensor that holds a copy of `data`.
 
@@ -44,13 +50,14 @@ def tensor(data, dtype=None, requires_grad=False, device=None):
     on_cpu(device)
     if isinstance(data, Tensor):
         t = data.clone() if dtype is None else astype(data, dtype)
+        if t.owner is state.recorder:
+            return _wrap(t, requires_grad)
         if requires_grad:  # a new leaf; outer transforms still see where its values come from
             t = t.detach() if t.owner is ROOT else t
             t.requires_grad_()
         return t
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
-        t = _stack(data)
-        return t if dtype is None else astype(t, dtype)
+        return _made(_stack(data) if dtype is None else astype(_stack(data), dtype))
     try:
         array = np.array(data, dtype=dtype)
     except ValueError as error:
@@ -95,7 +102,7 @@ def asarray(data, dtype=None, order=None, *, device=None, copy=None, like=None):
         if copy is False and dtype is not None and np.dtype(dtype) != data.dtype:
             raise ValueError(f"asarray: unable to avoid a copy: the dtype changes from {data.dtype} to {np.dtype(dtype)}")
         t = data if dtype is None else astype(data, dtype, copy=False)
-        return t.clone() if copy and t is data else t
+        return _made(t.clone() if copy and t is data else t)
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
         if copy is False:
             raise ValueError("asarray: unable to avoid a copy: a list of Tensors is stacked")
@@ -210,7 +217,7 @@ def full(shape, fill_value, dtype=None, order="C", *, requires_grad=False, devic
     """
     on_cpu(device)
     if isinstance(fill_value, Tensor):
-        return broadcast_to(fill_value if dtype is None else astype(fill_value, dtype), as_shape(shape))
+        return _made(broadcast_to(fill_value if dtype is None else astype(fill_value, dtype), as_shape(shape)))
     return _wrap(np.full(as_shape(shape), fill_value, dtype), requires_grad)
 
 
@@ -258,7 +265,7 @@ def arange(start, stop=None, step=1, dtype=None, *, requires_grad=False, device=
     if isinstance(start, Value) or isinstance(step, Value):
         count = len(np.arange(_plain(start), _plain(stop), _plain(step)))
         out = start + step * np.arange(count)
-        return out if dtype is None else astype(out, dtype)
+        return _made(out if dtype is None else astype(out, dtype))
     return _wrap(np.arange(start, _plain(stop), step, dtype=dtype), requires_grad)
 
 
@@ -266,7 +273,7 @@ def _tensors(out):
     """Plain arrays as Tensors; other things as they are."""
     if isinstance(out, tuple):
         return tuple(map(_tensors, out))
-    return out if isinstance(out, Value) else _wrap(as_value(out))
+    return _made(out) if isinstance(out, Value) else _wrap(as_value(out))
 
 
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, requires_grad=False, device=None):

@@ -14,15 +14,15 @@ from .ops.shaping import as_value
 NUMBERS = (bool, int, float, complex)
 USUAL = {np.ndarray, *NUMBERS, *np.sctypeDict.values()}  # types that need no second look; Tensor adds itself
 DATA = ("__array__", "__array_interface__", "__array_struct__")
-_readers: dict[type, Any] = {}  # what turns objects of a type into arrays; None where they answer themselves
+READERS: dict[type, Any] = {}  # what turns objects of a type into arrays; None where they answer themselves
 
 
 def operand(x):
     """`x` as something to compute with; NotImplemented if it should be asked, as Python's operators and NumPy ask it."""
     kind = type(x)
-    if kind not in _readers:
-        _readers[kind] = _reader(kind)
-    read = _readers[kind]
+    if kind not in READERS:
+        READERS[kind] = _reader(kind)
+    read = READERS[kind]
     return NotImplemented if read is None else read(x)
 
 

@@ -11,7 +11,7 @@ from .core.dispatch import state
 from .devices import CPU
 from .errors import ArgumentError, LostDerivativeError, ShapeError, explain
 from .numpy_calls import NUMPY_FUNCTIONS, TRANSLATIONS, translation
-from .operators import USUAL, guarded, operator, reflected, usual
+from .operators import READERS, USUAL, guarded, operator, reflected, usual
 from .ops import comparison, contraction, elementwise, shaping
 from .scipy_calls import SCIPY, name_scipy, no_operator, warn_of_loss
 from .shapes import Size
@@ -21,10 +21,10 @@ from .ufunc_calls import call_ufunc
 class Count(int):
     """A number of elements that answers PyTorch's `x.size()` and `x.size(0)` too."""
 
-    shape: tuple
+    lengths: tuple  # not `shape`, by which NumPy would take it for an array
 
     def __call__(self, dim=None):
-        return self.shape if dim is None else self.shape[dim]
+        return self.lengths if dim is None else self.lengths[dim]
 
 
 def _from_users(args):
@@ -76,7 +76,7 @@ class Tensor(Assignable):
         """Number of elements; called, as in PyTorch, the shape or one of its lengths."""
         shape = self.shape
         size = Count(math.prod(shape))
-        size.shape = shape
+        size.lengths = shape
         return size
 
     @property
@@ -150,6 +150,8 @@ class Tensor(Assignable):
         holder = self._grad_holder()
         if holder is not None and state.recorder is not None:
             state.recorder.grad_read(holder)
+        elif state.whole is not None and state.whole.reads([self]):
+            state.whole.to_array(self, ".grad")
         return None if holder is None else holder.grad
 
     @grad.setter
@@ -173,6 +175,8 @@ class Tensor(Assignable):
             )
         if state.recorder is not None:
             state.recorder.grad_written(holder)
+        elif state.whole is not None and state.whole.reads([self]):
+            state.whole.to_array(self, ".grad")
         holder.grad = value
 
     @grad.deleter
@@ -346,8 +350,8 @@ class Tensor(Assignable):
         return complex(self._number("complex()").reshape(()))
 
     def __index__(self):
-        if self.dtype.kind not in "iu" or self.size != 1:
-            raise TypeError("only Tensors of one integer can be used as an index")
+        if self.dtype.kind not in "iu" or self.ndim:  # NumPy indexes with one that has axes as with an array
+            raise TypeError("only Tensors of one integer without axes can be used as an index")
         return int(self._number("index").reshape(()))
 
     def __bool__(self):
@@ -402,6 +406,8 @@ class Tensor(Assignable):
 
     def __array_function__(self, func, types, args, kwargs):
         known = TRANSLATIONS.get(func) or translation(func)
+        if state.recorder is not None and self.owner is state.recorder:
+            return state.recorder.of_numpy(known(args, kwargs), args, kwargs)
         if len(args) <= known.straight and (not kwargs or known.same.issuperset(kwargs)):
             return known.ours(*args, **kwargs)  # here rather than in `known`: one call less
         return known(args, kwargs)
@@ -447,6 +453,7 @@ class Tensor(Assignable):
 
 
 USUAL.add(Tensor)
+READERS[Count] = int  # which takes the dtype of what stands beside it
 
 
 def _renewed(view):

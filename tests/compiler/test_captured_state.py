@@ -7,6 +7,7 @@ import contextvars
 import dataclasses
 import functools
 import os
+import queue
 import sys
 import threading
 import types
@@ -238,6 +239,29 @@ def what_a_cached_function_reads():
 
 
 @kind
+def queues():
+    waiting: queue.Queue = queue.Queue()
+    waiting.put(1.0)
+
+    def put(value):
+        waiting.get()
+        waiting.put(value)
+
+    return (lambda x: x * waiting.queue[0]), put
+
+
+@kind
+def events():
+    first, second = threading.Event(), threading.Event()
+
+    def put(value):
+        for event, wanted in ((first, value > 1), (second, value > 2)):
+            event.set() if wanted else event.clear()
+
+    return (lambda x: x * (1.0 + first.is_set() + second.is_set())), put
+
+
+@kind
 def defaults_that_are_replaced():
     def scaled(x, rate=1.0):
         return x * rate
@@ -367,3 +391,13 @@ def test_tables_that_are_too_large_and_matrices_in_dicts_are_refused():
     np.testing.assert_array_equal(h(X), 3 * X)
     small.unit = 2.0  # what stands in it is not all that a user's class may hold
     np.testing.assert_array_equal(h(X), 6 * X)
+
+
+def test_classes_of_programs_that_have_no_name():
+    """`exec` in an empty namespace makes classes whose module is said to be `builtins`."""
+    space: dict = {}
+    exec("class Settings: pass\nsettings = Settings(); settings.scale = 2.0\ndef f(x): return x * settings.scale", space)
+    f = cr.compile(space["f"])
+    assert f(np.ones(1)) == 2
+    space["settings"].scale = 3.0
+    assert f(np.ones(1)) == 3

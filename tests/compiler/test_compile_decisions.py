@@ -563,3 +563,60 @@ def test_python_and_numpy_go_by_whole_numbers(name):
         expected = cr.grad(summed, x)(*map(np.array, args))
         np.testing.assert_allclose(cr.compile(cr.grad(summed, x))(*map(np.array, args)), expected)
         np.testing.assert_allclose(cr.grad(cr.compile(summed), x)(*map(np.array, args)), expected)
+
+
+def test_branches_that_give_back_their_operand():
+    """What the first call returns is its argument, what others return need not be."""
+    halved = cr.compile(lambda x: cr.while_loop(lambda r: cr.sum(r) > 1, lambda r: r * 0.5, x))
+    doubled = cr.compile(lambda w, x: cr.cond(w > 3, lambda q: 2 * q, lambda q: q, x))
+    chosen = cr.compile(lambda i, x: cr.switch(i, [lambda q: q, lambda q: q + 1], x))
+    for x in (np.array([0.1, 0.2]), np.array(0.3)):
+        assert np.array_equal(halved(x), x) and np.array_equal(halved(8 * x), 2 * x)
+        assert np.array_equal(doubled(np.array(1.0), x), x) and np.array_equal(doubled(np.array(4.0), x), 2 * x)
+        assert np.array_equal(chosen(np.array(0), x), x) and np.array_equal(chosen(np.array(1), x), x + 1)
+    same = cr.compile(lambda x: x)
+    assert same(x) is x and same(x) is x
+
+
+def test_lengths_that_hang_on_values():
+    counts = cr.compile(lambda a: cr.bincount(abs(a)).sum() * a[0] + len(cr.bincount(abs(a))))
+    for a in ([1, 4], [1, -2], [7, 1], [1, 2]):
+        assert counts(np.array(a)) == 2 * a[0] + max(map(abs, a)) + 1
+
+
+def test_tensors_with_axes_index_arrays_as_arrays_do():
+    table = np.arange(5.0)
+    for i in (np.array([1]), np.array(1), np.array([[3]])):
+        for f in (lambda i: table[i], cr.compile(lambda i: table[i])):
+            assert np.shape(f(i)) == i.shape and np.shape(f(cr.tensor(i))) == i.shape
+
+
+def test_a_decision_that_is_known_before_it_is_asked():
+    """Its place in memory is not another's until an earlier decision, which takes longer to compute, has been checked."""
+
+    squared = cr.custom_vjp(lambda q: q * q)
+    squared.defvjp(lambda q: (q * q, q), lambda q, g: (3.0 * q * g,))
+
+    def make():
+        states = {"t": cr.tensor(0.25)}
+
+        def f(x, table):
+            before = np.cos(x)
+            x[[0, -1]] += 0.5
+            states["t"] = states["t"] * 0.5 + before.sum()
+            other = cr.array([1.0, -0.2])
+            y = cr.grad(lambda q: cr.sum(squared(q) * cr.sin(q)))(x)
+            if (y > 0.0).any():
+                y.T[0] = 0.25
+                if y.ravel()[0] > before.ravel()[-1]:
+                    other = cr.tensor(table)
+            return sum(cr.sum(cr.tanh(z)) for z in (before, other, y))
+
+        return f
+
+    f, compiled, table = make(), cr.compile(make()), np.ones((2, 3), np.float32)
+    for last in (-1.7, 0.1, 0.2, -1.4, 1.3, 0.3, -1.45, 0.1):
+        x, same = np.array([0.7, 0.2, last]), np.array([0.7, 0.2, last])
+        np.testing.assert_allclose(float(compiled(x, table)), float(f(same, table)), rtol=1e-6)
+        np.testing.assert_array_equal(x, same)
+    assert len(compiled.variants) == 2

@@ -1,5 +1,6 @@
 """Trouble: callbacks that fail or call back, threads, forks, caches that cannot be written, programs that are wrong."""
 
+import concurrent.futures
 import os
 import pathlib
 import subprocess
@@ -22,7 +23,7 @@ from chainrule.errors import CompileError
 X = np.arange(1.0, 4.0)
 
 
-told: Any = threading.Event()  # what the row below does while it runs; compiled functions do not look into locks
+told: Any = concurrent.futures.Future()  # what the row below does while it runs; compiled functions do not look into these
 during: list = []
 told.to = during
 
@@ -93,6 +94,8 @@ def test_failing_callbacks_raise_what_they_raised_and_change_nothing(error):
         with pytest.raises(type(error)) as found:
             f(X)
         assert found.value is error
+        (note,) = error.__notes__  # says where the program comes from, once
+        assert "test_compile_trouble.py:" in note
     during.clear()
     now = [plain(t) for t in tensors] + [plain(tensors[0].grad), plain(optimizer.state[tensors[0]]["momentum_buffer"])]
     close(now, state)

@@ -16,10 +16,11 @@ from ..dtypes import native_order
 from ..errors import LostDerivativeError, ShapeError, explain
 from ..tensor import Tensor
 from ..transforms import programs
-from ..transforms.abstract import aval_like, operand_aval, trace
+from ..transforms.abstract import active_outputs, aval_like, operand_aval, remember, trace
 from ..transforms.backward import Leaf
 from ..transforms.checkpoint import REPLAYED
-from ..transforms.programs import _program
+from ..transforms.control import put_back, watched
+from ..transforms.programs import run_by_level
 from ..transforms.record import _labels, record
 from ..transforms.reverse import ROOT
 from ..transforms.scope import is_grad_enabled
@@ -100,6 +101,24 @@ class Traced(NamedTuple):
     keep: Any  # objects by whose identity the call is known
     written: tuple = ()  # numbers of the operands that the function assigns to; their new values are the last results
     returned: tuple = ()  # for each result, the number of the operand that it is, or None
+    plain: tuple = ()  # (number, result) of the results that are numbers of Python's own
+
+    def result(self, out):
+        """What the function returns."""
+        for k, x in self.plain:
+            out[k] = x
+        return unflatten(self.structure, out)
+
+    def operands(self):
+        """What the last inputs stand for; those of level 0 to which no derivative flows back as constants."""
+        count, first = len(self.graph.inputs), len(self.graph.inputs) - len(self.captured)
+
+        def reached():
+            return [any(active_outputs(self.graph, [n == k for n in range(count)])) for k in range(first, count)]
+
+        flows = remember(self.graph, "reached", reached)
+        stops = [isinstance(c, Tensor) and c.owner is ROOT and not f for c, f in zip(self.captured, flows, strict=True)]
+        return [c.detach() if s else c for c, s in zip(self.captured, stops, strict=True)]
 
     def fits(self):
         """Whether what the graph reads from outside has the shapes that it had."""
@@ -284,13 +303,11 @@ class Compiled:
                     likely = v.others.get(FIRST_GUARD + miss.guard)
                     known = [*(value for value, _ in v.guards[: miss.guard]), NotThis(v.guards[miss.guard][0])]
                 continue
-            except (OutOfBounds, IndexError) as error:
+            except (OutOfBounds, IndexError) as error:  # where the function runs for real, it says more, or a shape hangs on values
                 if v.pure is None and not isinstance(error, OutOfBounds):
                     raise
-                self.f(*args, **kwargs)  # raises what it raises uncompiled, which may say more
-                raise IndexError(
-                    explain("an index is out of bounds", help="check index arrays against the shapes they index")
-                ) from None
+                likely = None
+                continue
             if variants[0] is not v:
                 variants.remove(v)
                 variants.insert(0, v)
@@ -379,15 +396,16 @@ class Compiled:
         if found.graph is None:
             return self.f(*args, **kwargs)
         operands = [x for x, a in zip(leaves, active, strict=True) if a]
+        captured = found.operands()
         if not found.written:
-            return unflatten(found.structure, list(_program(*operands, *found.captured, graph=found.graph)))
+            return found.result(run_by_level(found.graph, [*operands, *captured]))
         if not all(isinstance(operands[k], Tensor) for k in found.written) or _overlap(operands, found.written):
             return self.f(*args, **kwargs)  # as it stands, since NumPy alone knows what becomes of plain arrays
-        out = list(_program(*operands, *found.captured, graph=found.graph))
+        out = run_by_level(found.graph, [*operands, *captured])
         for k in reversed(found.written):
             operands[k]._rebind(out.pop())
         out = [x if k is None else operands[k] for x, k in zip(out, found.returned, strict=True)]
-        return unflatten(found.structure, out)
+        return found.result(out)
 
     def trace(self, leaves, active, avals, places, structure):
         """The function as a pure graph; none where it decides by values, draws random numbers or changes state."""
@@ -406,25 +424,27 @@ class Compiled:
             out, out_structure = flatten(self.f(*args, **kwargs))
             written = [k for k, (x, note) in enumerate(zip(xs, before, strict=True)) if x.note is not note]
             number = {id(xs[k]): k for k in written}
-            ends.append((out_structure, written, [number.get(id(o)) for o in out]))
+            plain = [(k, o) for k, o in enumerate(out) if isinstance(o, (bool, int, float, complex)) and not is_array(o)]
+            ends.append((out_structure, written, [number.get(id(o)) for o in out], plain))
             return [*out, *(xs[k] for k in written)]
 
-        before = [(g.state, g.state.value) for g in REPLAYED]
+        before = [(g, watched(g)) for g in REPLAYED]
         try:
             with self.around.watched():
-                graph, captured = trace(flat, avals, self.name, changing=frozenset(map(id, self.around.arrays)))
+                graph, captured = trace(flat, avals, self.name, changing=frozenset(map(id, self.around.arrays)), whole=True)
         except (LostDerivativeError, ShapeError):
             return Traced(None, [], None, keep)
         finally:
-            moved = [t for t, value in before if t.value is not value]
-            for t, value in before:
-                t.value = value
-        if moved or any(s.row.name in EFFECTS for s in graph.steps):
+            moved = [(g, then) for g, then in before if any(x is not y for x, y in zip(watched(g), then, strict=True))]
+            for g, then in moved:
+                put_back(g, then)
+            changed = self.around.put_back()
+        if changed or moved or any(s.row.name in EFFECTS for s in graph.steps):
             return Traced(None, [], None, keep)
         if self.around.arrays and not self.contents and computed_outside(graph, self.around.arrays, captured):
             self.contents, self.around = True, None
-        structure, written, returned = ends[-1]
-        return Traced(simplify(graph, write_out=False), captured, structure, keep, tuple(written), tuple(returned))
+        structure, *rest = ends[-1]
+        return Traced(simplify(graph, write_out=False), captured, structure, keep, *map(tuple, rest))
 
     # --- looking --------------------------------------------------------------------------------------------------------------
 

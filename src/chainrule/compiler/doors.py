@@ -20,7 +20,7 @@ from .enter import (
     door,
     record_of,
 )
-from .variant import is_array
+from .variant import freed, is_array
 
 
 def open_door(variant, args, leaves, structure):
@@ -95,6 +95,7 @@ def _quick_call(run, fresh, results, structure, place):
     shapes = [(v.aval.shape, v.aval.dtype) for _, v in fresh]
     number = {v.id: n for n, (_, v) in enumerate(fresh)}
     plans, used = [], set()
+    notes: dict = {}  # number of a result -> the note of its Tensor
     for kind, x in results:
         if kind == "tensor" and x[0] == "captured":
             plans.append(("constant", x[1]))
@@ -108,22 +109,25 @@ def _quick_call(run, fresh, results, structure, place):
         if kind == "tensor":
             if x[0] != "new" or x[3] == "leaf":
                 return None
-            x = x[2]
+            note, x = freed(x[3]), x[2]
+        else:
+            note = None
         if not isinstance(x, Var) or x.id not in number or x.id in used:
             return None
+        notes[number[x.id]] = note
         used.add(x.id)
         plans.append((kind, number[x.id]))
     single = plans[0][0] if len(plans) == 1 and len(fresh) == 1 and structure.kind is None else None
 
     if single in ("tensor", "array", "number"):
-        ((shape, dtype),) = shapes
+        ((shape, dtype),), note = shapes, notes[0]
 
         def one(args):
             out = empty(shape, dtype)
             status = run(*args, out)
             if status:
                 return status, None
-            return 0, Tensor(out, ROOT) if single == "tensor" else out if single == "array" else out[()]
+            return 0, Tensor(out, ROOT, note) if single == "tensor" else out if single == "array" else out[()]
 
         return one
 
@@ -135,7 +139,7 @@ def _quick_call(run, fresh, results, structure, place):
         made = []
         for kind, x in plans:
             if kind == "tensor":
-                made.append(Tensor(outs[x], ROOT))
+                made.append(Tensor(outs[x], ROOT, notes[x]))
             elif kind == "constant":
                 made.append(x)
             elif kind == "argument":

@@ -221,7 +221,10 @@ class Assembler:
             self.threads = 1
         alias = self.aliases(kernels, {v.id for v in given})
         outside = {v.id for v in given} | set(self.inputs) | set(alias)
-        self.plan, scratch = plan(kernels, outside, [self.scratch(k) for k in kernels], set(self.updates))
+        decisions = {
+            g.var.id for g in graph.guards if isinstance(g.var, Var)
+        }  # checked in order, some long after they are made
+        self.plan, scratch = plan(kernels, outside, [self.scratch(k) for k in kernels], decisions.union(self.updates))
         for kernel in kernels:
             if kernel.kind == "product" and kernel.detail.packed:
                 self.packed[id(kernel)] = rounded(self.plan.size)

@@ -230,6 +230,9 @@ class Runner:
                         raise ShapeChanged(step, np.shape(o))
                     array(v)[...] = o
             except BaseException as e:
+                note = f"in a compiled program: {step.row.name}, written at {step.source}"
+                if note not in getattr(e, "__notes__", ()):
+                    e.add_note(note)
                 self.error = e
                 raise
 

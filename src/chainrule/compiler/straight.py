@@ -21,7 +21,7 @@ FEW = 16  # elements of an array whose elements may be values of their own
 ENOUGH = 64  # elements that steps compute, from which on they are worth a kernel of this kind
 LONGEST = 1500  # expressions in one function: what LLVM does to a longer one takes more than proportionally long
 
-_VIEWS = {"reshape", "transpose", "broadcast_to", "flip", "index", "constant", "astype"}
+_VIEWS = {"reshape", "transpose", "broadcast_to", "flip", "index", "constant", "paused", "astype"}
 _PARTS = {"concatenate", "pad", "index_set", "index_add"}
 _JOINS = {"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"}
 

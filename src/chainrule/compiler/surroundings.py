@@ -51,8 +51,10 @@ _REFLECTION = {
     "getattr", "setattr", "hasattr", "delattr", "vars", "dir", "eval", "exec", "__dict__", "__getattribute__", "attrgetter",
     "methodcaller", "asdict", "astuple", "fields",
 }  # fmt: skip
+_FROM_STATEMENT = 1 << 9  # Py_TPFLAGS_HEAPTYPE: of classes that are made while Python runs
 _BUFFERS = (bytearray, memoryview, array.array)
-_HOLDERS = {"types", "argparse", "collections", "_thread"}  # their objects hold what users put there
+# Modules whose objects hold what users put there.
+_HOLDERS = {"types", "argparse", "collections", "_thread", "_queue", "queue", "threading"}
 # Classes there use no attributes of those that derive from them.
 _GENERAL = {"builtins", "abc", "typing", "enum", "typing_extensions"}
 
@@ -85,6 +87,22 @@ def read(holder, key):
 
 
 _GONE = object()
+
+
+def _restore(holder, key, value):
+    """Let `value` stand there again; of a container that has grown, take off what is new."""
+    if key is LENGTH:
+        for k in [*holder][value:] if isinstance(holder, dict) else range(len(holder) - 1, value - 1, -1):
+            del holder[k]
+    elif isinstance(holder, types.CellType):
+        if value is _GONE:
+            del holder.cell_contents
+        else:
+            holder.cell_contents = value
+    elif value is _GONE:
+        holder.pop(key, None)
+    else:
+        holder[key] = value
 
 
 def same(a, b):
@@ -266,6 +284,17 @@ class Surroundings:
             else:
                 steady = False
         return slots, steady
+
+    def put_back(self):
+        """Undo what the function has changed when it was only written down; gives whether there was something."""
+        changed = False
+        for p in (*self.slots, *self.places):
+            now = read(p.holder, p.key)
+            if now is not p.value and not same(now, p.value):
+                changed = True
+                with contextlib.suppress(TypeError):  # of what cannot be assigned to
+                    _restore(getattr(p.holder, "thing", p.holder), p.key, p.value)
+        return changed
 
     def key(self):
         """What has to be equal for the same program to hold."""
@@ -509,7 +538,7 @@ class Surroundings:
             if len(thing) > _LARGE:
                 raise self.untracked(thing, path)
             self.place(Reader(lambda: bytes(thing)), None, path, depth, False)
-        elif type(thing).__module__ != "builtins" or isinstance(thing, (dict, list, tuple, set, frozenset)):
+        elif _module_of(type(thing)) != "builtins" or isinstance(thing, (dict, list, tuple, set, frozenset)):
             outside, self.unused = (
                 self.unused,
                 self.unused or isinstance(thing, (dict, list, tuple)),
@@ -551,14 +580,14 @@ class Surroundings:
         cls, own = type(thing), getattr(thing, "__dict__", {})
         if hasattr(cls, "__array__"):  # a data frame, or another library's array
             self.place(Reader(functools.partial(self.elements, thing, path)), None, f"{path}[...]", depth, False)
-            if _is_installed(sys.modules.get(cls.__module__)):
+            if _is_installed(sys.modules.get(_module_of(cls))):
                 return
-        if self.foreign(cls.__module__) or cls.__module__ == "builtins":
-            if cls.__module__ not in _HOLDERS and cls.__module__.partition(".")[0] not in _LIBRARIES:
+        if self.foreign(_module_of(cls)) or _module_of(cls) == "builtins":
+            if _module_of(cls) not in _HOLDERS and _module_of(cls).partition(".")[0] not in _LIBRARIES:
                 return
-            if cls.__module__ != "types" and cls.__module__ != "argparse":  # its own methods use them
+            if _module_of(cls) != "types" and _module_of(cls) != "argparse":  # its own methods use them
                 for k in own:
-                    if k[:1] != "_" or cls.__module__ in _HOLDERS:  # others keep there what they remember
+                    if k[:1] != "_" or _module_of(cls) in _HOLDERS:  # others keep there what they remember
                         self.place(own, k, f"{path}.{k}", depth, False)
                 return
         if not _is_only(cls):
@@ -567,7 +596,7 @@ class Surroundings:
         if self.reflects:
             self.length(own, f"vars({path})")
         for c in cls.__mro__:
-            if not self.foreign(c.__module__) and c.__module__ != "builtins":
+            if not self.foreign(_module_of(c)) and _module_of(c) != "builtins":
                 for k, value in vars(c).items():
                     if isinstance(value, types.MemberDescriptorType):
                         self.attribute(Reader(functools.partial(getattr, thing, k)), k, f"{path}.{k}", depth)
@@ -581,10 +610,10 @@ class Surroundings:
         outside, self.unused = self.unused, True
         known: set = set()  # names that classes of others know, whose methods may use them
         for c in cls.__mro__:
-            if c.__module__ not in _GENERAL and self.foreign(c.__module__):
+            if _module_of(c) not in _GENERAL and self.foreign(_module_of(c)):
                 known |= vars(c).keys()
         for c in cls.__mro__:
-            if c in self.seen or self.foreign(c.__module__) or c.__module__ == "builtins":
+            if c in self.seen or self.foreign(_module_of(c)) or _module_of(c) == "builtins":
                 continue
             self.seen[c] = c
             for k in vars(c).keys() - _HIDDEN:
@@ -631,6 +660,11 @@ def _self(thing):
         return None
 
 
+def _module_of(cls):
+    """The module of a class. What `exec` makes in a namespace without a `__name__` says "builtins", but is the user's."""
+    return "" if cls.__module__ == "builtins" and cls.__flags__ & _FROM_STATEMENT else cls.__module__
+
+
 def _is_installed(module):
     """Whether a module comes from a package that somebody else wrote."""
     return bool({"site-packages", "dist-packages"} & set(pathlib.PurePath(getattr(module, "__file__", None) or "").parts))
@@ -638,5 +672,5 @@ def _is_installed(module):
 
 def _is_only(cls, *bases):
     """Whether a class is the user's, and all that it derives from but for `bases`; else others may use its attributes."""
-    others = [c for c in cls.__mro__ if Surroundings.foreign(c.__module__) and c.__module__ not in _GENERAL]
+    others = [c for c in cls.__mro__ if Surroundings.foreign(_module_of(c)) and _module_of(c) not in _GENERAL]
     return cls not in others and {c.__name__ for c in others} <= set(bases)

@@ -11,9 +11,9 @@ from ..core.value import Value
 from ..dtypes import native_order
 from ..errors import CompileError, explain
 from ..tensor import Tensor
-from ..transforms.backward import NOTHING, Call, Leaf, Output
+from ..transforms.backward import NOTHING, Call, Leaf, Output, SimpleNode
 from ..transforms.programs import _program
-from ..transforms.record import WRITTEN, check_writable
+from ..transforms.record import WRITTEN, _constant, check_writable
 from ..transforms.reverse import ROOT
 from ..trees import unflatten
 from .native import execute, prepare
@@ -91,6 +91,23 @@ def alive(note):
     return True
 
 
+def _history_of(note):
+    """What a reference says of the history of a Tensor that each run makes."""
+    if note is None:
+        return None
+    if type(note) is Leaf:
+        return "leaf"
+    if alive(note):
+        return "live"
+    row = next((node.row for node in history(note) if hasattr(node, "row")), _constant.row)
+    return SimpleNode(row, (), None)
+
+
+def freed(history):
+    """The note of a Tensor whose history cannot be walked."""
+    return history if isinstance(history, SimpleNode) else None
+
+
 def depends_on_new_leaf(tensors, made):
     """Whether a lasting Tensor hangs on a leaf among them that the run made: a user may go back from one to the other."""
     tensors, own = [t for t in tensors if isinstance(t, Tensor)], set(map(id, made))
@@ -117,7 +134,8 @@ class Variant:
 
     What the run left behind is written down by references: ('input', k) is the Tensor that input k is read from,
     ('argument', i) a leaf of the arguments, ('captured', Tensor) one that the program only hands on, and
-    ('new', key, operand, history) a Tensor that each run makes: a constant, a 'leaf', or 'live', the result of operations.
+    ('new', key, operand, history) a Tensor that each run makes: a constant, a 'leaf', 'live', the result of operations, or the
+    record of an operation that a walk back has freed.
 
     Parameters
     ----------
@@ -223,8 +241,7 @@ class Variant:
         if id(t) in self.arguments:
             return "argument", self.arguments[id(t)]
         if id(t) in self.made:
-            history = None if t.note is None else "leaf" if type(t.note) is Leaf else "live"
-            return "new", id(t), self.made[id(t)], history
+            return "new", id(t), self.made[id(t)], _history_of(t.note)
         return "captured", t
 
     def _renamed(self, reference):
@@ -238,8 +255,15 @@ class Variant:
             return "tensor", self._reference(x)
         if isinstance(x, np.ndarray):
             i = next((i for i, y in enumerate(leaves) if y is x), None)
-            return ("array", operand) if i is None else ("tensor", ("argument", i))
+            # A branch that gives back its operand may not be taken next time.
+            same = i is not None and operand in self._what_becomes_of(i, x)
+            return ("tensor", ("argument", i)) if same else ("array", operand)
         return ("number", operand) if isinstance(x, np.generic) else ("constant", x)
+
+    def _what_becomes_of(self, i, array):
+        """The operands that stand for an array among the arguments: itself, and what the function leaves in it."""
+        inputs = (v.var for v, source in zip(self.recorded.inputs, self.sources, strict=True) if source == ("argument", i))
+        return [*inputs, *(u.value for u in self.recorded.updates if u.tensor is array)]
 
     def new(self, operand):
         """What has become of an operand of the recorded graph."""
@@ -419,7 +443,7 @@ class Variant:
                 operand, history = more
                 y = value(operand)
                 if history != "live" or not isinstance(y, Tensor):
-                    y = Tensor(own(operand), ROOT, Leaf() if history == "leaf" else None)
+                    y = Tensor(own(operand), ROOT, Leaf() if history == "leaf" else freed(history))
                 fresh[x] = y
             return fresh[x]
 

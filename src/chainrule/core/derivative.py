@@ -76,6 +76,22 @@ class Zero:
         return None
 
 
+class OneWay(Bound):
+    """As of `Forward`: there is nothing to pull back."""
+
+
+class Forward:
+    """Tangents go on as they are, but nothing flows back: what `no_grad` makes of a value."""
+
+    def bind(self, row, i):
+        return OneWay(lambda t, env, params, aval: t, None, frozenset())
+
+
+def flows_back(kind):
+    """Whether a bound kind, None for zero, has something to do in reverse mode."""
+    return kind is not None and type(kind) is not OneWay
+
+
 class Linear:
     """The op is linear here: its tangent rule is the op itself; only the transpose is written."""
 

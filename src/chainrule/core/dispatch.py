@@ -50,6 +50,7 @@ class _State(threading.local):
         self.inference = False  # whether inside of inference_mode
         self.recorder = None
         self.abstract: list = []  # traces that now run a function without computing: no value of theirs may decide anything
+        self.whole: Any = None  # the one of them that writes down what is computed from outer Tensors alone, too
         self.phase = None  # what a recorded program says it is doing, such as "update"
         self.rules: tuple = ()  # whose derivative rules are being written down
         self.again = False  # whether what is recorded is differentiated on the same tape once more
@@ -67,6 +68,12 @@ state = _State()
 # One entry for every context, in any thread, that needs the careful path (no_grad, recording, pauses). While it is
 # empty, tapes skip every check.
 attention: list = []
+
+
+def writer_below(trace, args):
+    """Who writes an operation down in place of `trace`, among whose Tensors are some from outside of a whole program."""
+    whole = state.whole
+    return whole if whole is not None and trace.level < whole.level and whole.reads(args) else None
 
 
 def plain(x):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .accelerate import accelerated
-from .derivative import Joint, Zero
+from .derivative import Joint, Zero, flows_back
 from .dispatch import caller
 from .lowering import Lowering
 
@@ -78,7 +78,7 @@ class Primitive:
 
     def _plan(self, mask):
         """Which of (first argument, second, result) the tape keeps when the arguments in `mask` are active."""
-        if any(kind is None for kind in self.kinds):
+        if not all(map(flows_back, self.kinds)):
             return None
         keeps = frozenset().union(*(kind.keeps for i, kind in enumerate(self.kinds) if mask >> i & 1))
         return (0 in keeps, 1 in keeps, -1 in keeps) if len(self.args) == 2 else (0 in keeps, -1 in keeps)

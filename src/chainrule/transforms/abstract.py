@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.aval import Aval, aval_of
-from ..core.dispatch import Trace, next_level, reads_in_place, state, steady
+from ..core.derivative import flows_back
+from ..core.dispatch import Trace, attention, next_level, reads_in_place, state, steady
 from ..core.graph import Constant, Graph, Input, Operand, Step, Var
 from ..core.value import Value, dtype_of, shape_of
 from ..errors import LostDerivativeError, NonDifferentiableError, ShapeError, explain
@@ -23,7 +24,7 @@ from .backward import Leaf, walk_back
 from .batch import Batch
 from .checkpoint import REPLAYED
 from .forward import no_backward, push_forward
-from .record import _constant, user_line
+from .record import _constant, _paused, user_line
 from .reverse import Tape
 from .scope import Scope
 
@@ -57,7 +58,11 @@ def _may_change(x):
 
 
 class Abstract(Trace):
-    """A trace that writes down operations and computes none. Tensors that it meets from outside become inputs."""
+    """A trace that writes down operations and computes none. Tensors that it meets from outside become inputs.
+
+    What depends on nothing inside is computed at once, which is right for the body of a loop. A whole program is kept and
+    run again when Tensors from outside have other values by then (`state.whole`): what is computed from these is a part of it.
+    """
 
     def __init__(self, name, capture, changing=frozenset()):
         self.level = next_level()
@@ -68,6 +73,7 @@ class Abstract(Trace):
         self.captured: list = []  # (what comes from outside, its state when it was met)
         self.assigned: dict = {}  # id of a Tensor of an outer tape -> (the Tensor, its state before, where it was assigned to)
         self.refused: Any = None  # the error that told somebody who asked for a value
+        self.made: dict = {}  # id of a Tensor of level 0 that a whole program makes of plain data -> the Tensor
         self.known: dict = {}  # id of what was captured -> (its Var, position in captured)
 
     def tensor(self, aval):
@@ -113,6 +119,14 @@ class Abstract(Trace):
             self.captured.append((x, _state(x)))
         return self.known[id(x)][0]
 
+    def reads(self, args):
+        """Whether there are Tensors among these that were there before."""
+        return any(isinstance(a, Value) and id(a) not in self.made for a in args)
+
+    def inside(self, x):
+        """`x`, a Tensor from outside, as one of this trace."""
+        return self._wrap(self.operand(x))
+
     def operands_from_outside(self):
         """What the last inputs stand for. A Tensor that the function assigned to since has the value that was read."""
         return [x if _is_still(x, then) else Tensor(*then) for x, then in self.captured]
@@ -124,7 +138,7 @@ class Abstract(Trace):
 
     def assigned_to(self, x):
         """A Tensor is about to be assigned to; those of transforms inside of the function were made there."""
-        if x.owner.level < self.level:
+        if x.owner.level < self.level and id(x) not in self.made:
             self.assigned.setdefault(id(x), (x, _state(x), user_line()))
 
     def check_assignments(self):
@@ -142,6 +156,7 @@ class Abstract(Trace):
                 continue
             views = sum(hasattr(y, "part") and y.part.whole is x for y, _, _ in entries[1:])
             count = ours + 1 + views + sum(x is y for y, _ in self.captured)  # x itself
+            count += state.whole is not None and id(x) in state.whole.made
             if sys.getrefcount(x) > count:
                 gc.collect()  # it may be part of a cycle
             if sys.getrefcount(x) > count:
@@ -170,7 +185,7 @@ class Abstract(Trace):
         self.graph.steps.append(Step(row, inputs, dict(params), made, user_line(), "forward"))
         results = tuple(map(self._wrap, made))
         if state.paused_below > self.level:  # no_grad inside of the function
-            results = tuple(map(self.detach, results))
+            results = tuple(self._cut(r, _paused.row) for r in results)
         return results if row.several else results[0]
 
     # --- what a Tensor asks of its owner ------------------------------------------------------------------------------
@@ -196,9 +211,12 @@ class Abstract(Trace):
         self.rebind(x, value.detach() if isinstance(value, Tensor) else value)
 
     def detach(self, x):
+        return self._cut(x, _constant.row)
+
+    def _cut(self, x, row):
         if x.dtype.kind not in "fc" or isinstance(x.note, Constant):
             return x
-        return self._wrap(self._step(_constant.row, (x.note,), {}, x.note.aval))
+        return self._wrap(self._step(row, (x.note,), {}, x.note.aval))
 
     def to_array(self, x, asked):
         self.refused = LostDerivativeError(
@@ -251,7 +269,7 @@ def input_avals(graph) -> list[Aval]:
     return [i.var.aval for i in graph.inputs]
 
 
-def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset()) -> Traced:
+def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset(), whole=False) -> Traced:
     """Write down a function of arrays, without computing anything.
 
     Parameters
@@ -263,6 +281,7 @@ def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset(
     capture : larger arrays from outside become inputs too; otherwise they become part of the graph
     labels : a name for each argument, for printing
     changing : ids of arrays from outside that become inputs in any case, as do parts of them
+    whole : whether the graph is kept and run again, when Tensors from outside may have other values
 
     Returns
     -------
@@ -289,6 +308,10 @@ def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset(
     labels = labels or [f"x{i}" for i in range(len(avals))]
     inputs = [tracer.input(a, label) for a, label in zip(avals, labels, strict=True)]
     state.abstract.append(tracer)
+    outer = state.whole
+    if whole:
+        state.whole = tracer
+        attention.append(tracer)
     try:
         with Scope(tracer) as scope:
             out = f(*map(tracer._wrap, inputs))
@@ -307,6 +330,8 @@ def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset(
             captured = tracer.operands_from_outside()
             out = o = None
             tracer.check_assignments()
+            if whole and tracer.refused is not None:  # the function has caught it, and gone another way
+                raise tracer.refused
     except (TypeError, ValueError, IndexError) as error:
         if tracer.refused is None or error is tracer.refused or isinstance(error, LostDerivativeError):
             raise
@@ -314,6 +339,9 @@ def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset(
     finally:
         tracer.refused = None
         state.abstract.remove(tracer)
+        if whole:
+            state.whole = outer
+            attention.remove(tracer)
         for x, before, _ in tracer.assigned.values():  # after an error: Tensors from outside are as they were
             if type(x) is not Tensor.stale:  # views are read anew from these
                 x.value, x.owner, x.note = before
@@ -370,11 +398,12 @@ def zeros_of(aval):
     return np.zeros(aval.shape, aval.dtype)
 
 
-def active_outputs(graph, active) -> list[bool]:
-    """Which outputs depend on the inputs flagged as `active`, in a way that has a derivative."""
+def active_outputs(graph, active, flows=flows_back) -> list[bool]:
+    """Which outputs depend on the inputs flagged as `active`, in a way that has a derivative: one in reverse mode, unless
+    `flows(kind)` says what counts."""
     on = {i.var.id for i, a in zip(graph.inputs, active, strict=True) if a and i.var.aval.dtype.kind in "fc"}
     for step in graph.steps:
-        if any(isinstance(x, Var) and x.id in on and step.row.kind(i) is not None for i, x in enumerate(step.inputs)):
+        if any(isinstance(x, Var) and x.id in on and flows(step.row.kind(i)) for i, x in enumerate(step.inputs)):
             on.update(v.id for v in step.outputs if v.aval.dtype.kind in "fc")
     return [isinstance(o, Var) and o.id in on for o in graph.outputs]
 
@@ -387,7 +416,7 @@ def last_active(graph, active):
     for step in graph.steps:
         taken = [i for i, x in enumerate(step.inputs) if isinstance(x, Var) and x.id in on]
         going = [v.id for v in step.outputs if v.aval.dtype.kind in "fc"]
-        if taken and not (going and any(step.row.kind(i) is not None for i in taken)):
+        if taken and not (going and any(flows_back(step.row.kind(i)) for i in taken)):
             return step
         if taken:
             on.update(going)

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-from ..core.dispatch import Trace, next_level, plain
+from ..core.dispatch import Trace, next_level, plain, writer_below
 from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ArgumentError, LostDerivativeError, ShapeError, explain
 from ..ops.shaping import broadcast_to, expand, moveaxis
@@ -34,6 +34,8 @@ class Batch(Trace):
         return shape_of(x.value)[1:]
 
     def process(self, row, args, params):
+        if (writer := writer_below(self, args)) is not None:
+            return writer.process(row, args, params)
         batched = tuple(isinstance(a, Value) and a.owner is self for a in args)
         values = [a.value if b else plain(a) for a, b in zip(args, batched, strict=True)]
         out = row.batch(values, batched, params)

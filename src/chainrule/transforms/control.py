@@ -21,6 +21,7 @@ from .abstract import Traced, aval_like, operand_aval, output_avals, trace
 from .batch import Batch
 from .checkpoint import REPLAYED
 from .programs import _cond
+from .reverse import ROOT
 from .scans import run_scan
 from .split import fresh_id
 from .whiles import _while_loop
@@ -295,9 +296,14 @@ def cond(pred, true_fun, false_fun, *operands):
     if any([o.dtype for o in output_avals(t.graph)[drawn:]] != common for t in traced):
         traced, _ = _write_down(*((_in_dtypes(f, common), *rest) for f, *rest in requests))
     branches, captured = aligned(traced, [len(leaves) + drawn] * 2)
-    out = _cond(pred, *captured, *leaves, *_states(generators), branches=tuple(branches))
+    out = _cond(_alone(pred), *captured, *leaves, *_states(generators), branches=tuple(branches))
     _advance(generators, out[:drawn])
     return unflatten(first.structure, out[drawn:])
+
+
+def _alone(pred):
+    """What decides, so that it does not make Tensors of the plain arrays of a program that is being recorded."""
+    return pred.value if isinstance(pred, Value) and pred.owner is ROOT and isinstance(pred.value, Value) else pred
 
 
 def _in_dtypes(f, dtypes):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.derivative import Joint
-from ..core.dispatch import next_level, state
+from ..core.dispatch import next_level, state, writer_below
 from ..core.lowering import Loop
 from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, shape_of
@@ -124,6 +124,8 @@ class Rules:
     def call(self, *args):
         leaves, structure = flatten(args)
         top = max((x.owner for x in leaves if isinstance(x, Value)), key=lambda owner: owner.level, default=None)
+        if top is not None and writer_below(top, leaves) is not None:
+            return self._written_down(leaves, structure)
         if isinstance(top, Tape):
             return self._on_tape(top, leaves, structure)
         if isinstance(top, Forward):

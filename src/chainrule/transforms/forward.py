@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core.aval import Aval
-from ..core.dispatch import Trace, next_level, plain
+from ..core.dispatch import Trace, next_level, plain, writer_below
 from ..core.value import Value, dtype_of, shape_of
 from ..errors import KEEP_DERIVATIVE, LostDerivativeError, explain
 from ..ops.elementwise import add
@@ -19,6 +19,8 @@ class Forward(Trace):
         self.level = next_level()
 
     def process(self, row, args, params):
+        if (writer := writer_below(self, args)) is not None:
+            return writer.process(row, args, params)
         values, tangents = [], []
         for a in args:
             if isinstance(a, Value) and a.owner is self:

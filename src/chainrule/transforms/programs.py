@@ -14,7 +14,7 @@ from ..core.dispatch import state
 from ..core.graph import Graph
 from ..core.lowering import Loop
 from ..core.primitive import primitive
-from ..core.value import dtype_of, shape_of
+from ..core.value import Value, dtype_of, shape_of
 from ..ops.elementwise import where
 from ..ops.shaping import as_value, reshape
 from .abstract import (
@@ -205,6 +205,32 @@ def _program_batch(args, batched, params):
 def _program(*args, graph):
     """Run a graph: its outputs for these inputs."""
     return tuple(execute(graph, args))
+
+
+def run_by_level(graph, operands):
+    """The outputs of a graph, each as a value of the highest trace among those operands that it is made from.
+
+    So what depends on no traced operand is none of that trace's values, as when the function itself runs: it may be left in a
+    Tensor that outlives the trace. Nor does it require grad if nothing does that it depends on.
+    """
+    levels = [(x.owner.level, x.note is not None) if isinstance(x, Value) else (-np.inf, False) for x in operands]
+    order = sorted(set(levels))
+
+    def make():
+        groups: dict = {}  # level -> which outputs
+        for n in range(len(graph.outputs)):
+            read = inputs_read(graph, [k == n for k in range(len(graph.outputs))])
+            level = max((rank for rank, r in zip(ranks, read, strict=True) if r), default=-1)
+            groups.setdefault(level, [False] * len(graph.outputs))[n] = True
+        return [(used, inputs_read(graph, used)) for used in groups.values()]
+
+    ranks = tuple(map(order.index, levels))
+    out: list = [None] * len(graph.outputs)
+    for used, read in remember(graph, ("levels", ranks), make):
+        given = [x for x, r in zip(operands, read, strict=True) if r]
+        results = iter(_program(*given, graph=only(graph, read, used)))
+        out = [next(results) if u else x for x, u in zip(out, used, strict=True)]
+    return out
 
 
 # --- one of two branches ----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.aval import Aval
-from ..core.derivative import zero
+from ..core.derivative import Forward, zero
 from ..core.dispatch import RECORDING_LEVEL, Trace, attention, state, steady
 from ..core.graph import Constant, Graph, Guard, Input, Step, Update, Var
 from ..core.lowering import View
@@ -27,7 +27,7 @@ from ..core.value import Value
 from ..dtypes import native_order
 from ..errors import CompileError, LostDerivativeError, NonDifferentiableError, TreeError, explain
 from ..tensor import Tensor
-from ..trees import flatten, paths, unflatten
+from ..trees import flatten, paths, tree_map, unflatten
 from .backward import Leaf, tick
 from .checkpoint import REPLAYED
 from .forward import no_backward
@@ -66,6 +66,18 @@ def _name_for_users(file):
 )
 def _constant(x):
     """x as a constant: no derivative flows through."""
+    return x
+
+
+@primitive(
+    derivative=[Forward()],
+    aval=lambda x: x,
+    batch=lambda args, batched, params: _paused(*args),
+    lower=View(),
+    name="paused",
+)
+def _paused(x):
+    """x as what no_grad makes of it: nothing flows back through it, but tangents do forward."""
     return x
 
 
@@ -153,6 +165,12 @@ class Recorder(Trace):
         """A value made from plain data while recording: part of the program, not an input."""
         return array if isinstance(array, Value) else Tensor(np.asarray(array), self, Constant(np.array(array)))
 
+    def of_numpy(self, found, args, kwargs):
+        """What a function of NumPy's own gives for plain arrays: plain arrays, also where ours makes a Tensor."""
+        if any(isinstance(x, Tensor) and x.owner is not self for x in flatten((args, kwargs))[0]):
+            return found
+        return tree_map(lambda x: x.value if isinstance(x, Tensor) and x.owner is ROOT and x.note is None else x, found)
+
     def watch(self, t):
         self.watched.append(weakref.ref(t))
         return t
@@ -169,6 +187,9 @@ class Recorder(Trace):
         return None
 
     def rebind(self, x, new):
+        if isinstance(new, Tensor) and new.owner is ROOT and new.note is None:  # into an array, which stays one
+            self.lift(new)
+            new = new.value
         if isinstance(new, Tensor):
             x.value, x.owner, x.note = new.value, new.owner, new.note
         else:
@@ -520,7 +541,7 @@ def _read_only(arrays, asked):
     try:
         yield
     except ValueError as error:
-        if "read-only" not in str(error) or type(error) is not ValueError:
+        if "read-only" not in str(error) or "help:" in str(error) or type(error) is not ValueError:
             raise
         raise CompileError(
             explain(

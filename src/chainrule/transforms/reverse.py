@@ -7,7 +7,8 @@ import numpy as np
 
 from ..core.aval import Aval
 from ..core.changes import HookHandle
-from ..core.dispatch import Trace, _State, attention, plain, state, steady
+from ..core.derivative import flows_back
+from ..core.dispatch import Trace, _State, attention, plain, state, steady, writer_below
 from ..core.graph import is_ruled
 from ..core.value import Value, shape_of
 from ..errors import (
@@ -140,6 +141,8 @@ class Tape(Trace):
         return Tensor(out, self, Node(row, (note_x, note_y), kept, None, avals))
 
     def process(self, row, args, params):
+        if (writer := writer_below(self, args)) is not None:
+            return writer.process(row, args, params)
         values, parents, active = [], [], False
         recording = self.recording()
         for i, a in enumerate(args):
@@ -147,7 +150,7 @@ class Tape(Trace):
                 for watcher in state.watchers:
                     watcher.met(a)
                 values.append(self._value(a))
-                note = a.note if row.kind(i) is not None else None
+                note = a.note if flows_back(row.kind(i)) else None
                 if note is not None and not recording:
                     self.touched, note = True, None
                 parents.append(note)
@@ -157,7 +160,7 @@ class Tape(Trace):
                 parents.append(None)
         if active and self is ROOT and state.recorder is not None:
             for i, (a, parent) in enumerate(zip(args, parents, strict=True)):
-                if parent is None and isinstance(a, Value) and a.owner is self and row.kind(i) is not None:
+                if parent is None and isinstance(a, Value) and a.owner is self and flows_back(row.kind(i)):
                     values[i] = state.recorder.cut(values[i])
         if active and row.joint is not None:
             values = [steady(v) if type(a) is np.ndarray else v for a, v in zip(args, values, strict=True)]
@@ -200,12 +203,16 @@ class Tape(Trace):
     def _wrap(self, value, note=None):
         """A new Tensor of this tape, known to the recorder if one runs below."""
         t = Tensor(value, self, note)
+        if self is ROOT and state.whole is not None:
+            state.whole.made[id(t)] = t
         return state.recorder.watch(t) if self is ROOT and state.recorder is not None else t
 
     def _value(self, x):
         """The value of `x`; an input of the program that is being recorded, if one is."""
         if self is ROOT and state.recorder is not None:
             state.recorder.lift(x)
+        elif self is ROOT and state.whole is not None and state.whole.reads([x]):
+            state.whole.to_array(x, "the value")
         return x.value
 
     @staticmethod
@@ -278,13 +285,14 @@ class Tape(Trace):
         """Give `x` the value and history of `new`. A leaf stays one for its `.grad`, and under no_grad altogether."""
         if state.abstract:
             state.abstract[-1].assigned_to(x)
-        self._value(x)
+        if state.recorder is not None:
+            self._value(x)
         if isinstance(x.note, Leaf):
             if not (isinstance(new, Tensor) and new.owner is self and new.note is not None) and not self.recording():
                 x.value = new.value if isinstance(new, Tensor) and new.owner is self else new
                 return
             x.origin = x.note
-        if isinstance(new, Tensor):
+        if isinstance(new, Tensor) and new.owner is not state.recorder:
             x.value, x.owner, x.note = new.value, new.owner, new.note
         else:
             x.value, x.note = new, None
@@ -297,18 +305,23 @@ class Tape(Trace):
     def replace(self, x, value):
         if state.abstract:
             state.abstract[-1].assigned_to(x)
-        self._value(x)
+        if state.recorder is not None:
+            self._value(x)
         value = value.detach() if isinstance(value, Tensor) else self.constant(np.asarray(value))
         x.value = cast(value.value if value.owner is self else value, x.dtype)
 
     def copy_leaf(self, x):
         new = object.__new__(type(x))
-        new.value, new.owner, new.note = np.array(x.value), self, None
+        value = self._value(x)
+        new.value, new.owner, new.note = value if isinstance(value, Value) else np.array(value), self, None
         new.place = True
+        if state.recorder is not None:
+            state.recorder.watch(new)
         if x.note is not None:
             new.note = Leaf()
             if x.grad is not None:
-                new.note.grad = self._wrap(np.array(self._value(x.grad)))
+                grad = self._value(x.grad)
+                new.note.grad = self._wrap(grad if isinstance(grad, Value) else np.array(grad))
         return new
 
     def holder(self, x):
@@ -317,6 +330,8 @@ class Tape(Trace):
         return x.origin
 
     def detach(self, x):
+        if (writer := writer_below(self, (x,))) is not None:
+            return writer.detach(writer.inside(x))
         value = self._value(x)
         if x.note is not None and not self.lasting:
             self.lost.stopped.append(x.note)

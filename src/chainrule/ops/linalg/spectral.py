@@ -44,6 +44,7 @@ from .matrices import (
 from .splitting import (
     can_split,
     decomposed,
+    doubted,
     groups_of,
     is_split,
     reciprocal,
@@ -173,6 +174,7 @@ def _eigh_cotangent(out, g, upper):
     rates, equal = _rates(w)
     inner, wholes = 0, []
     if gw is not None:
+        gw = gw if gv is not None or can_split() else doubted("eigh", gw, w, symmetric=True)
         inner = inner + cast(_with_diagonal(gw), dtype_of(v))
     if gv is not None:
         whole = product(adjoint(v), gv)
@@ -198,8 +200,8 @@ def _batch_along(row, core):
 @primitive(
     derivative=[
         Pair(
-            lambda t, out, upper: _eigh_tangents(out, t, upper),
-            lambda g, out, upper, in_shape: sum_to(_eigh_cotangent(out, g, upper), in_shape),
+            lambda t, out, upper: _doubted("eigh", _eigh_tangents(out, t, upper), out[0]),
+            lambda g, out, upper, in_shape: sum_to(doubted("eigh", _eigh_cotangent(out, g, upper), out[0]), in_shape),
         ),
         zero,
     ],
@@ -225,10 +227,18 @@ def _is_nested(*xs):
     return any(isinstance(x, Value) and x.owner.carries_derivative(x) for x in xs)
 
 
+def _doubted(name, found, values):
+    """Derivatives of a derivative."""
+    return [doubted(name, x, values) for x in found]
+
+
 def _eigh_push(args, tangents, params):
     (a,), (t,) = args, tangents
     if can_split() and _is_nested(a, t):
         return _eigh_split_push(args, tangents, {"upper": params["upper"], "order": 0})
+    if params["free"]:  # in a derivative that is itself differentiated
+        out = _eigh(a, **params)
+        return out, _doubted("eigh", _eigh_tangents(out, t, params["upper"]), out[0])
     out = _eigh_along(a, t, upper=params["upper"])
     return out, _eigh_tangents(out, t, params["upper"])
 
@@ -241,7 +251,8 @@ def _eigh_record(args, active, params):
 
 
 def _eigh_pull(gs, kept, active, params):
-    return [_eigh_cotangent(kept, gs, params["upper"])]
+    found = [_eigh_cotangent(kept, gs, params["upper"])]
+    return _doubted("eigh", found, kept[0]) if params.get("free") else found
 
 
 @primitive(
@@ -346,7 +357,7 @@ def eigh(a, UPLO="L"):
     Where eigenvalues are equal, it also is for functions that do not depend on the choice of the basis, to any order and in
     both modes; others warn (`RepeatedValuesWarning`). In the bodies of compiled loops (`scan`, `while_loop`, `fori_loop`)
     reverse mode is right for functions that are symmetric in the equal eigenvalues, and for one function `v f(w) v^H` with
-    f(w) other than 0; these warn where vectors take part. See also `funm`.
+    f(w) other than 0; these warn where vectors take part, second derivatives always. See also `funm`.
 
     To that end the basis may be another one than NumPy's where a derivative is taken.
 
@@ -433,6 +444,8 @@ def _svd_cotangent(out, g):
     first, second = u[..., :k], adjoint(vh[..., :k, :])
     rates, sums, inverse, equal = _svd_rates(s)
     over = expand(inverse, (ndim_of(s) - 1,))
+    if gs is not None and gu is None and gvh is None and not can_split():
+        gs = doubted("svd", gs, s, symmetric=True)
     inner = 0 if gs is None else cast(_with_diagonal(gs), dtype_of(u))
     if gu is None and gvh is None:
         total = product(first, inner, adjoint(second))
@@ -460,8 +473,8 @@ def _without_rest(g, rest, q):
 @primitive(
     derivative=[
         Pair(
-            lambda t, out: _svd_tangents(out, t),
-            lambda g, out, in_shape: sum_to(_svd_cotangent(out, g), in_shape),
+            lambda t, out: _doubted("svd", _svd_tangents(out, t), out[1]),
+            lambda g, out, in_shape: sum_to(doubted("svd", _svd_cotangent(out, g), out[1]), in_shape),
         ),
         zero,
     ],
@@ -512,6 +525,9 @@ def _svd_push(args, tangents, params):
     (a,), (t,) = args, tangents
     if can_split() and _is_nested(a, t):
         return _svd_split_push(args, tangents, {"full": params["full"], "order": 0})
+    if params["free"]:  # in a derivative that is itself differentiated
+        out = _svd(a, **params)
+        return out, _doubted("svd", _svd_tangents(out, t), out[1])
     out = _svd_along(a, t, full=params["full"])
     return out, _svd_tangents(out, t)
 
@@ -524,7 +540,8 @@ def _svd_record(args, active, params):
 
 
 def _svd_pull(gs, kept, active, params):
-    return [_svd_cotangent(kept, gs)]
+    found = [_svd_cotangent(kept, gs)]
+    return _doubted("svd", found, kept[1]) if params.get("free") else found
 
 
 def _split_svd(a, *, full, order):

@@ -46,10 +46,44 @@ def warn_of_equal(name):
     """What the body of a loop says, which cannot split, where it will be asked for derivatives and finds equal values."""
     message = explain(
         f"{name} in the body of a loop: eigenvalues or singular values are equal",
-        "derivatives in reverse mode are right for functions symmetric in them, or for one function v f(w) v^H, not for others",
+        "first derivatives in reverse mode are right for functions symmetric in them, or for one function v f(w) v^H",
         help="use cr.linalg.funm for functions of a matrix, or a Python loop in place of scan, while_loop, fori_loop",
     )
     warnings.warn(message, RepeatedValuesWarning, stacklevel=3)
+
+
+def _doubted_batch(args, batched, params):
+    x, values = args
+    if not batched[0]:
+        x = broadcast_to(expand(x, (0,)), (shape_of(values)[0], *shape_of(x)))
+    return _doubted(x, values, **params)
+
+
+@primitive(
+    derivative=[Pair(lambda t: t, lambda g: g), zero],
+    aval=lambda x, values, name, symmetric: x,
+    batch=_doubted_batch,
+    lower=Call(),
+    name="doubted",
+)
+def _doubted(x, values, *, name, symmetric):
+    """x, with a warning where some of the sorted `values` are equal; with `symmetric`, only if x, one number
+    for each, differs between those."""
+    groups = groups_of(values)
+    if groups is None:
+        return x
+    if symmetric and x.shape == values.shape:
+        equal = (groups[..., :, None] == groups[..., None, :]) & (groups[..., :, None] >= 0)
+        apart = np.abs(x[..., :, None] - x[..., None, :])
+        if not (equal & (apart > 100 * tolerance(values) * np.abs(x).max())).any():
+            return x
+    warn_of_equal(name)
+    return x
+
+
+def doubted(name, x, values, symmetric=False):
+    """`x`, which is made in the body of a loop, where equal `values` cannot be split, and is right only where they differ."""
+    return x if is_split(values) else _doubted(x, values, name=name, symmetric=symmetric)
 
 
 def groups_of(values):
