@@ -139,10 +139,11 @@ class Methods(ArrayMethods):
     def transpose(self, *axes):
         """NumPy's: axes in a new order, reversed by default. Two axes of more are exchanged, as in PyTorch.
 
-        Of a matrix, (-2, -1) are exchanged too, though to NumPy that is the order that they have; (0, 1) leaves it as it is.
+        Of a matrix, (-2, -1) and (0, -1) are exchanged too, though to NumPy that is the order that they have; (0, 1) leaves it
+        as it is.
         """
         n = self.ndim
-        if len(axes) == 2 and (n > 2 or (axes[0] < 0 and axes[1] < 0)):
+        if len(axes) == 2 and (n > 2 or min(axes) < 0):
             return self.swapaxes(*axes)
         if len(axes) > 1:
             axes = (axes,)
