@@ -2,7 +2,14 @@
 
 from typing import Final as Final
 
-__all__ = ["Final", "export", "ignore", "is_scripting", "is_tracing", "script", "script_method", "unused"]
+__all__ = ["Final", "ScriptFunction", "ScriptModule", "export", "ignore", "is_scripting", "is_tracing", "script", "script_method", "unused"]
+
+
+class ScriptFunction:
+    """What nothing is an instance of."""
+
+
+ScriptModule = ScriptFunction
 
 
 def script(thing, **options):

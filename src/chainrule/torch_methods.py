@@ -330,6 +330,7 @@ QUESTIONS = frozenset(
 )
 
 OTHERS = {
+    "cuda": lambda self, device="cuda", **options: self.to(device),
     "apply_": _elementwise_in_place("apply_"),
     "map_": _elementwise_in_place("map_"),
     "is_conj": lambda self: False,

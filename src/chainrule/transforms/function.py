@@ -41,7 +41,7 @@ def _is_array(x):
     return isinstance(x, (np.ndarray, np.generic, Value, float, complex))
 
 
-class _Context:
+class FunctionCtx:
     """What `forward` leaves for `backward`; attributes can be set on it."""
 
     def __init__(self, needed):
@@ -169,7 +169,7 @@ class Function:
             return cls._apply_on_tape(args, places, needed)
 
         def fwd(*xs):
-            ctx = _Context(needed)
+            ctx = FunctionCtx(needed)
             given = list(args)
             for i, x in zip(places, xs, strict=True):
                 given[i] = as_tensor(x)
@@ -208,7 +208,7 @@ class Function:
     @classmethod
     def _apply_on_tape(cls, args, places, needed):
         """As PyTorch does it: `forward` sees the arguments, with recording off, and the results get a node of their own."""
-        ctx = _Context(needed)
+        ctx = FunctionCtx(needed)
         given = [ROOT._wrap(ROOT._value(a), a.note) if i in places else a for i, a in enumerate(args)]
         recording = ROOT.recording()
         with _Unrecorded():
