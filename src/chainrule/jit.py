@@ -2,7 +2,19 @@
 
 from typing import Final as Final
 
-__all__ = ["Final", "ScriptFunction", "ScriptModule", "export", "ignore", "is_scripting", "is_tracing", "script", "script_method", "unused"]
+__all__ = [
+    "Final",
+    "ScriptFunction",
+    "ScriptModule",
+    "export",
+    "ignore",
+    "is_scripting",
+    "is_tracing",
+    "script",
+    "script_method",
+    "trace",
+    "unused",
+]
 
 
 class ScriptFunction:
@@ -23,6 +35,11 @@ def script(thing, **options):
 
 
 script_method = export = unused = script
+
+
+def trace(thing, example_inputs=None, **options):
+    """The function or module itself."""
+    return thing
 
 
 def ignore(drop=False, **options):

@@ -10,7 +10,7 @@ import contextlib
 import numpy as np
 
 from .core.value import shape_of
-from .devices import on_cpu
+from .devices import CPU, on_cpu
 from .ops.shaping import as_shape, cast
 from .sampling.continuous import Continuous
 from .sampling.order import Order
@@ -42,6 +42,8 @@ class Generator(Continuous, Order):
     >>> bool((a.normal(size=3) == b.normal(size=3)).all())
     True
     """
+
+    device = CPU
 
 
 def default_rng(seed=None):

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import weakref
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 
@@ -111,7 +112,7 @@ class FunctionCtx:
 
     _node: Callable = staticmethod(lambda: None)
     _count = 0
-    _results: dict = {}  # results kept as attributes, by name
+    _results: ClassVar[dict] = {}  # results kept as attributes, by name
 
 
 def _with_real(x, real):
