@@ -194,7 +194,12 @@ class Methods(ArrayMethods):
     view_as = reshape_as
 
     def contiguous(self, memory_format=None):
-        return self
+        """This Tensor, or a copy if it is a view whose elements do not lie in C order."""
+        return self if self.is_contiguous() else self.clone()
+
+    def is_contiguous(self, memory_format=None):
+        """Whether the elements lie in C order in memory, as all do but those of views."""
+        return not hasattr(self, "part") or layout(self).flags.c_contiguous
 
     def clone(self, *, memory_format=None):
         """A copy through which derivatives flow."""
