@@ -7,7 +7,7 @@ import numpy as np
 from . import numpy_views
 from .array_methods import ArrayMethods
 from .core.value import Value
-from .errors import UnsupportedError, explain
+from .errors import ShapeError, UnsupportedError, explain
 from .functional_updates import At
 from .names import torch_names
 from .ops import (
@@ -182,6 +182,12 @@ class Methods(ArrayMethods):
     def expand(self, *sizes):
         """Repeat along axes of length 1 and new axes in front; -1 leaves a length as it is."""
         sizes = shaping.as_shape(sizes[0] if len(sizes) == 1 else sizes)
+        if len(sizes) < self.ndim:
+            raise ShapeError(
+                explain(
+                    f"expand: {len(sizes)} lengths for {self.ndim} axes", f"x: {self.shape}", help="-1 leaves a length as it is"
+                )
+            )
         own = (1,) * (len(sizes) - self.ndim) + self.shape
         return numpy_views.broadcast_to(self, tuple(m if n == -1 else n for n, m in zip(sizes, own, strict=True)))
 

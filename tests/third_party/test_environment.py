@@ -233,3 +233,23 @@ def test_uniform_complex_numbers():
     for part in (z.real, z.imag):
         assert (part >= 0).all() and (part < 1).all() and abs(part.mean() - 0.5) < 0.05
     assert cr.rand_like(z).dtype == np.complex128 and abs(np.corrcoef(z.real.numpy(), z.imag.numpy())[0, 1]) < 0.1
+
+
+def test_shapes_that_do_not_fit_are_runtime_errors_too():
+    for wrong in (lambda: cr.zeros(2, 3).expand(3), lambda: cr.zeros(2) @ cr.zeros(3), lambda: cr.zeros(4).reshape(3)):
+        with pytest.raises(RuntimeError) as caught:
+            wrong()
+        assert isinstance(caught.value, ValueError) and "help:" in str(caught.value)
+
+
+def test_an_element_set_to_a_vector_of_one():
+    def f(x):
+        out = cr.zeros(2, 2)
+        out[0, 1] = x[:1] ** 2
+        out[1] = x[None, None, 1:] * 3
+        return (out * np.arange(1.0, 5).reshape(2, 2)).sum()
+
+    x = np.array([2.0, 5.0])
+    assert np.array_equal(cr.grad(f)(x), [8, 21]) and np.array_equal(cr.grad(cr.compile(f))(x), [8, 21])
+    with pytest.raises(ValueError, match="do not fit"):
+        cr.zeros(2)[0] = cr.ones(2)
