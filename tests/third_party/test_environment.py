@@ -220,6 +220,8 @@ def test_what_is_named_and_has_no_effect():
     assert double(x).tolist() == [2, 4] and double.variants
     assert cr.compile(mode="default")(len)([1]) == 1 and cr.compile(len, disable=True) is len
     assert cr.jit.trace(double, (x,)) is double and not isinstance(double, cr.jit.ScriptFunction | cr.jit.ScriptModule)
+    stream = cr.random.Generator(3)
+    assert stream.seed() == stream.initial_seed() != stream.seed()
     assert cr.default_generator.device.type == "cpu" and cr.rand(2, dtype=cr.complex64).dtype == np.complex64
     assert np.array_equal(cr.einsum("ij->i", [cr.ones(2, 3)]), [3, 3])  # a list of operands
     assert np.array_equal(cr.einsum("kij->i", [np.ones((2, 3))]), [3, 3])  # one operand, a list

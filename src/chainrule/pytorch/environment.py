@@ -116,9 +116,7 @@ backends = SimpleNamespace(
 
 def seed():
     """Start the default generator from a number that is new each time; returns it."""
-    number = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
-    default_generator.manual_seed(number)
-    return number
+    return default_generator.seed()
 
 
 def get_num_interop_threads():
