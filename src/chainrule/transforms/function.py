@@ -4,7 +4,6 @@ import contextlib
 import functools
 import weakref
 from collections.abc import Callable
-from typing import ClassVar
 
 import numpy as np
 
@@ -48,6 +47,7 @@ class FunctionCtx:
     def __init__(self, needed):
         self.needs_input_grad = needed
         self._saved: tuple = ()
+        self._results: dict = {}  # results kept as attributes, by name
         self._constant: set = set()  # ids of results without derivative
         self._dirty: set = set()  # ids of arguments that were changed in place
         self._materialized = True
@@ -112,7 +112,6 @@ class FunctionCtx:
 
     _node: Callable = staticmethod(lambda: None)
     _count = 0
-    _results: ClassVar[dict] = {}  # results kept as attributes, by name
 
 
 def _with_real(x, real):
