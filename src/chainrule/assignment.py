@@ -47,10 +47,11 @@ class Assignable(Methods):
 
     def _tell_views(self):
         """Have all views read anew when they are used."""
-        for view in getattr(self, "views", ()):
+        todo = list(getattr(self, "views", ()))
+        for view in todo:  # which grows: loops may make views of views without end
             if type(view) is not self.stale:
                 view.__class__ = self.stale
-                view._tell_views()
+                todo += getattr(view, "views", ())
 
     def __getitem__(self, key):
         out = indexing.getitem(self, key)
@@ -72,19 +73,21 @@ class Assignable(Methods):
         return self._bind(self._fitting(new))
 
     def _bind(self, new):
-        part = getattr(self, "part", None)
-        if part is not None:  # first, since not all views can be written
-            whole = part.whole if part.write is None else part.write(part.whole, new)
-        for watcher in state.watchers:
-            watcher.assigned_to(self, with_history=True)
-        self.owner.rebind(self, new)
-        self._tell_views()
-        if part is not None:
+        x = self
+        while True:
+            part = getattr(x, "part", None)
+            if part is not None:  # first, since not all views can be written
+                whole = part.whole if part.write is None else part.write(part.whole, new)
+            for watcher in state.watchers:
+                watcher.assigned_to(x, with_history=True)
+            x.owner.rebind(x, new)
+            x._tell_views()
+            if part is None:
+                return self
             if part.write is None:
                 whole._replace(new)
-            else:
-                part.whole._rebind(whole)
-        return self
+                return self
+            x, new = part.whole, part.whole._fitting(whole)
 
     def _replace(self, values):
         """Give this Tensor other values and leave its history."""

@@ -12,6 +12,7 @@ from .ops.joining import stack
 from .ops.shaping import as_shape, as_value, astype, broadcast_to, expand_dims, of_numbers
 from .tensor import Tensor
 from .transforms.reverse import ROOT
+from .views import layout
 
 __all__ = [
     "Variable", "arange", "array", "as_tensor", "asanyarray", "asarray", "asarray_chkfinite", "ascontiguousarray",
@@ -113,7 +114,20 @@ def asarray(data, dtype=None, order=None, *, device=None, copy=None, like=None):
     return _wrap(array)
 
 
-as_tensor = asanyarray = ascontiguousarray = asfortranarray = asarray
+as_tensor = asanyarray = asarray
+
+
+def ascontiguousarray(data, dtype=None, *, like=None):
+    """As `asarray`, with at least one axis: a copy of a view whose elements do not lie in C order."""
+    t = asarray(data, dtype).contiguous()
+    return t if t.ndim else t.reshape(1)
+
+
+def asfortranarray(data, dtype=None, *, like=None):
+    """As `asarray`, with at least one axis: a copy if the elements do not lie in Fortran's order."""
+    t = asarray(data, dtype)
+    t = t if layout(t).flags.f_contiguous else t.clone()
+    return t if t.ndim else t.reshape(1)
 
 
 def require(data, dtype=None, requirements=None):

@@ -43,8 +43,8 @@ class LostDerivativeError(ChainruleError, TypeError, RuntimeError):
     """An operation would have turned a traced Tensor into a plain number and lost its derivative."""
 
 
-class ShapeError(ChainruleError, ValueError):
-    """Shapes do not fit together."""
+class ShapeError(ChainruleError, ValueError, RuntimeError):
+    """Shapes do not fit together. To NumPy's programs that is a ValueError, to PyTorch's a RuntimeError."""
 
 
 class TreeError(ChainruleError, ValueError, TypeError):

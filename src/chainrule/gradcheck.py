@@ -57,6 +57,11 @@ def gradcheck(f, args, *, order=1, modes=("forward", "reverse"), rtol=None, atol
     >>> cr.gradcheck(lambda x, y: cr.sin(x) * y, (np.ones(3), np.array(2.0)), order=2)
     True
     """
+    return run(f, args, order, modes, (rtol, atol), seed, raise_exception, (slope, vjp))
+
+
+def run(f, args, order, modes, tolerances, seed, raise_exception, means):
+    """`gradcheck` by other means: how to estimate a slope, and how to pull back."""
     args = args if isinstance(args, tuple) else (args,)
     leaves, structure = flatten(args)
     xs = _as_arrays([x.detach() if isinstance(x, Tensor) else x for x in leaves])
@@ -79,7 +84,7 @@ def gradcheck(f, args, *, order=1, modes=("forward", "reverse"), rtol=None, atol
         return [o.detach() if isinstance(o, Tensor) and not o.requires_grad else o for o in out]
 
     try:
-        _check(flat, xs, modes, order, rtol, atol, np.random.default_rng(seed), names, "")
+        _check(flat, xs, modes, order, tolerances, np.random.default_rng(seed), names, "", means)
     except GradcheckError:
         if raise_exception:
             raise
@@ -87,8 +92,9 @@ def gradcheck(f, args, *, order=1, modes=("forward", "reverse"), rtol=None, atol
     return True
 
 
-def _check(flat, xs, modes, order, rtol, atol, rng, names, what):
+def _check(flat, xs, modes, order, tolerances, rng, names, what, means):
     double = all(x.dtype in (np.float64, np.complex128) for x in xs)
+    (rtol, atol), (estimate, pulled_back) = tolerances, means
     rtol = rtol if rtol is not None else (1e-6 if double else 1e-2)
     atol = atol if atol is not None else (1e-8 if double else 1e-3)
     ts = [_random_like(rng, x) for x in xs]
@@ -98,18 +104,18 @@ def _check(flat, xs, modes, order, rtol, atol, rng, names, what):
 
     outs = on_arrays(xs)
     real = [i for i, o in enumerate(outs) if o.dtype.kind in "fc"]
-    numeric = slope(lambda v: [on_arrays(v)[i] for i in real], xs, ts)
+    numeric = estimate(lambda v: [on_arrays(v)[i] for i in real], xs, ts)
 
     def pushed(*values):
         return tuple(flat(values)[i] for i in real)
 
-    tangents = [np.asarray(t) for t in jvp(pushed, tuple(xs), tuple(ts))[1]]
     labels = [names[i] for i in real]
     if "forward" in modes:
+        tangents = [np.asarray(t) for t in jvp(pushed, tuple(xs), tuple(ts))[1]]
         for t, n, e, label in zip(tangents, numeric.value, numeric.error, labels, strict=True):
             _compare(t, n, rtol, atol + 10 * np.max(e, initial=0), f"{what}forward mode", label, numeric.method)
     if "reverse" in modes:
-        value, pullback = vjp(pushed, *xs)
+        value, pullback = pulled_back(pushed, *xs)
         gs = [_random_like(rng, np.asarray(v)) for v in value]
         pulled = [np.asarray(g) for g in pullback(tuple(gs))]
         against = tangents if "forward" in modes else numeric.value
@@ -128,11 +134,12 @@ def _check(flat, xs, modes, order, rtol, atol, rng, names, what):
         if order > 1:
 
             def first_order(values):  # of the arguments and of the cotangents: both have derivatives in the next order
-                out, pull = vjp(lambda *v: tuple(flat(v)[i] for i in real), *values[: len(xs)])
+                out, pull = pulled_back(lambda *v: tuple(flat(v)[i] for i in real), *values[: len(xs)])
                 return list(pull(tuple(g.astype(dtype_of(o)) for g, o in zip(values[len(xs) :], out, strict=True))))
 
             inner = [f"gradient of argument {i}" for i in range(len(xs))]
-            _check(first_order, [*xs, *gs], modes, order - 1, rtol, atol, rng, inner, f"{what}derivative of the gradient: ")
+            what = f"{what}derivative of the gradient: "
+            _check(first_order, [*xs, *gs], modes, order - 1, tolerances, rng, inner, what, means)
 
 
 def _compare(got, expected, rtol, atol, what, label, method):

@@ -2,7 +2,26 @@
 
 from typing import Final as Final
 
-__all__ = ["Final", "export", "ignore", "is_scripting", "is_tracing", "script", "script_method", "unused"]
+__all__ = [
+    "Final",
+    "ScriptFunction",
+    "ScriptModule",
+    "export",
+    "ignore",
+    "is_scripting",
+    "is_tracing",
+    "script",
+    "script_method",
+    "trace",
+    "unused",
+]
+
+
+class ScriptFunction:
+    """What nothing is an instance of."""
+
+
+ScriptModule = ScriptFunction
 
 
 def script(thing, **options):
@@ -16,6 +35,11 @@ def script(thing, **options):
 
 
 script_method = export = unused = script
+
+
+def trace(thing, example_inputs=None, **options):
+    """The function or module itself."""
+    return thing
 
 
 def ignore(drop=False, **options):

@@ -7,7 +7,7 @@ import numpy as np
 from . import numpy_views
 from .array_methods import ArrayMethods
 from .core.value import Value
-from .errors import UnsupportedError, explain
+from .errors import ShapeError, UnsupportedError, explain
 from .functional_updates import At
 from .names import torch_names
 from .ops import (
@@ -139,10 +139,11 @@ class Methods(ArrayMethods):
     def transpose(self, *axes):
         """NumPy's: axes in a new order, reversed by default. Two axes of more are exchanged, as in PyTorch.
 
-        Of a matrix, (-2, -1) are exchanged too, though to NumPy that is the order that they have; (0, 1) leaves it as it is.
+        Of a matrix, (-2, -1) and (0, -1) are exchanged too, though to NumPy that is the order that they have; (0, 1) leaves it
+        as it is.
         """
         n = self.ndim
-        if len(axes) == 2 and (n > 2 or (axes[0] < 0 and axes[1] < 0)):
+        if len(axes) == 2 and (n > 2 or min(axes) < 0):
             return self.swapaxes(*axes)
         if len(axes) > 1:
             axes = (axes,)
@@ -181,6 +182,12 @@ class Methods(ArrayMethods):
     def expand(self, *sizes):
         """Repeat along axes of length 1 and new axes in front; -1 leaves a length as it is."""
         sizes = shaping.as_shape(sizes[0] if len(sizes) == 1 else sizes)
+        if len(sizes) < self.ndim:
+            raise ShapeError(
+                explain(
+                    f"expand: {len(sizes)} lengths for {self.ndim} axes", f"x: {self.shape}", help="-1 leaves a length as it is"
+                )
+            )
         own = (1,) * (len(sizes) - self.ndim) + self.shape
         return numpy_views.broadcast_to(self, tuple(m if n == -1 else n for n, m in zip(sizes, own, strict=True)))
 
@@ -193,7 +200,12 @@ class Methods(ArrayMethods):
     view_as = reshape_as
 
     def contiguous(self, memory_format=None):
-        return self
+        """This Tensor, or a copy if it is a view whose elements do not lie in C order."""
+        return self if self.is_contiguous() else self.clone()
+
+    def is_contiguous(self, memory_format=None):
+        """Whether the elements lie in C order in memory, as all do but those of views."""
+        return not hasattr(self, "part") or layout(self).flags.c_contiguous
 
     def clone(self, *, memory_format=None):
         """A copy through which derivatives flow."""

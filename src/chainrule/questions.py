@@ -6,6 +6,7 @@ import numpy as np
 
 from .core.value import Value, dtype_of, ndim_of, shape_of
 from .ops import comparison, reduction
+from .shapes import Size
 from .tensor import Tensor
 from .views import overlap
 
@@ -38,7 +39,7 @@ def size(x, axis=None):
 
 def broadcast_shapes(*shapes):
     """The shape that arrays of these shapes broadcast to."""
-    return np.broadcast_shapes(*shapes)
+    return Size(np.broadcast_shapes(*shapes))
 
 
 def _like(x):

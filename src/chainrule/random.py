@@ -10,7 +10,7 @@ import contextlib
 import numpy as np
 
 from .core.value import shape_of
-from .devices import on_cpu
+from .devices import CPU, on_cpu
 from .ops.shaping import as_shape, cast
 from .sampling.continuous import Continuous
 from .sampling.order import Order
@@ -42,6 +42,8 @@ class Generator(Continuous, Order):
     >>> bool((a.normal(size=3) == b.normal(size=3)).all())
     True
     """
+
+    device = CPU
 
 
 def default_rng(seed=None):
@@ -78,15 +80,23 @@ def _made(t, requires_grad):
     return t.requires_grad_() if requires_grad else t
 
 
+def _parts(draw, shape, dtype):
+    """`draw(shape, dtype)`; real and imaginary parts one by one for a complex dtype."""
+    if np.dtype(dtype).kind != "c":
+        return draw(shape, dtype)
+    parts = draw((2, *((shape,) if isinstance(shape, int) else shape)), np.zeros(0, dtype).real.dtype)
+    return parts[0] + 1j * parts[1]
+
+
 def rand(*shape, size=None, dtype=np.float64, requires_grad=False, generator=None, device=None):
-    """Uniform numbers from [0, 1), as a Tensor.
+    """Uniform numbers from [0, 1), as a Tensor; of complex numbers both parts.
 
     >>> import chainrule as cr
     >>> cr.rand(2, 3).shape
     (2, 3)
     """
     on_cpu(device)
-    return _made((generator or default_generator).random(_shape(shape, size), dtype), requires_grad)
+    return _made(_parts((generator or default_generator).random, _shape(shape, size), dtype), requires_grad)
 
 
 def randn(*shape, size=None, dtype=np.float64, requires_grad=False, generator=None, device=None):
@@ -97,11 +107,8 @@ def randn(*shape, size=None, dtype=np.float64, requires_grad=False, generator=No
     (2, 3)
     """
     on_cpu(device)
-    draw, shape = (generator or default_generator).standard_normal, _shape(shape, size)
-    if np.dtype(dtype).kind == "c":  # of variance 1, shared by the two parts
-        parts = draw((2, *((shape,) if isinstance(shape, int) else shape)), np.zeros(0, dtype).real.dtype)
-        return _made((parts[0] + 1j * parts[1]) * parts.dtype.type(0.5**0.5), requires_grad)
-    return _made(draw(shape, dtype), requires_grad)
+    z = _parts((generator or default_generator).standard_normal, _shape(shape, size), dtype)
+    return _made(z * z.real.dtype.type(0.5**0.5) if z.dtype.kind == "c" else z, requires_grad)  # of variance 1
 
 
 def rand_like(x, dtype=None, requires_grad=False, generator=None, device=None):

@@ -458,6 +458,15 @@ READERS[Count] = int  # which takes the dtype of what stands beside it
 
 def _renewed(view):
     """A view that what it is a part of has changed since it was read, as that has it now."""
+    chain = [view]
+    while type(chain[-1].part.whole) is Stale:
+        chain.append(chain[-1].part.whole)
+    for stale in reversed(chain):
+        _read_anew(stale)
+    return view
+
+
+def _read_anew(view):
     view.__class__ = Tensor
     new = view.part.read(view.part.whole)
     if hasattr(type(view.owner), "rebind"):
@@ -468,7 +477,6 @@ def _renewed(view):
             state.abstract = loops
     else:  # it was of a transform that has ended
         Tensor.__init__(view, new.value, new.owner, new.note)
-    return view
 
 
 def _fresh(name):

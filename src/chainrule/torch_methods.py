@@ -330,6 +330,7 @@ QUESTIONS = frozenset(
 )
 
 OTHERS = {
+    "cuda": lambda self, device="cuda", **options: self.to(device),
     "apply_": _elementwise_in_place("apply_"),
     "map_": _elementwise_in_place("map_"),
     "is_conj": lambda self: False,
@@ -355,7 +356,6 @@ OTHERS = {
     "get_device": lambda self: -1,
     "half": in_dtype(np.float16),
     "index_add": index_add,
-    "is_contiguous": lambda self, memory_format=None: True,
     "is_pinned": lambda self: False,
     "is_same_size": lambda self, other: self.shape == shaping.shape_of(other),
     "is_signed": lambda self: self.dtype.kind in "ifc",

@@ -110,7 +110,13 @@ def owner_of(x):
 
 def _part_of(array, x):
     """What the view `x` is of this array, which stands for its owner."""
-    return x.part.read(_part_of(array, x.part.whole)) if hasattr(x, "part") else array
+    parts = []
+    while hasattr(x, "part"):
+        parts.append(x.part)
+        x = x.part.whole
+    for part in reversed(parts):
+        array = part.read(array)
+    return array
 
 
 def _dense(array, shape):

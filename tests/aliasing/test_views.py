@@ -5,6 +5,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 import chainrule as cr
+import chainrule.numpy as xp
 
 A = np.arange(6.0).reshape(2, 3) + 1
 
@@ -339,3 +340,36 @@ def test_what_is_a_view_in_pytorch_is_one_under_its_names(view):
     view(x)[...] = -1
     touched = np.isin(before, np.asarray(view(cr.tensor(before.copy()))))
     np.testing.assert_array_equal(np.asarray(x), np.where(touched, -1, before))
+
+
+def test_long_chains_of_views():
+    x = leaf = cr.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    x = whole = x.clone()
+    for _ in range(2000):
+        x = x.T
+    whole += 1.0  # read anew from the far end
+    assert np.array_equal(x.detach(), leaf.detach() + 1)
+    x *= 2  # and written to it
+    assert np.array_equal(whole.detach(), 2 * (leaf.detach() + 1))
+    assert np.array_equal(cr.autograd.grad((whole**2).sum(), leaf)[0], 8 * (leaf.detach() + 1))
+    for _ in range(400):
+        x = x.reshape(3, 2).reshape(2, 3)
+    assert x.is_contiguous() and x.base is whole
+
+
+def test_what_lies_otherwise_is_copied_to_be_contiguous():
+    x = cr.zeros(2, 3)
+    for part in (x.T, x[:, :2], x[:, ::-1], cr.zeros(3).expand(2, 3)):
+        copied = part.contiguous()
+        copied += 1
+        assert not part.is_contiguous() and copied.is_contiguous() and (copied == 1).all()
+    assert (x == 0).all()
+    for part in (x, x[1:], x.reshape(3, 2), x.T.T):
+        assert part.is_contiguous() and part.contiguous() is part
+    for make, own in (xp.ascontiguousarray, x), (xp.asfortranarray, x.T):
+        copied = make(own.T)
+        copied += 1
+        assert (x == 0).all() and make(own) is own and make(1.0).shape == (1,)
+    assert np.array_equal(
+        cr.grad(lambda x: (x.T.contiguous().reshape(-1) * np.arange(6)).sum())(np.ones((2, 3))), [[0, 2, 4], [1, 3, 5]]
+    )

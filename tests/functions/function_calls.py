@@ -319,9 +319,9 @@ def drawing(name):
     return draw
 
 
-NO_DRAWS = {"bits", "bytes", "get_state", "manual_seed", "set_state", "spawn"}
+NO_DRAWS = {"bits", "bytes", "device", "get_state", "manual_seed", "seed", "set_state", "spawn", "state"}
 GENERATOR = types.SimpleNamespace(
-    **{n: drawing(n) for n in dir(cr.random.Generator) if not n.startswith("_") and n not in NO_DRAWS and n != "state"}
+    **{n: drawing(n) for n in dir(cr.random.Generator) if not n.startswith("_") and n not in NO_DRAWS}
 )
 COVARIANCE = np.array([[1.0, 0.3, 0.1], [0.3, 2.0, 0.2], [0.1, 0.2, 1.5]])
 RANDOM = {

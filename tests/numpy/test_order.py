@@ -138,6 +138,12 @@ def test_searching_with_a_sorter_and_under_vmap():
             edges, v
         )
         same(twice, expected)
+        rows = cr.tensor(edges)
+        same(cr.searchsorted(rows, v, side).numpy(), expected)  # row by row, as in PyTorch
+        order = np.argsort(a, 1)
+        same(cr.searchsorted(a, v, side, sorter=order), expected)
+        stacked = cr.searchsorted(np.stack([edges, edges + 1]), np.stack([v, v + 1]), side)
+        same(stacked, np.stack([expected, expected]))
     assert np.searchsorted(a[0][cr.argsort(a[0])], 0.1) == np.asarray(np.searchsorted(cr.tensor(np.sort(a[0])), 0.1))
 
 

@@ -207,3 +207,51 @@ def test_computed_parameters_are_kept_while_cached():
         layer.weight = np.ones((3, 2))
         assert layer.weight is not w and np.allclose(layer.weight.detach(), 1)
     assert layer.weight is not layer.weight and layer.parametrizations.weight.original1.grad is not None
+
+
+def test_what_is_named_and_has_no_effect():
+    x = cr.tensor([1.0, 2.0])
+    assert x.dtype not in (cr.float16, cr.bfloat16)
+    with pytest.raises(TypeError, match="bfloat16"):
+        x.to(cr.bfloat16)
+    with pytest.raises(cr.errors.UnsupportedError, match="cuda"):
+        x.cuda()
+    double = cr.compile(lambda x: x * 2, fullgraph=True, dynamic=True, mode="max-autotune", backend="inductor", options={})
+    assert double(x).tolist() == [2, 4] and double.variants
+    assert cr.compile(mode="default")(len)([1]) == 1 and cr.compile(len, disable=True) is len
+    assert cr.jit.trace(double, (x,)) is double and not isinstance(double, cr.jit.ScriptFunction | cr.jit.ScriptModule)
+    stream = cr.random.Generator(3)
+    assert stream.seed() == stream.initial_seed() != stream.seed()
+    assert cr.default_generator.device.type == "cpu" and cr.rand(2, dtype=cr.complex64).dtype == np.complex64
+    assert np.array_equal(cr.einsum("ij->i", [cr.ones(2, 3)]), [3, 3])  # a list of operands
+    assert np.array_equal(cr.einsum("kij->i", [np.ones((2, 3))]), [3, 3])  # one operand, a list
+    assert cr.broadcast_shapes((2, 1), (3,)).numel() == 6
+    m = cr.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert np.array_equal(m.transpose(0, -1), m.T) and np.array_equal(m.transpose(-2, -1), m.T)
+
+
+def test_uniform_complex_numbers():
+    z = cr.rand(2000, dtype=cr.complex128)
+    for part in (z.real, z.imag):
+        assert (part >= 0).all() and (part < 1).all() and abs(part.mean() - 0.5) < 0.05
+    assert cr.rand_like(z).dtype == np.complex128 and abs(np.corrcoef(z.real.numpy(), z.imag.numpy())[0, 1]) < 0.1
+
+
+def test_shapes_that_do_not_fit_are_runtime_errors_too():
+    for wrong in (lambda: cr.zeros(2, 3).expand(3), lambda: cr.zeros(2) @ cr.zeros(3), lambda: cr.zeros(4).reshape(3)):
+        with pytest.raises(RuntimeError) as caught:
+            wrong()
+        assert isinstance(caught.value, ValueError) and "help:" in str(caught.value)
+
+
+def test_an_element_set_to_a_vector_of_one():
+    def f(x):
+        out = cr.zeros(2, 2)
+        out[0, 1] = x[:1] ** 2
+        out[1] = x[None, None, 1:] * 3
+        return (out * np.arange(1.0, 5).reshape(2, 2)).sum()
+
+    x = np.array([2.0, 5.0])
+    assert np.array_equal(cr.grad(f)(x), [8, 21]) and np.array_equal(cr.grad(cr.compile(f))(x), [8, 21])
+    with pytest.raises(ValueError, match="do not fit"):
+        cr.zeros(2)[0] = cr.ones(2)

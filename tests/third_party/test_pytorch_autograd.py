@@ -11,6 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule.autograd.function import once_differentiable
 from chainrule.core.dispatch import attention
+from chainrule.gradcheck import GradcheckError
 
 
 def leaf(*values):
@@ -325,6 +326,116 @@ def test_checks_of_gradients():
     assert not cr.autograd.gradcheck(wrong, (x,), raise_exception=False)
     with pytest.raises(cr.errors.ArgumentError, match="no input requires grad"):
         cr.autograd.gradcheck(lambda n: n, (3,))
+
+
+def test_checks_run_the_function_on_what_they_are_given():
+    model = cr.nn.Sequential(cr.nn.Linear(3, 2), cr.nn.Tanh()).double()
+    data = cr.randn(4, 3)
+    weights = [w.tolist() for w in model.parameters()]
+    assert cr.autograd.gradgradcheck(lambda *ignored: model(data), tuple(model.parameters()))
+    assert [w.tolist() for w in model.parameters()] == weights
+
+    class Net(cr.nn.Module):
+        def __init__(self, w):
+            super().__init__()
+            self.w = w
+
+    def by_name(w):  # only a Parameter is registered
+        return sum((p**2).sum() for p in Net(w).parameters()) + 0 * w.sum()
+
+    assert cr.autograd.gradcheck(by_name, (model[0].weight,))
+
+    def inner(x):
+        return cr.autograd.grad((x**4).sum(), x, create_graph=True)[0]
+
+    def steps(x):  # which looks at its values
+        while float(x.sum()) < 10:
+            x = x * 2
+        return x**2
+
+    x = leaf(1, 2)
+    for check in (cr.autograd.gradcheck, cr.autograd.gradgradcheck):
+        assert check(inner, (x,), check_forward_ad=True) and check(steps, (x,))
+    assert cr.autograd.gradcheck(lambda x: x**0.5 * (x.detach() >= 0), leaf(1e-6), eps=1e-9)  # no step leaves the domain
+    assert not cr.autograd.gradgradcheck(lambda x: x * x.detach(), x, raise_exception=False)
+
+    class Slanted(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x**2
+
+        @staticmethod
+        def backward(ctx, g):
+            return 2.001 * g * ctx.saved_tensors[0]
+
+    assert cr.autograd.gradcheck(Slanted.apply, (x,), rtol=1e-2)
+    with pytest.raises(GradcheckError):
+        cr.autograd.gradcheck(Slanted.apply, (x,), rtol=1e-5, atol=1e-7)
+
+
+class FixedPoint(cr.autograd.Function):
+    """y = cos(p y), whose rule asks for derivatives by its own result."""
+
+    calls = 0
+
+    @staticmethod
+    def forward(ctx, p):
+        y = cr.ones_like(p)
+        for _ in range(300):
+            y = cr.cos(p * y)
+        ctx.save_for_backward(y, p)
+        return y
+
+    @staticmethod
+    def backward(ctx, g):
+        FixedPoint.calls += 1
+        y, p = ctx.saved_tensors
+        with cr.enable_grad():
+            q = p.clone().requires_grad_()
+            f = y - cr.cos(q * y)
+        again = cr.is_grad_enabled()
+        (slope,) = cr.autograd.grad(f, y, cr.ones_like(f), create_graph=again, retain_graph=True)
+        return cr.autograd.grad(f, q, -g / slope, create_graph=again)[0]
+
+
+def test_rules_that_ask_for_derivatives_by_their_results():
+    p = leaf(0.3, 0.7)
+    FixedPoint.calls = 0
+    (g,) = cr.autograd.grad(FixedPoint.apply(p).sum(), p, create_graph=True)
+    assert FixedPoint.calls == 1  # nothing behind `y` was asked for
+    y = FixedPoint.apply(p).detach()
+    np.testing.assert_allclose(g.detach(), -y * np.sin(p.detach() * y) / (1 + p.detach() * np.sin(p.detach() * y)))
+    assert cr.autograd.gradgradcheck(FixedPoint.apply, (p,))
+
+
+def test_results_kept_as_attributes_are_connected():
+    class Exp(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.y, ctx.n = cr.exp(x), 1
+            return ctx.y
+
+        @staticmethod
+        def backward(ctx, g):
+            with pytest.raises(AttributeError, match="nothing"):
+                getattr(ctx, "nothing")  # noqa: B009
+            return g * ctx.n * ctx.y
+
+    x = leaf(0.5, 1)
+    assert cr.autograd.gradgradcheck(Exp.apply, (x,))
+    (g,) = cr.autograd.grad(Exp.apply(x).sum(), x, create_graph=True)
+    assert np.allclose(cr.autograd.grad(g.sum(), x)[0], np.exp(x.detach()))
+    second = cr.compile(lambda x: cr.autograd.grad(cr.autograd.grad(Exp.apply(x).sum(), x, create_graph=True)[0].sum(), x)[0])
+    assert np.allclose(second(x), np.exp(x.detach())) and np.allclose(second(x), np.exp(x.detach()))
+    y = Exp.apply(x)
+    gone = weakref.ref(y.grad_fn)
+    gc.disable()
+    try:
+        del y
+        assert gone() is None  # kept by no cycle
+    finally:
+        gc.enable()
 
 
 def test_dual_numbers():

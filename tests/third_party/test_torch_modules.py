@@ -1,6 +1,8 @@
 """Modules that PyTorch's scripts import, such as func, autograd.functional and utils.checkpoint: the numbers are PyTorch's."""
 
+import copy
 import importlib
+import pickle
 
 import numpy as np
 import pytest
@@ -167,3 +169,50 @@ def test_imports_of_scripts(module, names):
     ours, theirs = (importlib.import_module(f"{library}.{module}") for library in ("chainrule", "torch"))
     for name in names.split():
         assert hasattr(theirs, name) and callable(getattr(ours, name)) == callable(getattr(theirs, name)), name
+
+
+class Wrapper(cr.nn.Module):
+    """Hands on what it lacks to the module inside."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+        self._register_load_state_dict_pre_hook(self.before)
+        self.register_load_state_dict_post_hook(after)
+
+    def before(self, *args):
+        self.loads = 1
+
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.module, name)
+
+
+def after(module, keys):
+    assert not keys.missing_keys
+    module.loads += 1
+
+
+def test_modules_that_hand_on_attributes():
+    model = Wrapper(cr.nn.Linear(2, 3))
+    assert model.weight is model.module.weight and model.__getattr__("module") is model.module
+    with pytest.raises(AttributeError, match="'Linear' object has no attribute 'gone'"):
+        getattr(model, "gone")  # noqa: B009
+    for again in pickle.loads(pickle.dumps(model)), copy.deepcopy(model):  # hooks included
+        again.load_state_dict(model.state_dict())
+        assert again.loads == 2 and np.array_equal(again.weight.detach(), model.weight.detach())
+    run = cr.compile(lambda x: model.module(x).sum() * model.in_features)
+    assert run(cr.ones(2)).item() == pytest.approx(2 * model.module(cr.ones(2)).sum().item(), rel=1e-6)
+
+
+class Failing(cr.nn.Module):
+    @property
+    def size(self):
+        raise AttributeError("the cause")
+
+
+def test_errors_of_properties_of_modules_stay():
+    with pytest.raises(AttributeError, match="the cause"):
+        getattr(Failing(), "size")  # noqa: B009

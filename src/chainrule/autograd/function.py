@@ -1,3 +1,3 @@
 """PyTorch's place of `Function`."""
 
-from ..transforms.function import Function as Function, once_differentiable as once_differentiable
+from ..transforms.function import Function as Function, FunctionCtx as FunctionCtx, once_differentiable as once_differentiable

@@ -303,7 +303,7 @@ class Compiled:
                     likely = v.others.get(FIRST_GUARD + miss.guard)
                     known = [*(value for value, _ in v.guards[: miss.guard]), NotThis(v.guards[miss.guard][0])]
                 continue
-            except (OutOfBounds, IndexError) as error:  # where the function runs for real, it says more, or a shape hangs on values
+            except (OutOfBounds, IndexError) as error:  # run for real, it says more, or another shape is right
                 if v.pure is None and not isinstance(error, OutOfBounds):
                     raise
                 likely = None
@@ -470,7 +470,9 @@ def compile_again(f, check, precise):
     return Compiled(f, check, precise)
 
 
-def compile(f=None, *, check=False, precise=False):
+def compile(
+    f=None, *, check=False, precise=False, disable=False, fullgraph=None, dynamic=None, backend=None, mode=None, options=None
+):
     """`f` as a native program: whatever it does with arrays, Tensors, Modules and optimisers, as machine code.
 
     The first call with new shapes, dtypes or settings runs `f` once for real and compiles what it did; further calls run
@@ -484,6 +486,8 @@ def compile(f=None, *, check=False, precise=False):
     f : function of trees of arrays, Tensors and Modules; other arguments are part of the program
     check : run `f` as well at each call, and raise where the program differs
     precise : compute exp, sin and the like with the C library, to the last bit or so, rather than by polynomials
+    disable : give `f` back as it is
+    fullgraph, dynamic, backend, mode, options : of PyTorch's function of this name, without effect
 
     Returns
     -------
@@ -507,5 +511,5 @@ def compile(f=None, *, check=False, precise=False):
     array([0., 0., 0.])
     """
     if f is None:
-        return functools.partial(compile, check=check, precise=precise)
-    return Compiled(f, check, precise)
+        return functools.partial(compile, check=check, precise=precise, disable=disable)
+    return f if disable else Compiled(f, check, precise)

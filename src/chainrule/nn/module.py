@@ -82,6 +82,13 @@ class Module(Running, Stateful):
         object.__setattr__(self, name, value)
         changes.note()
 
+    def __getattr__(self, name):
+        """For classes that ask `super().__getattr__(name)`: what is there, else the usual error."""
+        return object.__getattribute__(self, name)
+
+    def __setstate__(self, state):  # which a `__getattr__` that hands on to another module would not find there yet
+        self.__dict__.update(state)
+
     def _watched(self):
         """What a compiled program that uses this module depends on, besides values: (holder, key, how it is written)."""
         for name in self.__dict__:

@@ -1,5 +1,6 @@
 """The state of modules as a mapping of paths to values: how each module writes its part, and takes it back."""
 
+import functools
 from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
 from typing import NamedTuple
@@ -280,11 +281,19 @@ class Stateful:
         return self._hook_state("before load", hook)
 
     def _register_load_state_dict_pre_hook(self, hook, with_module=False):
-        return self._hook_state("before load", hook if with_module else lambda module, *args: hook(*args))
+        return self._hook_state("before load", hook if with_module else functools.partial(_without_module, hook))
 
     def register_load_state_dict_post_hook(self, hook):
         """Call `hook(module, incompatible_keys)` when a state dict has been loaded; it may empty the lists of names."""
-        return self._hook_state("after load", lambda module, keys: hook(module, IncompatibleKeys(*keys)))
+        return self._hook_state("after load", functools.partial(_with_named_keys, hook))
+
+
+def _without_module(hook, module, *args):
+    return hook(*args)
+
+
+def _with_named_keys(hook, module, keys):
+    return hook(module, IncompatibleKeys(*keys))
 
 
 class Registered(MutableMapping):

@@ -10,7 +10,7 @@ from ..core.aval import Aval
 from ..core.derivative import Linear
 from ..core.lowering import Contract
 from ..core.primitive import primitive
-from ..core.value import dtype_of, ndim_of, shape_of
+from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
 from .elementwise import multiply
@@ -316,6 +316,14 @@ def _diagonal_of(x, i, j):
     return out
 
 
+def _lists_operands(subscripts, given):
+    """Whether this list holds the operands of `einsum`, rather than being one of them, as for NumPy."""
+    letters = subscripts.partition("->")[0].replace(" ", "")
+    return "," in letters or (
+        len(given) == 1 and isinstance(given[0], (Value, np.ndarray)) and ndim_of(given[0]) == len(letters)
+    )
+
+
 def einsum(subscripts, *operands, optimize=True, dtype=None, casting="safe"):
     """Sum of products by Einstein's convention, for any number of operands.
 
@@ -341,7 +349,7 @@ def einsum(subscripts, *operands, optimize=True, dtype=None, casting="safe"):
     """
     if not isinstance(subscripts, str):
         subscripts, operands = _as_text(subscripts, *operands)
-    if len(operands) == 1 and isinstance(operands[0], (list, tuple)) and "," in subscripts:
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)) and _lists_operands(subscripts, operands[0]):
         operands = tuple(operands[0])  # as PyTorch may be given them
     xs = [as_value(x) for x in operands]
     kind = np.result_type(*map(dtype_of, xs)) if dtype is None and xs else np.dtype(dtype)

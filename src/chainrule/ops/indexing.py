@@ -425,6 +425,8 @@ def _values_for(x, v, what, key, indices):
                 help="the values must broadcast to the shape of what is selected",
             )
         )
+    if extra > 0:  # a single element too may be written as a vector of one, which NumPy has come to refuse
+        v = reshape(v, have[extra:])
     loses = dtype_of(v).kind == "c" and dtype_of(x).kind != "c"
     if loses or (not isinstance(v, np.generic) and dtype_of(v) != dtype_of(x)):
         v = cast(v, dtype_of(x))

@@ -179,8 +179,8 @@ def searchsorted(a, v, side="left", sorter=None):
 
     Parameters
     ----------
-    a : array of one axis, in ascending order, or such that `a[sorter]` is
-    v : array of any shape
+    a : array (..., n), its last axis in ascending order, or such that `a[sorter]` is
+    v : array of any shape if `a` has one axis, else (..., m): each row of `a` is searched for the elements of a row of `v`
     side : 'left' of elements equal to `v`, or 'right'
     sorter : None, or indices that sort `a`
 
@@ -191,15 +191,20 @@ def searchsorted(a, v, side="left", sorter=None):
     np.int64(2)
     """
     a, v = as_value(a), as_value(v)
-    if ndim_of(a) != 1:
+    lead = ndim_of(a) - 1
+    if lead and (lead < 0 or shape_of(v)[:lead] != shape_of(a)[:lead]):
         raise ValueError(
-            explain("searchsorted: `a` must have one axis", f"a: {shape_of(a)}", help="use vmap to search in several arrays")
+            explain(
+                "searchsorted: `a` must have one axis, or all of its axes but the last in common with `v`",
+                f"a: {shape_of(a)}    v: {shape_of(v)}",
+                help="broadcast `v`, or use vmap to search in several arrays",
+            )
         )
     if side not in ("left", "right"):
         raise ValueError(explain(f"searchsorted: unknown side {side!r}", help="use 'left' or 'right'"))
     if sorter is not None:
-        a = take(a, sorter)
-    return _searchsorted(a, v, side=side, lead=0)
+        a = take_along_axis(a, sorter, -1) if lead else take(a, sorter)
+    return _searchsorted(a, v, side=side, lead=lead)
 
 
 def _check_places(kth, n):

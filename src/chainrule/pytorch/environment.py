@@ -11,7 +11,7 @@ from ..random import default_generator as default_generator
 
 __all__ = [
     "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor",
-    "ShortTensor", "are_deterministic_algorithms_enabled", "backends", "channels_last", "channels_last_3d",
+    "ShortTensor", "are_deterministic_algorithms_enabled", "backends", "bfloat16", "channels_last", "channels_last_3d",
     "contiguous_format", "default_generator", "device", "dtype", "get_default_device", "get_float32_matmul_precision",
     "get_num_interop_threads", "initial_seed", "is_autocast_enabled", "layout", "memory_format", "preserve_format", "seed",
     "set_default_device", "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads", "strided",
@@ -30,6 +30,7 @@ class memory_format(str):
 
 
 strided = layout("chainrule.strided")
+bfloat16 = "bfloat16"  # a dtype that can be named, to ask for it; NumPy has none, so that using it raises
 contiguous_format, preserve_format = memory_format("chainrule.contiguous_format"), memory_format("chainrule.preserve_format")
 channels_last, channels_last_3d = memory_format("chainrule.channels_last"), memory_format("chainrule.channels_last_3d")
 
@@ -115,9 +116,7 @@ backends = SimpleNamespace(
 
 def seed():
     """Start the default generator from a number that is new each time; returns it."""
-    number = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
-    default_generator.manual_seed(number)
-    return number
+    return default_generator.seed()
 
 
 def get_num_interop_threads():

@@ -38,6 +38,12 @@ class Stream:
         self.state.data = np.array([key[0], key[1], 0], np.uint64)
         return self
 
+    def seed(self):
+        """Start from a number that is new each time; returns it."""
+        number = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
+        self.manual_seed(number)
+        return number
+
     def initial_seed(self):
         """The seed that the stream started from."""
         entropy = self.seed_sequence.entropy

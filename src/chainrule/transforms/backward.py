@@ -454,6 +454,8 @@ class _Walk:
                     g, ours = _hooked(node, g, ours)
             if wanted is not None and node in wanted:
                 results.append((node, g, ours))
+            if needed is not None and not (kind is Call and node.is_open) and not any(p in needed for p in node.parents):
+                continue  # what lies behind was not asked for, and the rule of a Function may come back to this very node
             if kind is Output:
                 (parent,) = node.parents
                 entry = pending.get(parent.time)

@@ -41,12 +41,13 @@ def _is_array(x):
     return isinstance(x, (np.ndarray, np.generic, Value, float, complex))
 
 
-class _Context:
+class FunctionCtx:
     """What `forward` leaves for `backward`; attributes can be set on it."""
 
     def __init__(self, needed):
         self.needs_input_grad = needed
         self._saved: tuple = ()
+        self._results: dict = {}  # results kept as attributes, by name
         self._constant: set = set()  # ids of results without derivative
         self._dirty: set = set()  # ids of arguments that were changed in place
         self._materialized = True
@@ -79,6 +80,15 @@ class _Context:
         inputs = {id(g): a for a, g in zip(args, given, strict=True) if isinstance(g, Tensor)}
         results = {id(o): i for i, o in enumerate(outs)}
         self._saved = tuple(self._kept(x, inputs, results) for x in self._saved)
+        public = {name: x for name, x in vars(self).items() if name[0] != "_" and id(x) in results}
+        self._results = {name: kept for name, x in public.items() if callable(kept := self._kept(x, inputs, results))}
+        for name in self._results:  # results that `forward` kept as attributes have their history, too
+            delattr(self, name)
+
+    def __getattr__(self, name):
+        if name[0] == "_" or name not in self._results:
+            raise AttributeError(f"the context has no attribute {name!r}", name=name, obj=self)
+        return self._results[name]()
 
     def _kept(self, x, inputs, results):
         if not isinstance(x, Tensor) or x.owner is not ROOT:
@@ -92,9 +102,8 @@ class _Context:
 
     def _released(self, real):
         """A recorder has ended: what was saved has real values."""
-        self._saved = tuple(
-            functools.partial(x.func, *map(real, x.args)) if isinstance(x, functools.partial) else x for x in self._saved
-        )
+        self._saved = tuple(_with_real(x, real) for x in self._saved)
+        self._results = {name: _with_real(x, real) for name, x in self._results.items()}
 
     def _result(self, value, i):
         """A saved result, on the tape where this call has put it."""
@@ -103,6 +112,10 @@ class _Context:
 
     _node: Callable = staticmethod(lambda: None)
     _count = 0
+
+
+def _with_real(x, real):
+    return functools.partial(x.func, *map(real, x.args)) if isinstance(x, functools.partial) else x
 
 
 def _leaf_or_value(leaf, value):
@@ -156,7 +169,7 @@ class Function:
             return cls._apply_on_tape(args, places, needed)
 
         def fwd(*xs):
-            ctx = _Context(needed)
+            ctx = FunctionCtx(needed)
             given = list(args)
             for i, x in zip(places, xs, strict=True):
                 given[i] = as_tensor(x)
@@ -195,7 +208,7 @@ class Function:
     @classmethod
     def _apply_on_tape(cls, args, places, needed):
         """As PyTorch does it: `forward` sees the arguments, with recording off, and the results get a node of their own."""
-        ctx = _Context(needed)
+        ctx = FunctionCtx(needed)
         given = [ROOT._wrap(ROOT._value(a), a.note) if i in places else a for i, a in enumerate(args)]
         recording = ROOT.recording()
         with _Unrecorded():
