@@ -620,3 +620,22 @@ def test_a_decision_that_is_known_before_it_is_asked():
         np.testing.assert_allclose(float(compiled(x, table)), float(f(same, table)), rtol=1e-6)
         np.testing.assert_array_equal(x, same)
     assert len(compiled.variants) == 2
+
+
+SIZES_ALONE = {
+    "nonzero": lambda x: x * len(cr.nonzero(x)[0]),
+    "unique": lambda x: x * cr.unique(x).size,
+    "mask": lambda x: x * x[x > 0].size,
+    "empty or not": lambda x: x * 2 if cr.nonzero(x)[0].size == 0 else x,
+    "trim_zeros": lambda x: cr.trim_zeros(x) * 1,
+}
+
+
+@pytest.mark.parametrize("name", SIZES_ALONE)
+def test_sizes_of_what_nothing_else_is_read_of(name):
+    f = SIZES_ALONE[name]
+    g = cr.compile(f)
+    zeros, few, others, all_ = ([0, 0, 0, 0], [0, 1, 0, 2], [2, 0, 0, 3], [1, 2, 3, 4])
+    for x in (few, others, zeros, all_, few, zeros, others, all_, few):
+        x = np.array(x, float)
+        close(g(x), f(x))

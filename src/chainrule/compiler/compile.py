@@ -16,7 +16,7 @@ from ..dtypes import native_order
 from ..errors import LostDerivativeError, ShapeError, explain
 from ..tensor import Tensor
 from ..transforms import programs
-from ..transforms.abstract import active_outputs, aval_like, operand_aval, remember, trace
+from ..transforms.abstract import active_outputs, aval_like, has_shape_by_value, remember, trace
 from ..transforms.backward import Leaf
 from ..transforms.checkpoint import REPLAYED
 from ..transforms.control import put_back, watched
@@ -137,16 +137,6 @@ def _overlap(operands, written):
 def _is_place(x):
     """Whether this has no axes, but is an array that `x += 1` changes."""
     return not x.shape and (isinstance(x, np.ndarray) or hasattr(x, "place") or hasattr(x, "part"))
-
-
-def has_shapes_by_value(graph):
-    """Whether shapes in a program depend on values, as those of what masks choose do: nobody can write down its derivative."""
-
-    def avals(step):
-        found = step.row.aval(*map(operand_aval, step.inputs), **step.params)
-        return found if step.row.several else (found,)
-
-    return any(-1 in a.shape for step in graph.steps for a in avals(step))
 
 
 def leaves_kept(leaves, active):
@@ -336,7 +326,7 @@ class Compiled:
         steady &= not recorded.rehung and new[1] == key[1] and all(id(t) in known for t in recorded.made)
         steady &= not depends_on_new_leaf(lasting, recorded.made)
         notes = [x.note for x in recorded.leaves if isinstance(x, Tensor) and type(x.note) not in (Leaf, type(None))]
-        if any(map(alive, notes)) and (recorded.ruled or has_shapes_by_value(recorded.graph)):
+        if any(map(alive, notes)) and (recorded.ruled or any(map(has_shape_by_value, recorded.graph.steps))):
             self.traced_keys.add(key)
         elif steady:
             keep = [x for x in leaves if not is_array(x)], self.around

@@ -16,6 +16,7 @@ from ..core.aval import Aval, aval_of
 from ..core.derivative import flows_back
 from ..core.dispatch import Trace, attention, next_level, reads_in_place, state, steady
 from ..core.graph import Constant, Graph, Input, Operand, Step, Var
+from ..core.lowering import Call
 from ..core.value import Value, dtype_of, shape_of
 from ..errors import LostDerivativeError, NonDifferentiableError, ShapeError, explain
 from ..ops.shaping import _broadcast, broadcast_to, cast, expand
@@ -349,10 +350,18 @@ def trace(f, avals, name=None, *, capture=True, labels=None, changing=frozenset(
     return Traced(graph, captured)
 
 
+def has_shape_by_value(step):
+    """Whether shapes of its results depend on values, as those of what masks choose do."""
+    if not isinstance(step.row.lower, Call):
+        return False
+    found = step.row.aval(*map(operand_aval, step.inputs), **step.params)
+    return any(-1 in a.shape for a in (found if step.row.several else (found,)))
+
+
 def dead_code(graph):
     """Take out of the graph, in place, the steps that nothing uses, and unused results of loops; gives the graph.
 
-    Inputs stay.
+    Inputs stay, and so do steps whose shapes depend on values: the rest may be right for these shapes alone.
     """
     used = {
         v.id for v in (*graph.outputs, *(g.var for g in graph.guards), *(u.value for u in graph.updates)) if isinstance(v, Var)
@@ -361,6 +370,8 @@ def dead_code(graph):
     kept = []
     for step in reversed(graph.steps):
         flags = [v.id in used for v in step.outputs]
+        if not any(flags) and has_shape_by_value(step):
+            flags = [True] * len(flags)
         kept.append(any(flags))
         if any(flags):
             joint = step.row.joint
