@@ -127,7 +127,7 @@ LAYERS = [
     ["sampling.continuous", "sampling.order"],
     ["sampling"],
     ["emath", "fft", "linalg", "signal", "special", "random", "gradcheck"],
-    ["lax"],
+    ["lax", "stats"],
     [
         "pytorch.arithmetic",
         "pytorch.arrays",

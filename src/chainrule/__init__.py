@@ -19,6 +19,7 @@ from . import (
     random as random,
     signal as signal,
     special as special,
+    stats as stats,
     torch_methods as torch_methods,
     trees as trees,
 )

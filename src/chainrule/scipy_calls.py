@@ -20,6 +20,7 @@ _COUNTERPARTS = {
     "scipy.signal": "chainrule.signal",
     "scipy.sparse.linalg": "chainrule.linalg",
     "scipy.special": "chainrule.special",
+    "scipy.stats": "chainrule.stats",
 }
 _ROOTS = "chainrule.custom_root, which differentiates whatever solver it is given"
 _INTEGRALS = "scipy.integrate.fixed_quad, which computes with Tensors, or chainrule.integrate.odeint"
@@ -74,7 +75,10 @@ def _public(module):
 
 def _public_name(frame):
     """What users call the function, or the class, that runs in this frame; None for SciPy's own helpers."""
-    kind = type(frame.f_locals.get("self"))
+    owner = frame.f_locals.get("self")
+    kind, distribution = type(owner), getattr(getattr(owner, "dist", owner), "name", None)
+    if isinstance(distribution, str) and hasattr(getattr(sys.modules.get("scipy.stats"), distribution, None), "rvs"):
+        return f"scipy.stats.{distribution}"
     names = [(frame.f_globals.get("__name__", ""), frame.f_code.co_name), (kind.__module__, kind.__name__)]
     names += [(f.__module__, f.__name__) for f in frame.f_locals.values() if type(f) is FunctionType]  # a decorator calls it
     for module, name in names:

@@ -32,7 +32,9 @@ def leaf(x):
         (lambda: scipy.signal.lfilter([1.0], [1.0, 0.2], leaf(X)), "scipy.signal.lfilter: ", "use chainrule.signal.lfilter;"),
         (lambda: scipy.interpolate.CubicSpline(np.arange(2.0), leaf(X)), "scipy.interpolate.CubicSpline: ", "x.detach()"),
         (lambda: scipy.special.legendre_p(2, leaf(X)), "scipy.special: ", "x.detach()"),
-        (lambda: scipy.stats.norm.pdf(leaf(X)), "scipy.stats: ", "x.detach()"),
+        (lambda: scipy.stats.norm.pdf(leaf(X)), "scipy.stats.norm: ", "use chainrule.stats.norm;"),
+        (lambda: scipy.stats.norm(0.0, 1.0).cdf(leaf(X)), "scipy.stats.norm: ", "use chainrule.stats.norm;"),
+        (lambda: scipy.stats.skewnorm.pdf(leaf(X), 1.0), "scipy.stats.skewnorm: ", "x.detach()"),
         (
             lambda: scipy.integrate.solve_ivp(lambda t, y: -y, (0, 1), leaf(X)),
             "scipy.integrate.solve_ivp: ",
