@@ -1,5 +1,6 @@
 """SciPy's functions that ask Tensors for plain numbers: which function did, for whom, and what to call in its place."""
 
+import importlib.util
 import sys
 import warnings
 from pathlib import Path
@@ -7,11 +8,11 @@ from types import FrameType, FunctionType
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 
 from .errors import LostDerivativeError, LostDerivativeWarning, explain
 
-SCIPY = str(Path(scipy.__file__).resolve().parent)
+_found = importlib.util.find_spec("scipy")  # without loading it
+SCIPY = str(Path(_found.origin).resolve().parent) if _found and _found.origin else "no SciPy"
 _BETWEEN = (str(Path(__file__).resolve().parent), str(Path(np.__file__).resolve().parent))
 _COUNTERPARTS = {
     "scipy.fft": "chainrule.fft",

@@ -58,7 +58,6 @@ EXPLAINED = {
         "complex": "complex numbers have no order",
     },
     "unique_consecutive": dict.fromkeys(("vmap", "compiled"), "how many elements come out depends on the values"),
-    "trim_zeros": {"compiled": "how many elements come out depends on the values"},
 }
 REAL_ONLY = (
     "not supported for the input types",

@@ -13,6 +13,7 @@ from sampling import (
     INT,
     Sample,
     along_axis,
+    aside,
     binary,
     bools,
     compared,
@@ -275,7 +276,7 @@ def graph_samples():
 
 SAMPLES = {
     **graph_samples(),
-    "paused": [Sample(normal(2, 3)), Sample(normal(3, dtype=C128)), Sample(ints(0, 3, 2))],
+    "paused": aside(lambda: [Sample(normal(2, 3)), Sample(normal(3, dtype=C128)), Sample(ints(0, 3, 2))]),
     "constant": [Sample(normal(2, 3)), Sample(normal(3, dtype=C128)), Sample(ints(0, 3, 2))],
     # shaping
     "reshape": moved(((2, 3), (3, 2)), ((0, 2), (2, 0, 1)), ((), (1, 1)), name="shape"),

@@ -29,6 +29,15 @@ class Sample:
         return "-".join(parts).replace(" ", "")
 
 
+def aside(make):
+    """What `make()` gives, without a change of the numbers that others draw: for samples that come later than they."""
+    before = rng.bit_generator.state
+    try:
+        return make()
+    finally:
+        rng.bit_generator.state = before
+
+
 def spread(shape, lo, hi, dtype=F64):
     """Numbers in random order, evenly spread over an interval with a little noise: no ties, no kink hit by accident."""
     dtype = np.dtype(dtype)
