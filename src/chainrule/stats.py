@@ -115,6 +115,21 @@ class _Law:
 
 
 class _Continuous(_Law):
+    """A continuous distribution. Its methods take places or probabilities, its parameters in SciPy's order, `loc` and `scale`.
+
+    All are arrays of any shapes that broadcast together; results have the shape that they broadcast to. Called with parameters
+    alone, it gives a distribution whose methods need none. Outside of its support the density is 0; parameters that make no
+    distribution give NaN. Another number of parameters, or other names, raise an ArgumentError.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.stats.expon.sf([0.0, 2.0], scale=2.0)
+    array([1.        , 0.36787944])
+    >>> cr.grad(lambda a: cr.stats.gamma.logpdf(1.5, a))(2.0).round(6)
+    np.float64(-0.017319)
+    """
+
     tail = (("loc", 0.0), ("scale", 1.0))
 
     def _standard(self, x, args, kwargs):
@@ -179,6 +194,17 @@ class _Continuous(_Law):
 
 
 class _Discrete(_Law):
+    """A distribution of whole numbers. As continuous ones, but without `scale`, and with probabilities `pmf` for a density.
+
+    Derivatives are those in the parameters; in the numbers themselves there are none that mean anything.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.stats.poisson.pmf([0, 1], 0.5).round(6)
+    array([0.606531, 0.303265])
+    """
+
     tail = (("loc", 0.0),)
 
     def logpmf(self, k, *args, **kwargs):

@@ -1,5 +1,8 @@
 """What the tests of `compile` share: the same program run eager and compiled, and everything that it leaves compared."""
 
+import sys
+import threading
+
 import numpy as np
 
 import chainrule as cr
@@ -90,3 +93,28 @@ def _copied(result):
         structure,
         [x.detach().clone() if isinstance(x, cr.Tensor) else np.array(x) if isinstance(x, np.ndarray) else x for x in leaves],
     )
+
+
+def in_threads(work, n=6):
+    """Run `work(i)` for i below n in threads that change places often; raises what one of them raised."""
+    errors = []
+
+    def run(i):
+        try:
+            work(i)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(n)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join(60)
+    finally:
+        sys.setswitchinterval(interval)
+    assert not any(t.is_alive() for t in threads)
+    if errors:
+        raise errors[0]

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from agreement import plain
+from agreement import in_threads, plain
 
 import chainrule as cr
 from chainrule.compiler import clock, enter, runtime
@@ -39,31 +39,6 @@ def beside(monkeypatch):
     enter._method.cache_clear()
 
 
-def together(*works):
-    """Run functions in threads of their own; raises what one of them raised."""
-    errors = []
-
-    def run(work):
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(w,)) for w in works]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join(60)
-    finally:
-        sys.setswitchinterval(interval)
-    assert not any(t.is_alive() for t in threads)
-    if errors:
-        raise errors[0]
-
-
 def longer(x, turns, step=lambda y, x: cr.sin(y) + x):
     """Something that takes `turns` times 0.3 us: its turns hang on each other."""
     return cr.fori_loop(0, turns, lambda i, y: step(y, x), x)
@@ -76,12 +51,14 @@ def test_another_thread_runs_meanwhile(way):
     f = cr.compile(lambda x: longer(x, 100_000))
     for _ in range(4):
         expected = plain(f(x))
-    inside, seen, ready = [False], [0], threading.Event()
+    inside, seen, ready, busy = [False], [0], threading.Event(), [0]
+    turn = f.ready[0].run.turn if way == "native" else None
 
     def watch():
         ready.set()
         while inside[0] is not None:
             seen[0] += inside[0]
+            busy[0] |= turn is not None and int(turn.busy[0])
             time.sleep(0)
 
     watcher = threading.Thread(target=watch)
@@ -95,6 +72,8 @@ def test_another_thread_runs_meanwhile(way):
     watcher.join()
     np.testing.assert_array_equal(plain(out), expected)
     assert counted > 20
+    if turn is not None:  # which keeps others out of the program's memory
+        assert busy[0] and not turn.busy[0] and not turn.lock.locked()
 
 
 @pytest.mark.parametrize("native", [-1, 1 << 60], ids=["all", "through python alone"])
@@ -110,7 +89,7 @@ def test_results_are_not_mixed_up(beside, monkeypatch, native):
         for _ in range(200):
             np.testing.assert_array_equal(plain(f(inputs[i])), expected[i])
 
-    together(*[lambda i=i: work(i) for i in range(4)])
+    in_threads(work, 4)
 
 
 def test_nothing_enters_while_the_memory_is_in_use():
@@ -141,7 +120,7 @@ def test_calls_that_change_state_follow_each_other(turns):
             add(n)
     total.data = np.zeros(64)
     counts = [600_000 // (n + 1000) for n in turns]
-    together(*[lambda n=n, k=k: [add(n) for _ in range(k)] for n, k in zip(turns, counts, strict=True)])
+    in_threads(lambda i: [add(turns[i]) for _ in range(counts[i])], 2)
     np.testing.assert_array_equal(plain(total), np.full(64, float(sum(counts))))
 
 
@@ -165,7 +144,7 @@ def test_arrays_last_as_long_as_the_call(beside):
         finally:
             stop.append(True)
 
-    together(replace, call)
+    in_threads(lambda i: (replace, call)[i](), 2)
 
 
 def test_calls_that_do_not_fit(beside):

@@ -5,12 +5,11 @@ import os
 import pathlib
 import subprocess
 import sys
-import threading
 from typing import Any
 
 import numpy as np
 import pytest
-from agreement import close, plain
+from agreement import close, in_threads, plain
 
 import chainrule as cr
 from chainrule import nn, optim
@@ -144,30 +143,6 @@ def test_an_error_does_not_stay():
 
 
 # --- threads and processes ----------------------------------------------------------------------------------------------------
-
-
-def in_threads(work, n=6):
-    errors = []
-
-    def run(i):
-        try:
-            work(i)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(n)]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join(60)
-    finally:
-        sys.setswitchinterval(interval)
-    assert not any(t.is_alive() for t in threads)
-    if errors:
-        raise errors[0]
 
 
 FUNCTIONS = {

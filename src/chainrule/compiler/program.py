@@ -221,9 +221,8 @@ class Assembler:
             self.threads = 1
         alias = self.aliases(kernels, {v.id for v in given})
         outside = {v.id for v in given} | set(self.inputs) | set(alias)
-        decisions = {
-            g.var.id for g in graph.guards if isinstance(g.var, Var)
-        }  # checked in order, some long after they are made
+        # Decisions are checked in order, some long after they are made.
+        decisions = {g.var.id for g in graph.guards if isinstance(g.var, Var)}
         self.plan, scratch = plan(kernels, outside, [self.scratch(k) for k in kernels], decisions.union(self.updates))
         for kernel in kernels:
             if kernel.kind == "product" and kernel.detail.packed:
