@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 from native import DTYPES, Native, guarded, slicing, storing, workspace
 
+from chainrule.compiler.channels import SumsPlan, WeightSumsPlan
 from chainrule.compiler.contract import Machine
 from chainrule.compiler.convolve import (
     Convolution,
@@ -136,7 +137,32 @@ CASES = {
     "pointwise": Convolution(3, 20, 9, 9, 13, 1, 1),
     "pointwise groups": Convolution(5, 8, 4, 5, 12, 1, 1, groups=4),
     "many weights": Convolution(2, 40, 6, 6, 50, 3, 3, padding=same(3)),
+    "channels": Convolution(3, 8, 10, 10, 16, 3, 3),
+    "channels, border": Convolution(2, 24, 8, 8, 32, 3, 3, padding=same(3)),
+    "channels, border on one side": Convolution(2, 8, 7, 9, 48, 5, 4, padding=((0, 3), (2, 0))),
+    "channels, border beyond the window": Convolution(1, 16, 5, 6, 16, 3, 2, padding=((4, 5), (3, 2))),
+    "channels, stride": Convolution(5, 16, 15, 14, 32, 3, 3, (2, 2), same(3)),
+    "channels, stride of three and two": Convolution(2, 16, 17, 31, 40, 3, 5, (3, 2), same(5)),
+    "channels, rows that no window meets": Convolution(1, 16, 11, 13, 16, 2, 2, stride=(4, 5)),
+    "channels, dilation": Convolution(1, 16, 20, 20, 16, 3, 3, dilation=(2, 3), padding=((2, 2), (3, 3))),
+    "channels, dilation and stride": Convolution(1, 16, 21, 23, 16, 3, 3, (2, 2), ((2, 1), (0, 3)), (2, 2)),
+    "channels, dilation three, stride two": Convolution(1, 16, 21, 23, 16, 3, 2, (2, 3), ((2, 1), (0, 3)), (3, 2)),
+    "channels, groups": Convolution(2, 32, 10, 10, 32, 3, 3, padding=same(3), groups=2),
+    "channels, five groups": Convolution(2, 80, 6, 5, 80, 3, 3, padding=same(3), groups=5),
+    "channels, one dimension": Convolution(2, 16, 1, 50, 16, 1, 5, padding=((0, 0), (2, 2))),
+    "channels, wide": Convolution(1, 3, 9, 150, 64, 7, 7, padding=same(7)),
+    "channels, one pixel": Convolution(2, 16, 3, 3, 16, 3, 3),
+    "channels, few taps": Convolution(9, 1, 12, 12, 16, 3, 3, padding=same(3)),
+    "channels, five vectors": Convolution(2, 16, 6, 6, 80, 3, 3, padding=same(3)),
 }
+
+
+@pytest.fixture(autouse=True)
+def channels_if_possible(request, monkeypatch):
+    """Cases that are called so put channels into lanes wherever they can, whether that is faster or not."""
+    if "channels" in request.node.name:
+        for plan in (SumsPlan, WeightSumsPlan):
+            monkeypatch.setattr(plan, "pays", plan.possible)
 
 
 @pytest.mark.parametrize("t", ["float", "double"])
@@ -148,6 +174,8 @@ def test_numbers(case, t):
 SHARED = [
     "first layer", "stride", "groups", "pointwise", "pointwise groups", "each channel alone", "each channel alone, stride",
     "window of the whole image", "one output", "two outputs", "half a vector", "many weights", "more weights than fit",
+    "channels", "channels, border", "channels, border on one side", "channels, stride", "channels, five groups",
+    "channels, border beyond the window", "channels, five vectors",
 ]  # fmt: skip
 
 
@@ -158,7 +186,10 @@ def test_threads_share_the_work(case, parts):
 
 
 @pytest.mark.parametrize("machine", [Machine(16, 32), Machine(4, 32), Machine(4, 16)], ids=str)
-@pytest.mark.parametrize("case", ["odd width", "stride", "dilation and stride", "groups"])
+@pytest.mark.parametrize("case", [
+    "odd width", "stride", "dilation and stride", "groups", "channels, border", "channels, five vectors", "channels, wide",
+    "channels, border on one side", "channels, stride of three and two", "channels, groups", "channels, few taps",
+])
 def test_other_machines(case, machine):
     check(CASES[case], "float", machine=machine)
     check(CASES[case], "double", machine=machine)
@@ -198,14 +229,17 @@ sizes = st.tuples(st.integers(1, 20), st.integers(1, 40))
 small = st.tuples(st.integers(1, 4), st.integers(1, 5))
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("outputs", [st.integers(1, 13), st.sampled_from([4, 8, 12, 16, 24])], ids=["pixels", "channels"])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.sampled_from(["float", "double"]), st.integers(1, 5), st.integers(1, 3), st.integers(1, 7), st.integers(1, 13), sizes,
+    st.data(), st.sampled_from(["float", "double"]), st.integers(1, 5), st.integers(1, 3), st.integers(1, 7), sizes,
     small, st.tuples(st.integers(1, 3), st.integers(1, 3)), st.tuples(st.integers(1, 3), st.integers(1, 3)),
     st.tuples(st.tuples(st.integers(0, 3), st.integers(0, 3)), st.tuples(st.integers(0, 4), st.integers(0, 4))),
     st.sampled_from(sorted(SIZES)),
 )  # fmt: skip
-def test_any_shape(t, batch, groups, inputs, outputs, size, window, stride, dilation, padding, kind):
+def test_any_shape(outputs, data, t, batch, groups, inputs, size, window, stride, dilation, padding, kind):
+    outputs = data.draw(outputs)
     c = Convolution(batch, groups * inputs, *size, groups * outputs, *window, stride, padding, dilation, groups)
     assume(c.out_height > 0 and c.out_width > 0)
     check(c, t, kinds=[kind])
+

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from . import channels
 from .blocking import Blocks, Machine, Panels, Strided, aligned, heights, least
 from .contract import product, scratch_size
 from .images import dot_kernel, fill_windows, list_taps, pack_taps, tap_kernel
@@ -39,13 +40,18 @@ Share = Callable[[int], tuple[Value, Value]] | None
 def forward_scratch(machine: Machine, t: str, c: Convolution):
     """Bytes of scratch that each thread needs for `forward`."""
     flat = _pointwise_scratch(machine, t, c, c.group_outputs, c.group_inputs) if c.pointwise else 0
-    return max(flat, sum(forward_windows(c).pieces(machine, t)))
+    return max(flat, _windows_scratch(machine, t, forward_windows(c)))
 
 
 def input_grad_scratch(machine: Machine, t: str, c: Convolution):
     """Bytes of scratch that each thread needs for `input_grad`."""
     flat = _pointwise_scratch(machine, t, c, c.group_inputs, c.group_outputs) if c.pointwise else 0
-    return max(flat, sum(input_windows(c).pieces(machine, t)))
+    return max(flat, _windows_scratch(machine, t, input_windows(c)))
+
+
+def _windows_scratch(machine, t, windows):
+    plans = [channels.SumsPlan(machine, t, windows, rows) for rows in (False, True)]
+    return max(sum(pieces) for pieces in (windows.pieces(machine, t), *(plan.pieces() for plan in plans if plan.pays)))
 
 
 def forward(
@@ -62,7 +68,7 @@ def forward(
         weights = c.group_inputs, 1
         _pointwise(f, machine, t, c, x, w, c.group_outputs, c.group_inputs, weights, finish, scratch, share)
     else:
-        _Windows(f, machine, t, forward_windows(c), x, w, finish, scratch, share, rows).write()
+        _windows(f, machine, t, forward_windows(c), x, w, finish, scratch, share, rows)
 
 
 def input_grad(
@@ -73,7 +79,15 @@ def input_grad(
         weights = 1, c.group_inputs
         _pointwise(f, machine, t, c, g, w, c.group_inputs, c.group_outputs, weights, finish, scratch, share)
     else:
-        _Windows(f, machine, t, input_windows(c), g, w, finish, scratch, share, rows).write()
+        _windows(f, machine, t, input_windows(c), g, w, finish, scratch, share, rows)
+
+
+def _windows(f, machine, t, windows, source, w, finish, scratch, share, rows):
+    plan = channels.SumsPlan(machine, t, windows, rows)
+    if plan.pays and (not share or max(windows.batch, windows.groups) >= 4 or plan.vectors > 1):
+        channels.Sums(f, plan, source, w, finish, scratch, share).write()
+    else:
+        _Windows(f, machine, t, windows, source, w, finish, scratch, share, rows).write()
 
 
 class _Windows:
@@ -341,6 +355,10 @@ class _Weights:
             "height", "width", "top", "left", "rows", "columns", "step", "used"
         )))  # fmt: skip
 
+    @cached_property
+    def channels(self):
+        return channels.WeightSumsPlan(self.machine, self.t, self.c, self.image)
+
     @property
     def taps(self):
         return self.c.group_inputs * self.c.window
@@ -388,7 +406,8 @@ class _Weights:
 
 def weight_grad_scratch(machine: Machine, t: str, c: Convolution):
     """Bytes of scratch that each thread needs for `weight_grad`."""
-    return sum(_Weights(machine, t, c).pieces())
+    plan = _Weights(machine, t, c)
+    return max(sum(pieces) for pieces in (plan.pieces(), plan.channels.pieces() if plan.channels.pays else [0]))
 
 
 def weight_grad(
@@ -407,7 +426,11 @@ def weight_grad(
     `finish(k, j, vector, valid)` gets each finished vector once: the first `valid` lanes belong to output k, from place j
     on of its weights as they stand in memory. Threads share outputs or weights, never images, so no sums are left to do.
     """
-    _WeightGrad(f, machine, t, c, x, g, finish, scratch, share).write()
+    plan = _Weights(machine, t, c).channels
+    if plan.pays and (not share or c.groups >= 4 or plan.vectors > 1):
+        channels.WeightSums(f, plan, x, g, finish, scratch, share).write()
+    else:
+        _WeightGrad(f, machine, t, c, x, g, finish, scratch, share).write()
 
 
 class _WeightGrad:

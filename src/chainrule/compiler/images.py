@@ -306,3 +306,60 @@ def dot_kernel(f, t, n, taps):
         g.store(s, at, k * n)
     g.give()
     return name
+
+
+def spread_kernel(f, t, n, offsets, places, width):
+    """A function that sums numbers of an image times `width` vectors: sums of their own for each of `offsets`.
+
+    A number stands at an offset from where the table says. Sums go to `places`, and begin with what stands there if
+    `again` is more than 0.
+    """
+    name = f"spread_{t}_{width}x{n}_{'_'.join(map(str, offsets))}_to_{'_'.join(map(str, places))}"
+    g, args = _function(f, name, ["image", "table", "vectors", "sums"], ["count", "again"])
+    if g is None:
+        return name
+    image, table, vectors, at, count, again = args
+    vt, size = vector(t, n), len(offsets) * width
+    sums_at = [g.offset(at, place + v * n, t) for place in places for v in range(width)]
+    sets = 2 if size <= 7 else 1
+
+    def body(k, several, sums):
+        sums = list(sums)
+        for d in range(several):
+            source = g.offset(image, g.cast("sext", g.load("i32", table, k + d), "i64"), t)
+            p = g.offset(vectors, (k + d) * (width * n), t)
+            xs = [g.load(vt, g.offset(p, v * n, t)) for v in range(width)]
+            for i, offset in enumerate(offsets):
+                y = g.splat(g.load(t, g.offset(source, offset, t)), n)
+                for v in range(width):
+                    s = d % sets * size + i * width + v
+                    sums[s] = g.fma(y, xs[v], sums[s])
+        return sums
+
+    main, zero = count & -4, g.constant(vt, 0)
+    begin = g.choose(again > 0, lambda: [g.load(vt, p) for p in sums_at], lambda: [zero] * size)
+    with g.loop(g.index(0), main, 4, begin + [zero] * (size * (sets - 1))) as turn:
+        turn.carried = body(turn.index, 4, turn.carried)
+    with g.loop(main, count, 1, turn.carried) as turn:
+        turn.carried = body(turn.index, 1, turn.carried)
+    sums = turn.carried
+    if sets == 2:
+        sums = [g.combine("fadd", x, y) for x, y in zip(sums[:size], sums[size:], strict=True)]
+    for p, x in zip(sums_at, sums, strict=True):
+        g.store(x, p)
+    g.give()
+    return name
+
+
+def transpose_kernel(f, t, n):
+    """A function that copies `n` vectors, `apart` from each other, transposed."""
+    name = f"transpose_{t}_{n}"
+    g, args = _function(f, name, ["source", "target"], ["apart"])
+    if g is None:
+        return name
+    source, target, apart = args
+    rows = [g.load(vector(t, n), g.offset(source, apart * i, t)) for i in range(n)]
+    for i, x in enumerate(transpose(g, rows)):
+        g.store(x, g.offset(target, i * n, t))
+    g.give()
+    return name
