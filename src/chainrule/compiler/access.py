@@ -87,6 +87,8 @@ class Access:
         if runtime is not None and not lanes_of(runtime.type):
             pointer = f.offset(pointer, runtime, t)
             runtime = None
+        if level.ahead and c == 1 and runtime is None:
+            self.fetch(node, level, pointer)
         if node.guard and not level.inside:
             x = self.guarded(node, level, pointer, t)
         elif runtime is None and c == 0:
@@ -108,6 +110,15 @@ class Access:
         if node.dtype.kind == "b":
             x = x.differs(0)
         return Number(x, node.dtype)
+
+    def fetch(self, node, level, pointer):
+        """Have what is read at the next turn of an outer loop brought from memory, unless that follows at once."""
+        (axis, run), (_, n, _) = level.ahead, level.vector
+        far = dict(node.data[1].terms).get(axis, 0)
+        if far not in (0, run):
+            size = node.dtype.itemsize
+            for at in range(0, n * size, 64):
+                self.f.prefetch(self.f.offset(pointer, far * size + at))
 
     def spaced(self, node, level, pointer, t, c):
         """A load of every c-th element. Loads of elements between one another share what they read."""

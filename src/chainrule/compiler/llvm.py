@@ -382,6 +382,10 @@ class Function:
         p = self.offset(pointer, i, t)
         return self.emit(t, f"load {t}, ptr {p.text}, align {align or SIZES[element(t)]}")
 
+    def prefetch(self, pointer):
+        """Have a line of memory brought into the second cache; any address will do."""
+        self.call("llvm.prefetch.p0", "void", pointer, self.constant("i32", 0), self.constant("i32", 2), self.constant("i32", 1))
+
     def store(self, x, pointer, i=0, align=None):
         p = self.offset(pointer, i, x.type)
         self.line(f"store {x.type} {x.text}, ptr {p.text}, align {align or SIZES[element(x.type)]}")

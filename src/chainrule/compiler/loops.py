@@ -17,6 +17,8 @@ from .llvm import Function, lanes as lanes_of, vector
 from .scalars import Number, Scalars, lower
 
 REGISTER_BYTES = 32
+# Bytes of runs that the processor does not foresee: longer ones it does, shorter ones are over before it matters.
+FAR = 512, 16 * 1024
 
 
 @dataclass
@@ -113,6 +115,7 @@ class Level:
         self.order = list(parent.order) if parent else []
         self.vector = parent.vector if parent else None  # (Axis, lanes, valid lanes or None for all)
         self.inside = parent.inside if parent else False  # whether all guarded indices are known to be within bounds
+        self.ahead = None  # (Axis, elements): what a load reads at the next turn of that loop is fetched from memory now
 
     def open(self, group, index):
         *others, last = group
@@ -421,7 +424,7 @@ class Emitter(Access):
             return self.builder(lanes_of(x.value.type)).cast(x, np.dtype(bool))
         return x
 
-    def turns(self, chosen, bodies, merged, level, totals, vectorise, nodes):
+    def turns(self, chosen, bodies, merged, level, totals, vectorise, nodes, ahead=None):
         """Run the loops over `merged`, adding to `totals` (None: nothing yet); gives the folded numbers."""
         f = self.f
         group, *inner = merged
@@ -445,10 +448,13 @@ class Emitter(Access):
             deeper.open(group, index)
             if state:
                 deeper.vector = (group[-1], *state)
+                deeper.ahead = ahead
             current = [Number(v, c.dtype) for v, c in zip(carried, chosen, strict=True)]
             self.prepare(bodies, deeper)
             if inner:
-                got = self.turns(chosen, bodies, inner, deeper, current, vectorise, nodes)
+                run = math.prod(a.size for a in inner[0]) if len(inner) == 1 else 0
+                next_run = (group[-1], run) if FAR[0] <= run * 4 <= FAR[1] and size > 1 else None
+                got = self.turns(chosen, bodies, inner, deeper, current, vectorise, nodes, next_run)
             else:
                 got = []
                 for c, total in zip(chosen, current, strict=True):
