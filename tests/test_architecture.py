@@ -106,6 +106,7 @@ LAYERS = [
     ["compiler.clock"],
     ["compiler.contract", "compiler.enter", "compiler.images", "compiler.nested", "compiler.vector_math"],
     ["compiler.scalars", "compiler.windows"],
+    ["compiler.channels"],
     ["compiler.access", "compiler.convolve"],
     ["compiler.loops"],
     ["compiler.convolutions", "compiler.fused", "compiler.pooling", "compiler.running"],

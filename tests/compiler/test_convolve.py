@@ -186,10 +186,22 @@ def test_threads_share_the_work(case, parts):
 
 
 @pytest.mark.parametrize("machine", [Machine(16, 32), Machine(4, 32), Machine(4, 16)], ids=str)
-@pytest.mark.parametrize("case", [
-    "odd width", "stride", "dilation and stride", "groups", "channels, border", "channels, five vectors", "channels, wide",
-    "channels, border on one side", "channels, stride of three and two", "channels, groups", "channels, few taps",
-])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "odd width",
+        "stride",
+        "dilation and stride",
+        "groups",
+        "channels, border",
+        "channels, five vectors",
+        "channels, wide",
+        "channels, border on one side",
+        "channels, stride of three and two",
+        "channels, groups",
+        "channels, few taps",
+    ],
+)
 def test_other_machines(case, machine):
     check(CASES[case], "float", machine=machine)
     check(CASES[case], "double", machine=machine)
@@ -242,4 +254,3 @@ def test_any_shape(outputs, data, t, batch, groups, inputs, size, window, stride
     c = Convolution(batch, groups * inputs, *size, groups * outputs, *window, stride, padding, dilation, groups)
     assume(c.out_height > 0 and c.out_width > 0)
     check(c, t, kinds=[kind])
-

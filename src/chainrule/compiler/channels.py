@@ -1,4 +1,4 @@
-"""Convolutions with output channels in lanes: images of any width fill vectors, and rows of taps beyond the border cost nothing.
+"""Convolutions with output channels in lanes: any width of image fills vectors, and rows of taps beyond it cost nothing.
 
 Where `convolve.py` puts pixels into lanes, narrow images leave some of them empty. Here one number of an image is spread and
 multiplied with vectors of weights or, for the gradient by the weights, with vectors of what came back for each output. Sums
@@ -189,7 +189,8 @@ class Sums:
     def write(self):
         f, s, image = self.f, self.windows, self.windows.image
         f.clear(self.image, image.elements(self.lanes) * SIZES[self.t])
-        images, groups, outputs = (0, s.batch), (0, s.groups), (0, self.plan.vectors)
+        parts: Any = (0, s.batch), (0, s.groups), (0, self.plan.vectors)
+        images, groups, outputs = parts
         if self.share and s.batch >= 4:
             images = self.share(s.batch)
         elif self.share and s.groups >= 4:
@@ -295,7 +296,7 @@ class Sums:
     def give(self, n, group, first, rows, output, width):
         """Hand over the sums of some rows, from the `first` on."""
         f, s, lanes = self.f, self.windows, self.lanes
-        together, flat = self.plan.together
+        _, flat = self.plan.together
         span = s.width * (s.height if flat else 1)
         rest = span % lanes
         end = (rows if flat else 1) * s.width

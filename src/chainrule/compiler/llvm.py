@@ -384,7 +384,9 @@ class Function:
 
     def prefetch(self, pointer):
         """Have a line of memory brought into the second cache; any address will do."""
-        self.call("llvm.prefetch.p0", "void", pointer, self.constant("i32", 0), self.constant("i32", 2), self.constant("i32", 1))
+        self.call(
+            "llvm.prefetch.p0", "void", pointer, self.constant("i32", 0), self.constant("i32", 2), self.constant("i32", 1)
+        )
 
     def store(self, x, pointer, i=0, align=None):
         p = self.offset(pointer, i, x.type)
