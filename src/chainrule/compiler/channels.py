@@ -12,7 +12,8 @@ from math import gcd, log2
 from typing import Any
 
 from .blocking import Machine, aligned, heights, least, most
-from .images import list_taps, pack_taps, spread_kernel, transpose_kernel
+from .images import list_taps, pack_taps, spread_kernel
+from .kernels import transpose_kernel
 from .llvm import SIZES, Function, Value, vector
 from .windows import Convolution, Placed, Windows
 
@@ -67,7 +68,7 @@ def _inside(f, base, add, count, first, last):
 def _give(f, t, n, sums, apart, valid, finish):
     """Transpose as many sums of outputs as a vector has lanes: `finish(lane, vector)` gets those of each output."""
     turned = f.stack(t, n * n)
-    f.call(transpose_kernel(f, t, n), "void", sums, turned, f.index(apart))
+    f.call(transpose_kernel(f, t, n), "void", sums, turned, *map(f.index, (apart, n, n)))
     with f.loop(0, n) as lane:
         finish(lane.index, f.load(vector(t, n), f.offset(turned, lane.index * n, t)), valid)
 
@@ -183,7 +184,6 @@ class Sums:
         self.image, self.table = scratch, f.offset(scratch, image)
         self.weights = f.offset(self.table, table)
         self.sums = f.offset(self.weights, weights)
-        self.size = self.windows.outputs, self.windows.groups
         self.at, _ = self.windows.tables()
 
     def write(self):

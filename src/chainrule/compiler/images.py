@@ -349,17 +349,3 @@ def spread_kernel(f, t, n, offsets, places, width):
         g.store(x, p)
     g.give()
     return name
-
-
-def transpose_kernel(f, t, n):
-    """A function that copies `n` vectors, `apart` from each other, transposed."""
-    name = f"transpose_{t}_{n}"
-    g, args = _function(f, name, ["source", "target"], ["apart"])
-    if g is None:
-        return name
-    source, target, apart = args
-    rows = [g.load(vector(t, n), g.offset(source, apart * i, t)) for i in range(n)]
-    for i, x in enumerate(transpose(g, rows)):
-        g.store(x, g.offset(target, i * n, t))
-    g.give()
-    return name

@@ -60,6 +60,25 @@ def transpose(f, rows):
     return rows
 
 
+def transpose_kernel(f, t, n):
+    """A function that copies `n` numbers of each of `n` rows transposed, shared by all kernels of a module; gives its name.
+
+    Rows are `apart` from each other and come to stand `apart_there`. If there are fewer `rows`, the last one is read again:
+    what the lanes hold does not matter, where they read does.
+    """
+    name = f"transpose_{t}_{n}"
+    if any(g.name == name for g in f.module.functions):
+        return name
+    args = [("ptr", "source"), ("ptr", "target"), ("i64", "apart"), ("i64", "apart_there"), ("i64", "rows")]
+    g = Function(f.module, name, args, linkage="internal", attributes="nounwind noinline")
+    source, target, apart, there, rows = g.arguments.values()
+    read = [g.load(vector(t, n), g.offset(source, g.binary("smin", rows - 1, i) * apart, t)) for i in range(n)]
+    for i, x in enumerate(transpose(g, read)):
+        g.store(x, g.offset(target, there * i, t))
+    g.give()
+    return name
+
+
 def sums(f, rows):
     """The vector of the sums of as many vectors as they have lanes."""
     n = len(rows)
@@ -132,8 +151,9 @@ def product_kernel(f, t, n, high, width, row, depth):
 
     sums = g.choose(again, held, lambda: [g.constant(vt, 0)] * size)
     steps = (1 if kind == "down" else row, 1 if kind == "along" else depth)
-    main = count & -4
-    sums = accumulate(g, Span(main, 0), 4, sums, high, (a, *steps), (b, width * n), read)
+    together = 4 if size < 12 else 2
+    main = count & -together
+    sums = accumulate(g, Span(main, 0), together, sums, high, (a, *steps), (b, width * n), read)
     with g.loop(main, count, 1, sums) as turn:
         moved = (g.offset(a, turn.index * steps[1], t), *steps)
         turn.carried = accumulate(
@@ -160,17 +180,14 @@ def pack_kernel(f, t, n, width, down, whole):
     vt, step = vector(t, n), width * n
 
     if down:
-        # Columns past the last one read that one again: what the lanes hold does not matter, where they read does.
-        last = columns - 1
-        which = [c if whole else g.binary("smin", last, c) for c in range(step)]
-        starts = [g.offset(b, stride * c, t) for c in which]
+        turned = transpose_kernel(f, t, n)
         main = count - count % n
         with g.loop(0, main, n) as turn:
             to = g.offset(target, turn.index * step, t)
             for v in range(width):
-                read = [g.load(vt, g.offset(p, turn.index, t)) for p in starts[v * n : v * n + n]]
-                for d, x in enumerate(transpose(g, read)):
-                    g.store(x, g.offset(to, d * step + v * n, t))
+                source = g.offset(b, stride * (v * n) + turn.index, t)
+                rows = g.index(n) if whole else columns - v * n
+                g.call(turned, "void", source, g.offset(to, v * n, t), stride, g.index(step), rows)
         with g.loop(main, count) as turn, g.loop(0, columns) as column:
             x = g.load(t, g.offset(b, column.index * stride, t), turn.index)
             g.store(x, g.offset(target, turn.index * step, t), column.index)

@@ -81,7 +81,13 @@ def assemble(text):
         for name in PASSES:
             getattr(manager, f"add_{name}_pass")()
         manager.run(module, builder)
-        return target.emit_object(module)
+        # A quarter of the time would go into making addresses cheaper, which are computed at the right loop already. This
+        # option is of the whole process: others in it, such as Numba, shall find it as it was.
+        llvm.set_option("", "-disable-lsr")
+        try:
+            return target.emit_object(module)
+        finally:
+            llvm.set_option("", "-disable-lsr=0")
 
 
 def load(code, name):
