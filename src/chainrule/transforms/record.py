@@ -586,6 +586,9 @@ def _surroundings(f):
     return {n: v for n, v in seen.items() if not isinstance(v, ModuleType)}
 
 
+_SIMPLE = {int, float, complex, bool, str, bytes, type(None), FunctionType}  # what holds no Tensor
+
+
 def _name_tensors(thing, name, recorder, depth):
     """Give every Tensor and array inside of `thing` the name by which the user would write it."""
     names = recorder.names
@@ -595,16 +598,16 @@ def _name_tensors(thing, name, recorder, depth):
     if type(thing) is np.ndarray and thing.dtype.kind in "biufc" and thing.dtype.isnative:
         recorder.arrays.setdefault(id(thing), (thing, name))
         return
-    if depth == 0:
+    if depth == 0 or type(thing) in _SIMPLE:
         return
     if isinstance(thing, dict):  # keys may be Tensors, as in an optimiser's state
-        for k, v in list(thing.items()):
+        for k, v in [(k, v) for k, v in thing.items() if type(v) not in _SIMPLE]:
             _name_tensors(v, f"{name}[{names.get(id(k), '?') if isinstance(k, Tensor) else repr(k)}]", recorder, depth - 1)
     elif isinstance(thing, (list, tuple)):
         for i, v in enumerate(thing):
             _name_tensors(v, f"{name}[{i}]", recorder, depth - 1)
-    if hasattr(thing, "__dict__") and not isinstance(thing, (type, ModuleType, FunctionType)):
-        for key, value in list(vars(thing).items()):
+    if hasattr(thing, "__dict__") and not isinstance(thing, (type, ModuleType)):
+        for key, value in [(k, v) for k, v in vars(thing).items() if type(v) not in _SIMPLE]:
             _name_tensors(value, f"{name}.{key}", recorder, depth - 1)
 
 
