@@ -1,0 +1,59 @@
+"""Errors in NumPy's words: what NumPy says to the same call stands before what chainrule says."""
+
+import warnings
+
+import numpy as np
+
+from .core.value import Value
+from .errors import ChainruleError, LostDerivativeError, NonDifferentiableError, UnsupportedError
+from .trees import tree_leaves, tree_map
+
+# What NumPy, which knows no derivatives, has no words for.
+OF_DERIVATIVES = (LostDerivativeError, NonDifferentiableError, UnsupportedError, Warning)
+
+
+def array_of(x):
+    """What NumPy would have in a Tensor's place: its numbers or, inside of vmap, those of the first entry."""
+    if not isinstance(x, Value):
+        return x.copy() if isinstance(x, np.ndarray) else x  # for NumPy might write to it
+    shape, dtype, value = x.shape, x.dtype, x
+    while isinstance(value, Value):
+        value = value.value
+    ahead = np.ndim(value) - len(shape)
+    if value is None or np.shape(value)[max(ahead, 0) :] != shape or 0 in np.shape(value)[:ahead]:
+        return np.ones(shape, dtype)
+    return np.array(value[(0,) * ahead] if ahead else value)
+
+
+def refusal(call, args, options):
+    """The exception that a call of NumPy's raises on arrays; None if it has none, or would run a function of the user's."""
+    if any(callable(leaf) and not isinstance(leaf, type) for leaf in tree_leaves((args, options))):
+        return None
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            call(*tree_map(array_of, args), **tree_map(array_of, options))
+        except Exception as found:
+            return found
+    return None
+
+
+def reword(error, call, args, options=None):
+    """Raise an exception that says first what NumPy's function or operation says to such a call, of a type that is NumPy's too.
+
+    Does nothing, so that `error` is raised, if NumPy says the same or nothing.
+    """
+    if isinstance(error, OF_DERIVATIVES):
+        return
+    theirs = refusal(call, args, options or {})
+    if theirs is None or (str(theirs) in str(error) and isinstance(error, type(theirs))):
+        return
+    if not isinstance(error, (ChainruleError, np.exceptions.AxisError)) and "help:" not in str(error):
+        raise theirs from None
+    both = f"{theirs}\n  {error}"
+    kind = type(error) if isinstance(error, type(theirs)) else type(theirs)
+    try:
+        reworded = kind(both)
+    except TypeError:  # of more arguments
+        reworded = theirs
+    raise reworded from None
