@@ -1,5 +1,6 @@
 """Errors in NumPy's words: what NumPy says to the same call stands before what chainrule says."""
 
+import functools
 import warnings
 
 import numpy as np
@@ -57,3 +58,34 @@ def reword(error, call, args, options=None):
     except TypeError:  # of more arguments
         reworded = theirs
     raise reworded from None
+
+
+def refused(error, call, *args):
+    """`error`, to be raised, or what `reword` makes of it."""
+    try:
+        reword(error, call, args)
+    except Exception as reworded:
+        return reworded
+    return error
+
+
+def worded(theirs, ours):
+    """`ours`, with errors in the words of NumPy's function."""
+
+    @functools.wraps(ours)
+    def call(*args, **options):
+        try:
+            return ours(*args, **options)
+        except Exception as error:
+            reword(error, theirs, args, options)
+            raise
+
+    return call
+
+
+def reword_all(namespace, module):
+    """Have the functions of a namespace that NumPy's module has too speak in its words."""
+    for name, ours in list(namespace.items()):
+        theirs = getattr(module, name, None)
+        if name[0] != "_" and callable(theirs) and not isinstance(theirs, type):
+            namespace[name] = worded(theirs, ours)

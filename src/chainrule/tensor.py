@@ -333,6 +333,7 @@ class Tensor(Assignable):
         if value.size != 1:
             raise ArgumentError(
                 explain(
+                    "can only convert an array of size 1 to a Python scalar",
                     f"{asked} of a Tensor with {value.size} elements",
                     f"Tensor: {self.dtype} {self.shape}",
                     help="reduce it to one element first, or use .tolist()",

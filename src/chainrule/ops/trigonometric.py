@@ -156,7 +156,7 @@ def _slope_of_tanh(x, y):
     return mended(rough, rough, x, lambda x: 4 * bell(2 * x))
 
 
-# Of x alone, but in most places y = tanh(x) gives it without another exponential. Rules must not ask for y: nothing flows there.
+# Of x alone, but in most places y = tanh(x) spares another exponential. Rules must not ask for y, where nothing flows.
 @elementwise(_slope_of_tanh, lambda x, out: -2 * tanh(x) * out, None)
 def slope_of_tanh(x, y):
     """1 / cosh(x)**2 for y = tanh(x)."""
