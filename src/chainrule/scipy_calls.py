@@ -28,7 +28,9 @@ _ROOTS = "chainrule.custom_root, which differentiates whatever solver it is give
 _INTEGRALS = "scipy.integrate.fixed_quad, which computes with Tensors, or chainrule.integrate.odeint"
 _QZ = "chainrule.linalg.schur(chainrule.linalg.solve(B, A)), or eig of that"
 _INSTEAD = {
-    **dict.fromkeys(["qr_delete", "qr_insert", "qr_update"], "chainrule.linalg.qr of the changed matrix, such as q @ r + outer(u, v)"),
+    **dict.fromkeys(
+        ["qr_delete", "qr_insert", "qr_update"], "chainrule.linalg.qr of the changed matrix, such as q @ r + outer(u, v)"
+    ),
     **dict.fromkeys(["ordqz", "qz"], _QZ),
     "cossin": "chainrule.linalg.svd of a block, such as x[:p, :q]",
     **dict.fromkeys(["bisect", "brenth", "brentq", "fsolve", "newton", "ridder", "root", "root_scalar", "toms748"], _ROOTS),

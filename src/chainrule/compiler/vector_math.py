@@ -131,7 +131,7 @@ def sigmoid(f, x):
     return f.select(x < 0.0, e, 1.0) / (e + 1.0)
 
 
-SATURATED = 2.0**-8  # below, what is left of 1 by subtraction is too rough, as for the rows themselves
+SATURATED = 2.0**-10  # below, what is left of 1 by subtraction is too rough, as for the rows themselves
 
 
 def _bell(f, x):

@@ -8,7 +8,7 @@ from ..core.value import dtype_of
 from .elementwise import absolute, multiply, square
 from .families import elementwise
 from .shaping import as_value, cast
-from .special import erfc
+from .special import erf
 from .trigonometric import bell, mended, tanh
 
 
@@ -92,4 +92,4 @@ def gelu(x):
     array([0.])
     """
     x = as_value(x)
-    return x * (0.5 * erfc(x * (-1 / math.sqrt(2))))
+    return x * (0.5 * (1 + erf(x * (1 / math.sqrt(2)))))

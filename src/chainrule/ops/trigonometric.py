@@ -131,7 +131,7 @@ def tanh(x):
     """
 
 
-SATURATED = 2.0**-8  # below, what is left of 1 by subtraction is too rough
+SATURATED = 2.0**-10  # below, what is left of 1 by subtraction is too rough
 
 
 def bell(x):
