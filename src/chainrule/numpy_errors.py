@@ -11,6 +11,7 @@ from .trees import tree_leaves, tree_map
 
 # What NumPy, which knows no derivatives, has no words for.
 OF_DERIVATIVES = (LostDerivativeError, NonDifferentiableError, UnsupportedError, Warning)
+NO_SUCH_CALL = ("keyword", "positional argument")  # parts of what Python says where arguments do not fit a signature
 
 
 def array_of(x):
@@ -49,6 +50,8 @@ def reword(error, call, args, options=None):
     theirs = refusal(call, args, options or {})
     if theirs is None or (str(theirs) in str(error) and isinstance(error, type(theirs))):
         return
+    if isinstance(theirs, TypeError) and not isinstance(error, TypeError) and any(w in str(theirs) for w in NO_SUCH_CALL):
+        return  # it was given what ours takes beyond NumPy's
     if not isinstance(error, (ChainruleError, np.exceptions.AxisError)) and "help:" not in str(error):
         raise theirs from None
     both = f"{theirs}\n  {error}"
