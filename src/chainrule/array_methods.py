@@ -9,6 +9,7 @@ from . import in_place, numpy_views
 from .core.value import Value
 from .devices import on_cpu
 from .numpy_calls import HARMLESS, Translation, store
+from .numpy_errors import reword
 from .ops import arranging, comparison, contraction, editing, elementwise, indexing, reduction, shaping, sorting
 from .views import read_only
 
@@ -25,9 +26,13 @@ def as_in_numpy(name, ours):
         if not words:
             words.append(Translation(getattr(np, name), ours))
         translation = words[0]
-        if len(args) < translation.straight and (not kwargs or _ONLY_NUMPYS.isdisjoint(kwargs)):
-            return ours(self, *args, **kwargs)
-        return translation((self, *args), kwargs)
+        try:
+            if len(args) < translation.straight and (not kwargs or _ONLY_NUMPYS.isdisjoint(kwargs)):
+                return ours(self, *args, **kwargs)
+            return translation((self, *args), kwargs)
+        except Exception as error:
+            reword(error, getattr(np, name), (self, *args), kwargs)
+            raise
 
     return method
 

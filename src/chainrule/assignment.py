@@ -5,6 +5,7 @@ what it is a part of, so that what is written into it is written there too; a Te
 that they are read anew when it has changed.
 """
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from .core.dispatch import state
 from .core.value import Value
 from .errors import ArgumentError, explain
 from .methods import Methods
+from .numpy_errors import reword
 from .ops import elementwise, indexing, shaping, sorting
 from .views import Part, Views, layout, owner_of, reshaped_part, reshaped_whole, scattered
 
@@ -54,7 +56,11 @@ class Assignable(Methods):
                 todo += getattr(view, "views", ())
 
     def __getitem__(self, key):
-        out = indexing.getitem(self, key)
+        try:
+            out = indexing.getitem(self, key)
+        except Exception as error:
+            reword(error, operator.getitem, (self, key))
+            raise
         kind = type(key)
         if kind is int or kind is slice or kind is tuple or kind in _BASIC:
             basic = kind is not tuple or all(map(_is_basic, key))
@@ -137,7 +143,11 @@ class Assignable(Methods):
         return self._rebind(new)
 
     def __setitem__(self, key, value):
-        self._rebind(indexing.index_set(self, key, value))
+        try:
+            self._rebind(indexing.index_set(self, key, value))
+        except Exception as error:
+            reword(error, operator.setitem, (self, key, value))
+            raise
 
     def copy_(self, other):
         """Replace all values by those of `other`, which may broadcast."""

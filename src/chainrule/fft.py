@@ -4,8 +4,11 @@ Cosine and sine transforms stand here in scipy.fft's names. `scipy.fft.set_backe
 call these functions, so that it takes Tensors.
 """
 
+from numpy import fft as _numpy_fft
+
 from .core.value import Value
 from .creation import asarray
+from .numpy_errors import reword_all as _reword_all
 from .ops import fourier
 from .ops.cosine import (
     dct as dct,
@@ -61,7 +64,10 @@ def rfftfreq(n, d=1.0, device=None, dtype=None):
     return asarray(fourier.rfftfreq(n, d, dtype=dtype), device=device)
 
 
-__all__ = [name for name, thing in list(globals().items()) if callable(thing) and thing not in (Value, asarray)]
+_reword_all(globals(), _numpy_fft)
+__all__ = [
+    name for name, thing in list(globals().items()) if callable(thing) and thing not in (Value, asarray) and name[0] != "_"
+]
 
 # What scipy.fft asks of a backend: for which functions it stands in, and how to call them.
 __ua_domain__ = "numpy.scipy.fft"

@@ -243,7 +243,7 @@ def _adjoint(graph, flags):
 # --- the function -------------------------------------------------------------------------------------------------------------
 
 
-def odeint(func, y0, t, *args, rtol=1.4e-8, atol=1.4e-8, mxstep=math.inf, hmax=math.inf):
+def odeint(func, y0, t, *rest, args=None, rtol=1.4e-8, atol=1.4e-8, mxstep=math.inf, hmax=math.inf):
     """The solution of y' = func(y, t, *args) at the times `t`, from `y0` at the first of them.
 
     Steps are chosen so that the estimated error of each is smaller than `atol + rtol * abs(y)`. Derivatives in `y0`, `t`,
@@ -255,7 +255,7 @@ def odeint(func, y0, t, *args, rtol=1.4e-8, atol=1.4e-8, mxstep=math.inf, hmax=m
     func : function (y, t, *args) -> y', a tree like `y0`. It must not decide by values; use `cr.where` or `cr.cond`.
     y0 : tree of arrays
     t : array of at least one time, rising or falling
-    args : trees of arrays
+    args : tuple of trees of arrays, as in SciPy; or they follow `t` one by one, as in JAX
     rtol, atol : float, tolerances
     mxstep : the most steps between two of the times; where they do not suffice, the solution is NaN from there on
     hmax : float, the longest step
@@ -270,6 +270,8 @@ def odeint(func, y0, t, *args, rtol=1.4e-8, atol=1.4e-8, mxstep=math.inf, hmax=m
         `t` is no vector, or `func` gives other shapes than those of `y0`.
     LostDerivativeError
         `func` decides by values.
+    ArgumentError
+        The times are not real, or arguments are given in both ways.
 
     Examples
     --------
@@ -279,6 +281,10 @@ def odeint(func, y0, t, *args, rtol=1.4e-8, atol=1.4e-8, mxstep=math.inf, hmax=m
     >>> end(0.5).round(6), cr.grad(end)(0.5).round(6), cr.grad(cr.grad(end))(0.5).round(6)
     (np.float64(0.367879), np.float64(-0.735759), np.float64(1.471518))
     """
+    if args is not None and (rest or not isinstance(args, tuple)):
+        asked = "odeint: args is a tuple, and all of what func takes beyond y and t"
+        raise ArgumentError(explain(asked, f"args: {type(args).__name__}, after {len(rest)} others", help="write args=(a, b)"))
+    args = rest if args is None else args
     y, unravel = ravel_pytree(y0)
     ts = as_value(t)
     if ndim_of(ts) != 1 or not shape_of(ts)[0]:

@@ -1,9 +1,11 @@
 """Linear algebra in NumPy's and SciPy's names; also `chainrule.numpy.linalg` and what np.linalg does with a Tensor."""
 
+from numpy import linalg as _numpy_linalg
 from numpy.linalg import LinAlgError as LinAlgError
 
 from . import numpy_views as _views
 from .iterative import bicgstab as bicgstab, cg as cg, gmres as gmres
+from .numpy_errors import reword_all as _reword_all
 from .ops.linalg.banded import (
     cho_solve_banded as cho_solve_banded,
     cholesky_banded as cholesky_banded,
@@ -117,7 +119,8 @@ from .ops.linalg.triangular import (
 
 diagonal, matrix_transpose = _views.matrix_diagonal, _views.matrix_transpose
 matrix_exp = expm  # PyTorch's name
+_reword_all(globals(), _numpy_linalg)
 
 __all__ = [
-    name for name, thing in list(globals().items()) if callable(thing) and name != "LinAlgError"
+    name for name, thing in list(globals().items()) if callable(thing) and name[0] != "_" and name != "LinAlgError"
 ]  # the functions above, no modules

@@ -162,8 +162,8 @@ class Methods(ArrayMethods):
         """A copy with the axes `start_dim` to `end_dim` merged into one, as in PyTorch; NumPy's order may be given too."""
         if isinstance(start_dim, str):
             start_dim, order = 0, start_dim
-        if order == "F":
-            return shaping.reshape(self, (-1,), order="F")
+        if order != "C":
+            return shaping.reshape(self, (-1,), order="C" if order in ("A", "K") else order)
         out = shaping.flatten(self, start_dim, end_dim)
         return out.clone() if out is self else out
 

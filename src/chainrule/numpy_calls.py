@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from .errors import LostDerivativeError, UnsupportedError, explain
+from .numpy_errors import reword
 from .numpy_gaps import REASONS
 from .numpy_signatures import signature
 from .ops import elementwise, shaping
@@ -154,9 +155,14 @@ def completed(theirs, ours):
 
     @functools.wraps(ours)
     def complete(*args, **options):
-        if len(args) <= straight and own.issuperset(options):
+        usual = len(args) <= straight and own.issuperset(options)
+        if not usual and (anything or numpys.issuperset(options)):
+            return theirs(*args, **options)
+        try:
             return ours(*args, **options)
-        return theirs(*args, **options) if anything or numpys.issuperset(options) else ours(*args, **options)
+        except Exception as error:
+            reword(error, theirs, args, options)
+            raise
 
     if isinstance(theirs, np.ufunc):
         for name in OF_UFUNCS:

@@ -1,5 +1,6 @@
 """SciPy's functions that ask Tensors for plain numbers: which function did, for whom, and what to call in its place."""
 
+import importlib
 import importlib.util
 import sys
 import warnings
@@ -25,11 +26,13 @@ _COUNTERPARTS = {
 }
 _ROOTS = "chainrule.custom_root, which differentiates whatever solver it is given"
 _INTEGRALS = "scipy.integrate.fixed_quad, which computes with Tensors, or chainrule.integrate.odeint"
-_QZ = "chainrule.linalg.schur of chainrule.linalg.solve(B, A)"
+_QZ = "chainrule.linalg.schur(chainrule.linalg.solve(B, A)), or eig of that"
 _INSTEAD = {
-    **dict.fromkeys(["qr_delete", "qr_insert", "qr_update"], "chainrule.linalg.qr of the changed matrix"),
+    **dict.fromkeys(
+        ["qr_delete", "qr_insert", "qr_update"], "chainrule.linalg.qr of the changed matrix, such as q @ r + outer(u, v)"
+    ),
     **dict.fromkeys(["ordqz", "qz"], _QZ),
-    "cossin": "chainrule.linalg.svd of the blocks",
+    "cossin": "chainrule.linalg.svd of a block, such as x[:p, :q]",
     **dict.fromkeys(["bisect", "brenth", "brentq", "fsolve", "newton", "ridder", "root", "root_scalar", "toms748"], _ROOTS),
     **dict.fromkeys(["dblquad", "nquad", "quad", "quad_vec", "tplquad"], _INTEGRALS),
     "solve_ivp": "chainrule.integrate.odeint",
@@ -49,7 +52,7 @@ class Call(NamedTuple):
         """What differentiates in its place; None if nothing is known."""
         module, _, name = self.name.rpartition(".")
         ours = _COUNTERPARTS.get(module, "")
-        found = name in getattr(sys.modules.get(ours), "__all__", ())
+        found = name in getattr(importlib.import_module(ours) if ours else None, "__all__", ())
         return f"{ours}.{name}" if found else _INSTEAD.get(name)
 
 

@@ -11,6 +11,7 @@ from .core.dispatch import state
 from .devices import CPU
 from .errors import ArgumentError, LostDerivativeError, ShapeError, explain
 from .numpy_calls import NUMPY_FUNCTIONS, TRANSLATIONS, translation
+from .numpy_errors import reword
 from .operators import READERS, USUAL, guarded, operator, reflected, usual
 from .ops import comparison, contraction, elementwise, shaping
 from .scipy_calls import SCIPY, name_scipy, no_operator, warn_of_loss
@@ -332,6 +333,7 @@ class Tensor(Assignable):
         if value.size != 1:
             raise ArgumentError(
                 explain(
+                    "can only convert an array of size 1 to a Python scalar",
                     f"{asked} of a Tensor with {value.size} elements",
                     f"Tensor: {self.dtype} {self.shape}",
                     help="reduce it to one element first, or use .tolist()",
@@ -394,9 +396,13 @@ class Tensor(Assignable):
         given = inputs if method != "__call__" or USUAL.issuperset(map(type, inputs)) else usual(inputs)
         if given is None:
             return NotImplemented
-        if not kwargs and method == "__call__" and ufunc in NUMPY_FUNCTIONS:
-            return NUMPY_FUNCTIONS[ufunc](*given)
-        return call_ufunc(ufunc, method, given, kwargs)
+        try:
+            if not kwargs and method == "__call__" and ufunc in NUMPY_FUNCTIONS:
+                return NUMPY_FUNCTIONS[ufunc](*given)
+            return call_ufunc(ufunc, method, given, kwargs.copy())
+        except Exception as error:
+            reword(error, getattr(ufunc, method), inputs, kwargs)
+            raise
 
     def __array_namespace__(self, *, api_version=None):
         """The Array API namespace, `chainrule.numpy`."""
@@ -406,11 +412,15 @@ class Tensor(Assignable):
 
     def __array_function__(self, func, types, args, kwargs):
         known = TRANSLATIONS.get(func) or translation(func)
-        if state.recorder is not None and self.owner is state.recorder:
-            return state.recorder.of_numpy(known(args, kwargs), args, kwargs)
-        if len(args) <= known.straight and (not kwargs or known.same.issuperset(kwargs)):
-            return known.ours(*args, **kwargs)  # here rather than in `known`: one call less
-        return known(args, kwargs)
+        try:
+            if state.recorder is not None and self.owner is state.recorder:
+                return state.recorder.of_numpy(known(args, kwargs), args, kwargs)
+            if len(args) <= known.straight and (not kwargs or known.same.issuperset(kwargs)):
+                return known.ours(*args, **kwargs)  # here rather than in `known`: one call less
+            return known(args, kwargs)
+        except Exception as error:
+            reword(error, func, args, kwargs)
+            raise
 
     # --- operators ----------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,20 @@ rng = np.random.default_rng(5)
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.complex64): np.complex128}
 
 
+class Known(np.ndarray):
+    """An argument that repeats what those before it say, to spare a row the work: `rule` gives it from them."""
+
+    def __new__(cls, rule, *args):
+        known = np.asarray(rule(*args)).view(cls)
+        known.rule = rule
+        return known
+
+    def __array_finalize__(self, before):
+        self.rule = getattr(before, "rule", None)
+
+
 def inexact(x):
-    return isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc"
+    return isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc" and not isinstance(x, Known)
 
 
 def active(args):
@@ -19,6 +31,9 @@ def with_args(args, positions, xs):
     full = list(args)
     for i, x in zip(positions, xs, strict=True):
         full[i] = x
+    for i, x in enumerate(args):
+        if isinstance(x, Known) and i not in positions:
+            full[i] = x.rule(*full[:i])
     return full
 
 

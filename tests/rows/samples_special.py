@@ -2,7 +2,10 @@
 
 import numpy as np
 import sampling
+from row_tools import Known
 from sampling import C128, F32, F64, Sample, aside, spread
+
+import chainrule as cr
 
 sampling.start(20)
 
@@ -44,7 +47,34 @@ def orders_of(name, *intervals, orders, complex=False):
 NEAR_0, POSITIVE, AWAY, UNIT, SMALL = (-1.2, 1.3), (0.4, 2.6), (1.2, 2.8), (0.2, 0.8), (0.1, 0.6)
 COUNTS = np.array([1, 2, 4])
 
+
+def followed(rule, *args):
+    """A sample whose last argument is `rule` of the others."""
+    return Sample(*args, Known(rule, *args))
+
+
 SAMPLES = {
+    **{
+        name: aside(
+            lambda f=f, far=far: [
+                *(followed(f, spread((2, 3), *i)) for i in ((-2, 2), (*far,))),
+                followed(f, spread((3,), -2, 2, F32)),
+                followed(f, spread((3,), *far, F32)),
+                followed(f, spread((3,), -2, 2, C128)),
+            ]
+        )
+        for name, f, far in (
+            ("slope_of_tanh", lambda x: cr.tanh(x), (-9, -6)),
+            ("slope_of_sigmoid", lambda x: cr.sigmoid(x), (7, 15)),
+        )
+    },
+    "share_of_hypot": aside(
+        lambda: [followed(cr.hypot, spread((2, 3), -2, 2, d), spread((3,), 0.5, 2, d)) for d in (F64, F32)]
+    ),
+    "cathetus": aside(lambda: one(-0.8, 0.8, C128)),
+    "tanhshrink": aside(lambda: one(-2, 2, C128)),
+    "softsign": aside(lambda: one(-2, 2.3)),
+    "kl_div_in_y": aside(lambda: several(POSITIVE, POSITIVE)),
     "digamma": one(*POSITIVE, C128),
     "gammaln": one(*POSITIVE),
     "polygamma": [

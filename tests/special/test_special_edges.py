@@ -23,6 +23,8 @@ EDGES = [
     *((0, sp.rgamma, (float(-n),), (-1) ** n * math.factorial(n)) for n in range(5)),
     (0, sp.gamma, (1.0,), -EULER),
     (0, sp.zeta, (0.0,), FIRST_ZETA),
+    (0, sp.zeta, (-1e-14,), FIRST_ZETA),
+    (0, sp.spence, (1e-30,), -30 * math.log(10)),
     (0, sp.zeta, (-2.0,), -0.030448457058393270780),
     (0, sp.poch, (0.0, 2.0), 1.0),
     (0, sp.poch, (-1.0, 3.0), -1.0),

@@ -637,6 +637,16 @@ class Scalars:
         e = self._compute("exp", -self.f.unary("fabs", a))
         return Number(self.f.select(a < 0.0, e, 1.0) / (e + 1.0), out)
 
+    def slope_of_tanh(self, x, y):
+        return self._slope(vector_math.slope_of_tanh, x, y)
+
+    def slope_of_sigmoid(self, x, y):
+        return self._slope(vector_math.slope_of_sigmoid, x, y)
+
+    def _slope(self, slope, x, y):
+        (a, b), _, out = self._operands(np.multiply, x, y)
+        return Number(slope(self.f, a, b), out)
+
     def erf(self, x):
         return self._of_scipy("erf", x)
 

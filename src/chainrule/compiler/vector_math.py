@@ -131,6 +131,29 @@ def sigmoid(f, x):
     return f.select(x < 0.0, e, 1.0) / (e + 1.0)
 
 
+SATURATED = 2.0**-10  # below, what is left of 1 by subtraction is too rough, as for the rows themselves
+
+
+def _bell(f, x):
+    e = _exp_of_negative(f, -absolute(f, x))
+    d = e + 1.0
+    return e / (d * d)
+
+
+def slope_of_tanh(f, x, y):
+    """1 / cosh(x)**2 for y = tanh(x); another exponential only where some lane is in the tails."""
+    rough = f.fma(-y, y, 1.0)
+    flat = rough < SATURATED
+    return f.choose(f.any(flat), lambda: [f.select(flat, _bell(f, x * 2.0) * 4.0, rough)], lambda: [rough])[0]
+
+
+def slope_of_sigmoid(f, x, y):
+    """y (1 - y) for y = sigmoid(x), in the manner of `slope_of_tanh`."""
+    left = minus(f, 1.0, y)
+    rough, flat = y * left, left < SATURATED
+    return f.choose(f.any(flat), lambda: [f.select(flat, _bell(f, x), rough)], lambda: [rough])[0]
+
+
 # --- logarithms -------------------------------------------------------------------------------------------------------
 
 

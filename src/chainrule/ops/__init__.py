@@ -138,8 +138,6 @@ from .elementwise import (
     log1p as log1p,
     log2 as log2,
     log10 as log10,
-    logaddexp as logaddexp,
-    logaddexp2 as logaddexp2,
     maximum as maximum,
     minimum as minimum,
     multiply as multiply,
@@ -184,6 +182,10 @@ from .joining import (
     vstack as vstack,
 )
 from .linalg.norms import norm as norm
+from .log_sums import (
+    logaddexp as logaddexp,
+    logaddexp2 as logaddexp2,
+)
 from .padding import pad as pad
 from .percentiles import (
     median as median,

@@ -5,10 +5,11 @@ import math
 import numpy as np
 
 from ..core.value import dtype_of
-from .elementwise import multiply
+from .elementwise import absolute, multiply, square
 from .families import elementwise
 from .shaping import as_value, cast
 from .special import erf
+from .trigonometric import bell, mended, tanh
 
 
 def _sigmoid(x):
@@ -19,7 +20,7 @@ def _sigmoid(x):
     return (np.where(np.greater_equal(x, 0), 1, e) / (1 + e)).astype(e.dtype, copy=False)[()]
 
 
-@elementwise(_sigmoid, lambda out: out * (1 - out))
+@elementwise(_sigmoid, lambda x, out: slope_of_sigmoid(x, out))
 def sigmoid(x):
     """Logistic function `1 / (1 + exp(-x))`, without overflow.
 
@@ -27,6 +28,16 @@ def sigmoid(x):
     >>> cr.sigmoid(np.array([0.0]))
     array([0.5])
     """
+
+
+def _slope_of_sigmoid(x, y):
+    left = 1 - y
+    return mended(y * left, left, x, bell)
+
+
+@elementwise(_slope_of_sigmoid, lambda x, out: -tanh(0.5 * x) * out, None)
+def slope_of_sigmoid(x, y):
+    """y (1 - y) for y = sigmoid(x), also where that is 1 to rounding."""
 
 
 @elementwise(lambda x: np.logaddexp(x, 0), lambda x: sigmoid(x))
@@ -57,6 +68,20 @@ def silu(x):
     array([0.])
     """
     return multiply(x, sigmoid(x))
+
+
+@elementwise(lambda x: x - np.tanh(x), lambda x: square(tanh(x)), scalar=lambda s, x: s.subtract(x, s.tanh(x)))
+def tanhshrink(x):
+    """`x - tanh(x)`."""
+
+
+@elementwise(
+    lambda x: x / (1 + np.abs(x)),
+    lambda x: square(1 / (1 + absolute(x))),
+    scalar=lambda s, x: s.divide(x, s.add(1, s.absolute(x))),
+)
+def softsign(x):
+    """`x / (1 + abs(x))`, for real `x`."""
 
 
 def gelu(x):

@@ -7,7 +7,7 @@ import numpy as np
 from ..core.value import dtype_of, ndim_of
 from .elementwise import absolute, from_parts, imag, real, subtract, where
 from .families import elementwise
-from .shaping import as_value
+from .shaping import as_int, as_value
 
 # --- rounding -------------------------------------------------------------------------------------------------------
 
@@ -54,7 +54,7 @@ def round(x, decimals=0):
     >>> cr.round([1.25, 2.5], 1)
     array([1.2, 2.5])
     """
-    return _round(as_value(x), decimals=int(decimals))
+    return _round(as_value(x), decimals=as_int(decimals))
 
 
 # --- comparisons and tests --------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from ..core.primitive import primitive
 from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
+from ..numpy_errors import refused
 from .elementwise import multiply
 from .joining import concatenate
 from .shaping import (
@@ -99,14 +100,14 @@ def matmul(x, y):
     if len(xs) == 2 == len(ys) and xs[1] == ys[0]:
         return _matmul(x, y)
     if not xs or not ys or xs[-1] != ys[-2 if len(ys) > 1 else 0]:
-        raise _mismatch(x, y)
+        raise refused(_mismatch(x, y), np.matmul, x, y)
     if len(xs) > 1 and len(ys) > 1:
         if len(ys) == 2 and len(xs) > 2:  # one product of tall matrices, so that its transpose sums over the batch too
             return _reshape(_matmul(_reshape(x, shape=(math.prod(xs[:-1]), xs[-1])), y), shape=(*xs[:-1], ys[-1]))
         try:
             np.broadcast_shapes(xs[:-2], ys[:-2])
         except ValueError:
-            raise _mismatch(x, y) from None
+            raise refused(_mismatch(x, y), np.matmul, x, y) from None
         return _matmul(x, y)
     if len(xs) == 1 and len(ys) == 1:
         return _contract(x, y, labels=((0,), (0,), ()))

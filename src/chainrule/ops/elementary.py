@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from ..core.value import dtype_of
+from .activation import slope_of_sigmoid
 from .comparison import isinf
-from .elementwise import absolute, clip, hypot, log, log1p, multiply, power, where
+from .elementwise import absolute, clip, hypot, log, log1p, multiply, power, share_of_hypot, where
 from .families import elementwise, masked_multiply
 from .shaping import as_value, cast
 from .special import numeric, scipy_special, special, together, with_slopes
@@ -17,7 +18,7 @@ _hyp1f1, _hyp2f1 = scipy_special("hyp1f1"), scipy_special("hyp2f1")
 # --- logistic -------------------------------------------------------------------------------------------------------
 
 
-@elementwise(scipy_special("expit"), lambda x: expit(x) * expit(-x), scalar=lambda s, x: s.sigmoid(x))
+@elementwise(scipy_special("expit"), lambda x, out: slope_of_sigmoid(x, out), scalar=lambda s, x: s.sigmoid(x))
 def expit(x):
     """Logistic function `1 / (1 + exp(-x))`; as `sigmoid`, with derivatives that are accurate also for large `x`.
 
@@ -65,7 +66,12 @@ def exprel(x):
 def log1p_quotient(x, *, n):
     """The n-th derivative of log(1 + x) / x, which is 1 at 0."""
     scale = (-1) ** n * math.factorial(n) / (n + 1)
-    return scale * (1 + x) ** -float(n) * _hyp2f1(1.0, 1.0, n + 2.0, -x)
+    near = scale * (1 + x) ** -float(n) * _hyp2f1(1.0, 1.0, n + 2.0, -x)
+    # From there by Leibniz's rule, which cancels for small x, while SciPy's function fails for large ones.
+    ratio = x / (1 + x)
+    sums = sum(ratio**k / k for k in range(1, n + 1))
+    far = (-1) ** n * math.factorial(n) * (np.log1p(x) - sums) / x ** (n + 1.0)
+    return np.where(x > 1e4, far, near)
 
 
 # --- x log(y) and entropies -----------------------------------------------------------------------------------------
@@ -95,6 +101,11 @@ def entr(x):
     """
 
 
+@special(lambda y: -1 / y, lambda x, y: (x / y) / y, by=lambda x, y: (y - x) / y, singular=True)
+def _kl_div_in_y(x, y):
+    """(y - x) / y"""
+
+
 def _log_quotient(x, y):
     """log(x / y), accurate where the two are nearly equal; 0 where both are 0, the limit along x = y."""
     near = (absolute(x - y) < 0.5 * y) | ((x == 0) & (y == 0))
@@ -117,11 +128,7 @@ def rel_entr(x, y):
     """
 
 
-def _kl_div_in_y(x, y):
-    return where(x == 0, 1, (y - x) / where(x == 0, 1, y))
-
-
-@special(_log_quotient, _kl_div_in_y, singular=True)
+@special(_log_quotient, lambda x, y: where(x == 0, 1, _kl_div_in_y(x, where(x == 0, 1, y))), singular=True)
 def kl_div(x, y):
     """`x log(x / y) - x + y`, a term of the relative entropy that is never negative.
 
@@ -159,7 +166,7 @@ def _pseudo_huber_in_delta(delta, r):
     return t * (t / h)
 
 
-@special(_pseudo_huber_in_delta, lambda delta, r: delta * (r / _radius(delta, r)))
+@special(_pseudo_huber_in_delta, lambda delta, r: delta * share_of_hypot(r, delta, hypot(delta, r)))
 def pseudo_huber(delta, r):
     """`delta**2 (sqrt(1 + (r / delta)**2) - 1)`, a smooth relative of `huber`.
 
@@ -286,8 +293,8 @@ def cosm1(x):
     """
 
 
-def _logarithm(x, out):
-    return masked_multiply(out + 1, log(where(x == 0, 1, x)))
+def _logarithm(x, y):
+    return masked_multiply(power(x, y), log(where(x == 0, 1, x)))
 
 
 @special(lambda x, y: where(y == 0, 0, y * power(x, where(y == 0, 1, y - 1))), _logarithm, singular=True)
@@ -320,7 +327,7 @@ def cosdg(x):
     """
 
 
-@special(lambda out: (math.pi / 180) * (1 + out * out))
+@special(lambda x: (math.pi / 180) / cosdg(x) ** 2, singular=True)
 def tandg(x):
     """Tangent of `x` in degrees.
 
@@ -330,7 +337,7 @@ def tandg(x):
     """
 
 
-@special(lambda out: (-math.pi / 180) * (1 + out * out))
+@special(lambda x: (-math.pi / 180) / sindg(x) ** 2, singular=True)
 def cotdg(x):
     """Cotangent of `x` in degrees.
 

@@ -450,7 +450,7 @@ def exp2(x):
     """
 
 
-@elementwise(np.expm1, lambda out: out + 1)
+@elementwise(np.expm1, lambda x: exp(x))
 def expm1(x):
     """`exp(x) - 1`, accurate near 0.
 
@@ -500,44 +500,6 @@ def log1p(x):
     """
 
 
-def _share_of_sum(x, y, out, exp):
-    """exp(x - out), where that is the difference of two infinities 1, or 1/2 if y is infinite too."""
-    d = x - out
-    lost = _is_nan(d) & (x == out)
-    return where(lost & (x == y), 0.5, exp(where(lost, 0, d)))
-
-
-@elementwise(
-    np.logaddexp,
-    lambda x, y, out: _share_of_sum(x, y, out, exp),
-    lambda x, y, out: _share_of_sum(y, x, out, exp),
-    singular=True,
-)
-def logaddexp(x, y):
-    """`log(exp(x) + exp(y))` without overflow.
-
-    >>> import chainrule as cr
-    >>> cr.logaddexp(1000.0, 1000.0)
-    np.float64(1000.6931471805599)
-    """
-
-
-@elementwise(
-    np.logaddexp2,
-    lambda x, y, out: _share_of_sum(x, y, out, exp2),
-    lambda x, y, out: _share_of_sum(y, x, out, exp2),
-    singular=True,
-    scalar=lambda s, x, y: s.multiply(s.logaddexp(s.multiply(x, math.log(2)), s.multiply(y, math.log(2))), 1 / math.log(2)),
-)
-def logaddexp2(x, y):
-    """`log2(2**x + 2**y)` without overflow.
-
-    >>> import chainrule as cr
-    >>> cr.logaddexp2(2000.0, 2000.0)
-    np.float64(2001.0)
-    """
-
-
 @elementwise(np.sqrt, lambda out: 0.5 / out, singular=True)
 def sqrt(x):
     """Square root of `x`.
@@ -558,12 +520,38 @@ def cbrt(x):
     """
 
 
+def _safe_quotient(x, y, r):
+    return x / np.where(r == 0, math.inf, r)
+
+
 def _safe_ratio(x, r):
     """x / r, and 0 where r is 0, in derivatives of any order."""
     return x / where(r == 0, math.inf, r)
 
 
-@elementwise(np.hypot, lambda x, out: _safe_ratio(x, out), lambda y, out: _safe_ratio(y, out))
+def _share_in_x(x, y):
+    r = hypot(x, y)
+    return _safe_ratio(square(share_of_hypot(y, x, r)), r)
+
+
+def _share_in_y(x, y, out):
+    r = hypot(x, y)
+    return -_safe_ratio(out * share_of_hypot(y, x, r), r)
+
+
+# Of x and y alone, for r = hypot(x, y). Differentiated as a quotient, it would cancel where x is much larger than y.
+@elementwise(
+    _safe_quotient,
+    _share_in_x,
+    _share_in_y,
+    None,
+    scalar=lambda s, x, y, r: s.divide(x, s.where(s.equal(r, 0.0), math.inf, r)),
+)
+def share_of_hypot(x, y, r):
+    """x / r, and 0 where r is 0."""
+
+
+@elementwise(np.hypot, lambda x, y, out: share_of_hypot(x, y, out), lambda x, y, out: share_of_hypot(y, x, out))
 def hypot(x, y):
     """`sqrt(x**2 + y**2)` without overflow. Both derivatives are 0 at the origin.
 

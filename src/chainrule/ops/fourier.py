@@ -459,16 +459,22 @@ def _as_dtype(x, dtype):
     return x if dtype is None else cast(x, np.dtype(dtype))
 
 
+def _count(n):
+    if not hasattr(n, "__index__"):
+        raise ValueError(f"n should be an integer, not {n!r}")
+    return as_int(n)
+
+
 def fftfreq(n, d=1.0, dtype=None):
     """Frequencies of the coefficients that `fft` gives for `n` samples `d` apart, in cycles per unit of `d`."""
-    n = as_int(n)
+    n = _count(n)
     whole = np.concatenate([np.arange((n - 1) // 2 + 1), np.arange(-(n // 2), 0)])
     return _as_dtype(whole * (1.0 / (n * d)), dtype)
 
 
 def rfftfreq(n, d=1.0, dtype=None):
     """Frequencies of the coefficients that `rfft` gives for `n` samples `d` apart, in cycles per unit of `d`."""
-    n = as_int(n)
+    n = _count(n)
     return _as_dtype(np.arange(_half(n)) * (1.0 / (n * d)), dtype)
 
 

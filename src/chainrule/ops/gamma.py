@@ -288,8 +288,8 @@ def _hurwitz_slope(x, q, n):
 
 
 def _riemann_slope(x, n):
-    """Left of 0 by Riemann's functional equation (DLMF 25.4.1), coefficient by coefficient."""
-    left, one = np.real(x) < 0, np.ones(x.shape)
+    """Left of -1/2 by Riemann's functional equation (DLMF 25.4.1), coefficient by coefficient; its poles at 0 would cancel."""
+    left, one = np.real(x) < -0.5, np.ones(x.shape)
     y = np.where(left, 1 - x, 1.0 + (x == 1) + x)
     mirrored = [(-1) ** k * c for k, c in enumerate(_hurwitz(y, one, n))]
     logarithm = [0.0, math.log(2 * math.pi) - polygamma(0, y)]

@@ -4,7 +4,7 @@ import numpy as np
 
 from .bessel import spherical_in, spherical_jn
 from .elementary import log1p_quotient
-from .elementwise import exp
+from .elementwise import exp, log, real, where
 from .shaping import as_value
 from .special import keep_single, scipy_special, special
 from .trigonometric import cos, cosh
@@ -104,7 +104,14 @@ def shichi(x):
     return _hyperbolic_sine_integral(x), _hyperbolic_cosine_integral(x)
 
 
-@special(lambda z: -log1p_quotient(z - 1, n=0), singular=True)
+def _spence_slope(z):
+    """log(z) / (1 - z); near 0, `z - 1` would lose what is left of z."""
+    near = real(z) < 0.5
+    low, high = where(near, z, 0.25), where(near, 1, z)
+    return where(near, log(low) / (1 - low), -log1p_quotient(high - 1, n=0))
+
+
+@special(_spence_slope, singular=True)
 def spence(z):
     """Spence's function, the integral of `log(t) / (1 - t)` from 1 to `z`: the dilogarithm of `1 - z`.
 

@@ -7,6 +7,7 @@ import numpy as np
 from ..core.value import Value, ndim_of, shape_of
 from ..errors import ShapeError, explain
 from ..names import torch_names
+from ..numpy_errors import refused
 from .shaping import (
     _concatenate,
     as_value,
@@ -55,12 +56,17 @@ def concatenate(arrays, axis=0, dtype=None, casting="same_kind"):
     axis = normalize_axis(axis, len(shapes[0]))
     rest = {(*s[:axis], *s[axis + 1 :]) for s in shapes}
     if len(rest) != 1 or len({len(s) for s in shapes}) != 1:
-        raise ShapeError(
-            explain(
-                f"concatenate: shapes differ outside axis {axis}",
-                f"shapes: {', '.join(map(str, shapes))}",
-                help="all other lengths must be equal; use stack to join along a new axis",
-            )
+        raise refused(
+            ShapeError(
+                explain(
+                    f"concatenate: shapes differ outside axis {axis}",
+                    f"shapes: {', '.join(map(str, shapes))}",
+                    help="all other lengths must be equal; use stack to join along a new axis",
+                )
+            ),
+            np.concatenate,
+            xs,
+            axis,
         )
     return _concatenate(*xs, axis=axis, sizes=tuple(s[axis] for s in shapes))
 
@@ -78,12 +84,16 @@ def stack(arrays, axis=0, dtype=None, casting="same_kind"):
     if not xs:
         raise ValueError("stack: need at least one array")
     if len({shape_of(x) for x in xs}) != 1:
-        raise ShapeError(
-            explain(
-                "stack: arrays must have one shape",
-                f"shapes: {', '.join(str(shape_of(x)) for x in xs)}",
-                help="use concatenate to join along an existing axis",
-            )
+        raise refused(
+            ShapeError(
+                explain(
+                    "stack: arrays must have one shape",
+                    f"shapes: {', '.join(str(shape_of(x)) for x in xs)}",
+                    help="use concatenate to join along an existing axis",
+                )
+            ),
+            np.stack,
+            xs,
         )
     return concatenate([expand_dims(x, axis) for x in xs], normalize_axis(axis, ndim_of(xs[0]) + 1), dtype, casting)
 

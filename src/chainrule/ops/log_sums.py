@@ -1,14 +1,49 @@
-"""Logarithms of sums of exponentials in scipy.special's words: with weights, with the sign apart."""
+"""Logarithms of sums of exponentials: of two numbers, and in scipy.special's words with weights, with the sign apart."""
 
 import math
+
+import numpy as np
 
 from ..core.value import dtype_of, shape_of
 from ..names import torch_names
 from . import reduction
+from .activation import sigmoid
 from .comparison import isfinite
 from .elementwise import absolute, exp, log, minimum, real, sign, where
+from .families import elementwise
 from .shaping import as_value, broadcast_to, squeeze
 from .special import together
+
+
+def _excess(x, y):
+    """x - y, and 0 for equal infinities."""
+    d = x - y
+    return where((d != d) & (x == y), 0, d)
+
+
+@elementwise(np.logaddexp, lambda x, y: sigmoid(_excess(x, y)), lambda x, y: sigmoid(_excess(y, x)))
+def logaddexp(x, y):
+    """`log(exp(x) + exp(y))` without overflow.
+
+    >>> import chainrule as cr
+    >>> cr.logaddexp(1000.0, 1000.0)
+    np.float64(1000.6931471805599)
+    """
+
+
+@elementwise(
+    np.logaddexp2,
+    lambda x, y: sigmoid(math.log(2) * _excess(x, y)),
+    lambda x, y: sigmoid(math.log(2) * _excess(y, x)),
+    scalar=lambda s, x, y: s.multiply(s.logaddexp(s.multiply(x, math.log(2)), s.multiply(y, math.log(2))), 1 / math.log(2)),
+)
+def logaddexp2(x, y):
+    """`log2(2**x + 2**y)` without overflow.
+
+    >>> import chainrule as cr
+    >>> cr.logaddexp2(2000.0, 2000.0)
+    np.float64(2001.0)
+    """
 
 
 @torch_names

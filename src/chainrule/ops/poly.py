@@ -144,6 +144,8 @@ def polymul(a1, a2):
 def polydiv(u, v):
     """Quotient and remainder of two polynomials, by long division; leading zeros of the remainder are dropped.
 
+    Inside of `vmap` only those are dropped that are zero for all polynomials: what remains is as long as `v` less one.
+
     >>> import chainrule as cr
     >>> cr.polydiv([3.0, 5.0, 2.0], [2.0, 1.0])
     (array([1.5 , 1.75]), array([0.25]))
@@ -156,8 +158,10 @@ def polydiv(u, v):
         d = scale * rest[k]
         quotient.append(reshape(d, (1,)))
         rest = rest - pad_zeros(d * v, [(k, m - n - k)])
-    while shape_of(rest)[0] > 1 and known(isclose(rest[0], 0, rtol=1e-14)):
-        rest = rest[1:]
+    while shape_of(rest)[0] > 1 and (small := known(isclose(rest[0], 0, rtol=1e-14))) is not False:
+        rest = rest[1:] if small else rest[min(len(quotient), m) :]
+        if small is None:
+            break
     return concatenate(quotient) if quotient else np.zeros(1, dtype), rest
 
 

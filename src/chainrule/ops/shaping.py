@@ -15,6 +15,7 @@ from ..core.value import Value, dtype_of, ndim_of, shape_of, size_of
 from ..devices import on_cpu
 from ..errors import NonDifferentiableError, ShapeError, explain
 from ..names import torch_names
+from ..numpy_errors import refused
 
 
 def linear(*, transpose, aval, batch, lower, name=None, numpy=None):
@@ -238,12 +239,17 @@ def broadcast_to(x, shape):
     if have == shape:
         return as_value(x)
     if len(have) > len(shape) or any(n not in (1, m) for n, m in zip(have[::-1], shape[::-1], strict=False)):
-        raise ShapeError(
-            explain(
-                f"broadcast_to: cannot repeat `x` to shape {shape}",
-                f"x: {dtype_of(x)} {have}",
-                help="aligned from the last axis, every length of x must be 1 or equal to the one asked for",
-            )
+        raise refused(
+            ShapeError(
+                explain(
+                    f"broadcast_to: cannot repeat `x` to shape {shape}",
+                    f"x: {dtype_of(x)} {have}",
+                    help="aligned from the last axis, every length of x must be 1 or equal to the one asked for",
+                )
+            ),
+            np.broadcast_to,
+            x,
+            shape,
         )
     return _broadcast(as_value(x), shape=shape)
 
@@ -337,17 +343,22 @@ def reshape(x, *args, shape=None, order="C", copy=None):
         known = math.prod(n for n in new if n != -1)
         new = tuple((size // known if known else 0) if n == -1 else n for n in new)
     if math.prod(new) != size or any(n < 0 for n in new):
-        raise ShapeError(
-            explain(
-                f"reshape: {size} elements do not fit shape {_asked(args, shape)}",
-                f"x: {dtype_of(x)} {have}",
-                help="the product of the new lengths must be the number of elements; one length may be -1",
-            )
+        raise refused(
+            ShapeError(
+                explain(
+                    f"reshape: {size} elements do not fit shape {_asked(args, shape)}",
+                    f"x: {dtype_of(x)} {have}",
+                    help="the product of the new lengths must be the number of elements; one length may be -1",
+                )
+            ),
+            np.reshape,
+            x,
+            new,
         )
     if order == "F":
         return transpose(reshape(transpose(x), new[::-1]))
     if order not in ("C", "A"):
-        raise ValueError(f"order must be 'C' or 'F', not {order!r}")
+        raise refused(ValueError(f"order must be 'C' or 'F', not {order!r}"), np.reshape, x, new, order)
     if have == new:
         return duplicate(as_value(x)) if copy else as_value(x)
     return _reshape(as_value(x), shape=new)
@@ -391,9 +402,13 @@ def transpose(x, *dims, axes=None):
         return swapaxes(x, *dims)
     if dims:
         axes = dims[0] if len(dims) == 1 and (dims[0] is None or hasattr(dims[0], "__iter__")) else dims
-    perm = tuple(range(n - 1, -1, -1)) if axes is None or len(axes) == 0 else tuple(normalize_axis(a, n) for a in axes)
+    if axes is None or len(axes) == 0:
+        perm = tuple(range(n - 1, -1, -1))
+    else:
+        perm = tuple(normalize_axis(a, n) for a in axes) if len(axes) == n else ()
     if sorted(perm) != list(range(n)):
-        raise ValueError(f"axes {tuple(axes)} are not a permutation of the {n} axes of an array of shape {shape_of(x)}")
+        asked = f"axes {tuple(axes)} are not a permutation of the {n} axes of an array of shape {shape_of(x)}"
+        raise refused(ValueError(asked), np.transpose, x, axes)
     return as_value(x) if perm == tuple(range(n)) else _transpose(as_value(x), perm=perm)
 
 
@@ -498,12 +513,17 @@ def squeeze(x, axis=None):
     else:
         axes = normalize_axes(axis, len(shape))
         if any(shape[a] != 1 for a in axes):
-            raise ShapeError(
-                explain(
-                    f"squeeze: cannot remove axis {axis}",
-                    f"x: {shape}",
-                    help="only axes of length 1 can be removed; `dim=`, as in PyTorch, leaves others",
-                )
+            raise refused(
+                ShapeError(
+                    explain(
+                        f"squeeze: cannot remove axis {axis}",
+                        f"x: {shape}",
+                        help="only axes of length 1 can be removed; `dim=`, as in PyTorch, leaves others",
+                    )
+                ),
+                np.squeeze,
+                x,
+                axis,
             )
     return reshape(x, without(shape, axes))
 

@@ -203,6 +203,10 @@ def searchsorted(a, v, side="left", sorter=None):
     if side not in ("left", "right"):
         raise ValueError(explain(f"searchsorted: unknown side {side!r}", help="use 'left' or 'right'"))
     if sorter is not None:
+        if shape_of(sorter)[-1:] != shape_of(a)[-1:]:
+            raise ValueError(
+                explain("sorter.size must equal a.size", f"a: {shape_of(a)}    sorter: {shape_of(sorter)}", help="use argsort")
+            )
         a = take_along_axis(a, sorter, -1) if lead else take(a, sorter)
     return _searchsorted(a, v, side=side, lead=lead)
 

@@ -298,7 +298,7 @@ def _logit_code(s, x):
     return s.where(s.less(x, 0.3), low, s.log1p(s.divide(s.subtract(x, y), y)))
 
 
-@elementwise(scipy_special("logit"), lambda x: 1 / (x * (1 - x)), singular=True, scalar=_logit_code)
+@elementwise(scipy_special("logit"), lambda x: 1 / x + 1 / (1 - x), singular=True, scalar=_logit_code)
 def logit(x):
     """`log(x / (1 - x))`, the inverse of `sigmoid`.
 

@@ -41,11 +41,21 @@ def tan(x):
 
 
 def _cathetus(x):
-    """sqrt(1 - x**2). On a branch cut the sign of a zero tells the side, and `1 - x` would lose it."""
-    return sqrt(-((x - 1) * (x - -1))) if dtype_of(x).kind == "c" else sqrt((1 - x) * (1 + x))
+    # On a branch cut the sign of a zero tells the side, and `1 - x` would lose it.
+    return np.sqrt(-((x - 1) * (x - -1)) if dtype_of(x).kind == "c" else (1 - x) * (1 + x))
 
 
-@elementwise(np.arcsin, lambda x: 1 / _cathetus(x), singular=True)
+def _cathetus_code(s, x):
+    return s.sqrt(s.multiply(s.subtract(1, x), s.add(1, x)))
+
+
+# Differentiated as a composition, it would lose x beside 1.
+@elementwise(_cathetus, lambda x, out: -(x / out), scalar=_cathetus_code, singular=True)
+def cathetus(x):
+    """sqrt(1 - x**2)"""
+
+
+@elementwise(np.arcsin, lambda x: 1 / cathetus(x), singular=True)
 def arcsin(x):
     """Angle in radians whose sine is `x`.
 
@@ -55,7 +65,7 @@ def arcsin(x):
     """
 
 
-@elementwise(np.arccos, lambda x: -1 / _cathetus(x), singular=True)
+@elementwise(np.arccos, lambda x: -1 / cathetus(x), singular=True)
 def arccos(x):
     """Angle in radians whose cosine is `x`.
 
@@ -111,7 +121,7 @@ def cosh(x):
     """
 
 
-@elementwise(np.tanh, lambda out: 1 - out * out)
+@elementwise(np.tanh, lambda x, out: slope_of_tanh(x, out))
 def tanh(x):
     """Hyperbolic tangent of `x`.
 
@@ -121,7 +131,42 @@ def tanh(x):
     """
 
 
-@elementwise(np.arcsinh, lambda x: 1 / sqrt(x * x - -1), singular=True)  # x * x + 1 loses the sign of a zero
+SATURATED = 2.0**-10  # below, what is left of 1 by subtraction is too rough
+
+
+def bell(x):
+    """The slope of the logistic function, also where that is 1 to rounding."""
+    e = np.exp(np.where(x.real < 0, x, -x) if dtype_of(x).kind == "c" else -np.abs(x))
+    return e / np.square(1 + e)
+
+
+def mended(rough, left, x, exact):
+    """`rough`, and `exact(x)` where what is `left` of 1 shows that it is too rough."""
+    flat = (np.abs(left) if dtype_of(left).kind == "c" else left) < SATURATED
+    if not np.any(flat):
+        return rough
+    if not np.ndim(rough):
+        return rough.dtype.type(exact(x))
+    rough[flat] = exact(np.broadcast_to(x, rough.shape)[flat])
+    return rough
+
+
+def _slope_of_tanh(x, y):
+    rough = 1 - y * y
+    return mended(rough, rough, x, lambda x: 4 * bell(2 * x))
+
+
+# Of x alone, but in most places y = tanh(x) spares another exponential. Rules must not ask for y, where nothing flows.
+@elementwise(_slope_of_tanh, lambda x, out: -2 * tanh(x) * out, None)
+def slope_of_tanh(x, y):
+    """1 / cosh(x)**2 for y = tanh(x)."""
+
+
+def _slope_of_arcsinh(x):
+    return 1 / (sqrt(x * x - -1) if dtype_of(x).kind == "c" else hypot(x, 1))  # x * x + 1 loses the sign of a zero
+
+
+@elementwise(np.arcsinh, _slope_of_arcsinh, singular=True)
 def arcsinh(x):
     """Number whose hyperbolic sine is `x`.
 

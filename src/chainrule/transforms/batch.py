@@ -10,6 +10,7 @@ import numpy as np
 from ..core.dispatch import Trace, next_level, plain, writer_below
 from ..core.value import Value, dtype_of, ndim_of, shape_of
 from ..errors import ArgumentError, LostDerivativeError, ShapeError, explain
+from ..numpy_errors import reword
 from ..ops.shaping import broadcast_to, expand, moveaxis
 from ..tensor import Tensor
 from ..trees import flatten, paths, unflatten
@@ -38,7 +39,11 @@ class Batch(Trace):
             return writer.process(row, args, params)
         batched = tuple(isinstance(a, Value) and a.owner is self for a in args)
         values = [a.value if b else plain(a) for a, b in zip(args, batched, strict=True)]
-        out = row.batch(values, batched, params)
+        try:
+            out = row.batch(values, batched, params)
+        except Exception as error:  # which may speak of the batch
+            reword(error, row.evaluate, args, params)
+            raise
         return tuple(Tensor(o, self) for o in out) if isinstance(out, tuple) else Tensor(out, self)
 
     # --- what a Tensor asks of its owner ------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy as np
 from ... import ops
 from ...core.value import Value, dtype_of, ndim_of, shape_of
 from ...errors import ArgumentError, ShapeError, explain
+from ...ops import activation
 from ...ops.shaping import as_value, cast
 from ...random import default_generator
 from ...tensor import Tensor
@@ -151,8 +152,7 @@ def softshrink(input, lambd=0.5):
 
 def tanhshrink(input):
     """`input - tanh(input)`."""
-    x = as_value(input)
-    return x - ops.tanh(x)
+    return activation.tanhshrink(as_value(input))
 
 
 def softsign(input):
@@ -162,8 +162,7 @@ def softsign(input):
     >>> F.softsign(np.array([-1.0, 3.0]))
     array([-0.5 ,  0.75])
     """
-    x = as_value(input)
-    return x / (1 + ops.absolute(x))
+    return activation.softsign(as_value(input))
 
 
 def threshold(input, threshold, value, inplace=False):
@@ -321,7 +320,7 @@ def gelu(input, approximate="none"):
         raise ArgumentError(
             explain("gelu: unknown approximation", f"approximate: {approximate!r}", help="use 'none' or 'tanh'")
         )
-    return 0.5 * x * (1 + ops.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))))
+    return x * ops.sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * (x * x * x)))
 
 
 def softplus(input, beta=1.0, threshold=20.0):
