@@ -86,6 +86,8 @@ class _Carry:
                 self.leaves[i] = np.asarray(x, np.result_type(x, *around))
             elif type(x) is float and around:  # complex arrays around it do not make it complex
                 self.leaves[i] = np.asarray(x, np.result_type(*(np.zeros((), d).real.dtype for d in around)))
+        # Numbers from the beginning, as they are after a step: what comes out does not depend on how many there were.
+        self.leaves = [x[()] if isinstance(x, np.ndarray) and not x.ndim else x for x in self.leaves]
 
     def tree(self, leaves):
         return unflatten(self.structure, leaves)
@@ -282,7 +284,7 @@ def cond(pred, true_fun, false_fun, *operands):
                 help="return the same tree from both",
             )
         )
-    common = []
+    common, differ = [], False
     for a, b, name in zip(*(output_avals(t.graph)[drawn:] for t in traced), paths(first.structure, "result"), strict=True):
         if a.shape != b.shape:
             raise ShapeError(
@@ -293,6 +295,9 @@ def cond(pred, true_fun, false_fun, *operands):
                 )
             )
         common.append(np.result_type(a.dtype, b.dtype))
+        differ |= a.dtype != b.dtype
+    if differ and not state.abstract and not _differs(pred):
+        return true_fun(*operands) if pred else false_fun(*operands)  # a decision, whose result has the dtype of its branch
     if any([o.dtype for o in output_avals(t.graph)[drawn:]] != common for t in traced):
         traced, _ = _write_down(*((_in_dtypes(f, common), *rest) for f, *rest in requests))
     branches, captured = aligned(traced, [len(leaves) + drawn] * 2)
@@ -572,6 +577,26 @@ def _scan_row(f, carry, leaves, structure, length, reverse):
     return carry.tree(out[:n]), unflatten(kept["structure"], out[n + drawn :])
 
 
+def _with_index(body_fun):
+    """`body_fun`, whose results have the dtypes that they have where the index is a plain int, which promotes nothing."""
+
+    def body(i, val):
+        if not isinstance(i, Value):
+            return body_fun(int(i), val)
+        out = body_fun(i, val)
+        before, structure = _arrays(val, "fori_loop: the initial value")
+        after, made = flatten(out)
+        if made != structure or all(dtype_of(x) == dtype_of(y) for x, y in zip(before, after, strict=True)):
+            return out
+        flat = _Flat(lambda val: body_fun(0, val), [structure], "fori_loop")
+        (plain,), _ = _write_down((flat, list(map(aval_like, before)), _name(body_fun), len(before), None))
+        dtypes = [aval.dtype for aval in output_avals(plain.graph)]
+        return unflatten(made, [cast(x, d) for x, d in zip(after, dtypes, strict=True)])
+
+    body.__name__ = _name(body_fun)
+    return body
+
+
 def fori_loop(lower, upper, body_fun, init_val):
     """`val = body_fun(i, val)` for i from `lower` to `upper` - 1.
 
@@ -598,8 +623,9 @@ def fori_loop(lower, upper, body_fun, init_val):
     np.float64(12.0)
     """
     plain = (bool, int, np.integer)
+    body = _with_index(body_fun)
     if not (isinstance(lower, plain) and isinstance(upper, plain)):
-        return while_loop(lambda c: c[0] < upper, lambda c: (c[0] + 1, body_fun(c[0], c[1])), (lower, init_val))[1]
+        return while_loop(lambda c: c[0] < upper, lambda c: (c[0] + 1, body(c[0], c[1])), (lower, init_val))[1]
     lower, upper = int(lower), int(upper)
     if not _written_down():
         carry, i = _Carry(init_val, "fori_loop", body_fun), lower
@@ -613,7 +639,7 @@ def fori_loop(lower, upper, body_fun, init_val):
         return carry.tree(carry.leaves)
 
     def step(val, i):
-        return body_fun(i, val), None
+        return body(i, val), None
 
     step.__name__ = _name(body_fun)
     return scan(step, init_val, np.arange(lower, max(lower, upper)))[0]

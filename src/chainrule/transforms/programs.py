@@ -114,6 +114,12 @@ def narrowed(step, inputs, outputs, **params):
 # --- a program --------------------------------------------------------------------------------------------------------
 
 
+def as_result(x):
+    """What a loop gives for a carry, also where no step was taken: numbers, not arrays without axes."""
+    x = as_value(x)
+    return x[()] if isinstance(x, np.ndarray) and not x.ndim else x
+
+
 def run_graph(graph, operands):
     """The outputs of a graph for plain arrays, as a tuple of arrays."""
     return tuple(map(as_value, graph.apply(*operands)))

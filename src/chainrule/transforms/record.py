@@ -26,13 +26,14 @@ from ..core.primitive import primitive
 from ..core.value import Value
 from ..dtypes import native_order
 from ..errors import CompileError, LostDerivativeError, NonDifferentiableError, TreeError, explain
+from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..trees import flatten, paths, tree_map, unflatten
 from .backward import Leaf, tick
 from .checkpoint import REPLAYED
 from .forward import no_backward
 from .reverse import ROOT
-from .scope import end
+from .scope import Ended, end
 
 _OURS = str(Path(__file__).resolve().parents[1])
 _FROZEN = 1 << 16  # elements of whole numbers up to which they may decide what the program is
@@ -203,6 +204,8 @@ class Recorder(Trace):
         return x
 
     def to_array(self, x, asked):
+        if asked == "int()" and x.dtype.kind == "f" and np.isfinite(x.value):
+            x = cast(cast(x, np.float64), np.int64)  # only this part of the number decides
         if (x.dtype.kind in "biu" and x.value.size <= _FROZEN) or asked == "int()":
             return self.frozen(x)
         raise LostDerivativeError(
@@ -216,7 +219,7 @@ class Recorder(Trace):
     to_scalar = to_array
 
     def truth(self, x):
-        return self.decide(x, bool(x.value))
+        return self.decide(x if x.dtype.char in "?bhilqBHILQfd" else x != 0, bool(x.value))
 
     def decide(self, x, value, about=None):
         """A decision by value: written down as a guard."""
@@ -281,7 +284,7 @@ class Recorder(Trace):
         nodes = []
         for t in tensors:
             t.value = self._real(t.value)
-            if t.note is not None:
+            if t.note is not None and not isinstance(t.owner, Ended):
                 nodes.append(t.note)
         seen = set()
         while nodes:
@@ -468,13 +471,14 @@ def _written(recorder, asked, writing, arguments):
                     help=f"pass a Tensor, cr.tensor({label}), which is changed, or assign to a copy: {label} = {label}.copy()",
                 )
             )
-        if x.shape != array.shape:
+        ended = isinstance(x.owner, Ended)
+        if not ended and x.shape != array.shape:
             raise _other_shape(label, array.shape, x.shape)
-        if x.requires_grad:
+        if ended or x.requires_grad:
             raise LostDerivativeError(
                 explain(
-                    f"{asked}: the function assigns to its argument `{label}`, a plain array, what carries a derivative",
-                    f"{label}: {x.dtype} {x.shape}",
+                    f"{asked}: the function assigns to its argument `{label}`, an array, what carries a derivative or a batch",
+                    f"{label}: {array.dtype} {array.shape}",
                     help=f"pass a Tensor, cr.tensor({label}), or assign to a copy: {label} = {label}.copy()",
                 )
             )
@@ -507,14 +511,29 @@ def check_writable(array, label, others):
                 help=f"pass a copy, {label}.copy()",
             )
         )
-    if sum(_shares_memory(array, a) for a in others) > (array.size > 0):
+    shared = "which shares memory with an array that it reads"
+    if _overlaps_itself(array):
+        shared = "whose elements share memory with each other"
+    elif sum(_shares_memory(array, a) for a in others) <= (array.size > 0):
+        shared = ""
+    if shared:
         raise CompileError(
             explain(
-                f"compile: the function assigns to its argument `{label}`, which shares memory with an array that it reads",
+                f"compile: the function assigns to its argument `{label}`, {shared}",
                 f"{label}: {array.dtype} {array.shape}",
                 help="pass copies, or run the function uncompiled",
             )
         )
+
+
+def _overlaps_itself(array):
+    """Whether elements may stand in one place, as in arrays made by `as_strided`."""
+    reach = array.itemsize
+    for step, n in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if step < reach and array.size:
+            return True
+        reach += step * (n - 1)
+    return False
 
 
 def _shares_memory(a, b):

@@ -227,6 +227,9 @@ class Tape(Trace):
 
     # --- what a Tensor asks of its owner ------------------------------------------------------------------------------
 
+    def has_none(self, x):
+        return x.note is None and self not in state.paused  # a checkpoint gives values their history later
+
     def carries_derivative(self, x):
         return x.note is not None or (isinstance(x.value, Value) and x.value.owner.carries_derivative(x.value))
 
