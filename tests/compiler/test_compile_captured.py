@@ -620,3 +620,23 @@ def test_arrays_that_overlap_themselves_are_not_written():
             f(x)
     for x in (np.zeros((4, 6))[::-1, ::2], np.zeros((3, 4)).T, np.zeros((2, 1, 3))[:, :, None], np.zeros((0, 3))):
         assert f(x) == x.size
+
+
+@cr.compile
+def decorated(x):
+    return cr.sum(x * x)
+
+
+class Decorated:
+    @staticmethod
+    @cr.compile
+    def doubled(x):
+        return x * 2
+
+
+def test_decorated_functions_travel_by_their_names():
+    for f in (decorated, Decorated.doubled):
+        assert pickle.loads(pickle.dumps(f)) is f
+    close(pickle.loads(pickle.dumps(functools.partial(decorated, X)))(), decorated(X))
+    undecorated = cr.compile(np.sum)
+    close(pickle.loads(pickle.dumps(undecorated))(X), undecorated(X))

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 import threading
 import warnings
 import weakref
@@ -222,6 +223,11 @@ class Compiled:
         return f"<compiled {self.name}: {sum(map(len, self.table.values()))} variants>"
 
     def __reduce__(self):
+        name, thing = getattr(self.f, "__qualname__", ""), sys.modules.get(getattr(self.f, "__module__", ""))
+        for part in name.split("."):
+            thing = getattr(thing, part, None)
+        if thing is self:  # as a decorated function it is known by its name, by which `f` cannot be found
+            return name
         return compile_again, (self.f, self.check, self.precise)
 
     @property
