@@ -691,3 +691,29 @@ def test_loops_of_numbers_give_numbers(wrap):
     for x in (0.5, 4.0, 0.5):
         assert type(halved(np.array(x))) is np.float64
         assert type(counted(np.array(x))) is np.float64
+
+
+OPERANDS_BACK = {
+    "no step": lambda x: cr.while_loop(lambda v: v.sum() > 1e9, lambda v: v * 2, x),
+    "unchanged part": lambda x: cr.while_loop(lambda c: c[1] < 3, lambda c: (c[0], c[1] + 1), (x, 0))[0],
+    "counted": lambda x: cr.fori_loop(0, 2, lambda i, v: v, x),
+    "scan": lambda x: cr.scan(lambda c, _: (c, c.sum()), x, None, length=2)[0],
+    "branch": lambda x: cr.cond(x.sum() > 0, lambda v: v, lambda v: v * 2, x),
+    "switch": lambda x: cr.switch(cr.argmax(x) * 0, [lambda v: v, lambda v: v * 2], x),
+    "mapped": lambda x: cr.vmap(lambda q: cr.while_loop(lambda v: v.sum() > 1e9, lambda v: v * 2, q))(x),
+}
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, cr.compile])
+@pytest.mark.parametrize("kind", [np.array, cr.tensor])
+@pytest.mark.parametrize("name", OPERANDS_BACK)
+def test_what_comes_out_is_nothing_that_went_in(name, kind, wrap):
+    @wrap
+    def f(x):
+        y = OPERANDS_BACK[name](x)
+        y[0] = 9.0
+        return y.sum()
+
+    x = kind([0.0, 1.0, 2.0])
+    for _ in range(3):
+        assert float(f(x)) == 12.0 and x.tolist() == [0.0, 1.0, 2.0]

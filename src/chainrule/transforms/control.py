@@ -67,6 +67,12 @@ def _arrays(tree, asked):
     return [_array(x, asked) for x in leaves], structure
 
 
+def _fresh(leaves, given):
+    """The leaves, with copies of those that are among what was `given`."""
+    known = {id(x) for x in given if isinstance(x, (Value, np.ndarray)) and x.shape}
+    return [x.copy() if id(x) in known else x for x in leaves]
+
+
 # --- what is carried from step to step --------------------------------------------------------------------------------
 
 
@@ -88,9 +94,14 @@ class _Carry:
                 self.leaves[i] = np.asarray(x, np.result_type(*(np.zeros((), d).real.dtype for d in around)))
         # Numbers from the beginning, as they are after a step: what comes out does not depend on how many there were.
         self.leaves = [x[()] if isinstance(x, np.ndarray) and not x.ndim else x for x in self.leaves]
+        self.first = self.leaves
 
     def tree(self, leaves):
         return unflatten(self.structure, leaves)
+
+    def last(self):
+        """What comes out: nothing that went in, so that assigning to it does not hang on the number of steps."""
+        return self.tree(_fresh(self.leaves, self.first))
 
     def check_structure(self, structure):
         if structure != self.structure:
@@ -268,7 +279,7 @@ def cond(pred, true_fun, false_fun, *operands):
             )
         )
     if not (_written_down() and isinstance(pred, Value)) and not _differs(pred):
-        return true_fun(*operands) if pred else false_fun(*operands)
+        return _branch(true_fun if pred else false_fun, operands)
     leaves, structure = _arrays(operands, "cond: operands")
     flats = [_Flat(f, structure.children, "cond") for f in (true_fun, false_fun)]
     avals = list(map(aval_like, leaves))
@@ -297,13 +308,19 @@ def cond(pred, true_fun, false_fun, *operands):
         common.append(np.result_type(a.dtype, b.dtype))
         differ |= a.dtype != b.dtype
     if differ and not state.abstract and not _differs(pred):
-        return true_fun(*operands) if pred else false_fun(*operands)  # a decision, whose result has the dtype of its branch
+        return _branch(true_fun if pred else false_fun, operands)  # a decision, whose result has the dtype of its branch
     if any([o.dtype for o in output_avals(t.graph)[drawn:]] != common for t in traced):
         traced, _ = _write_down(*((_in_dtypes(f, common), *rest) for f, *rest in requests))
     branches, captured = aligned(traced, [len(leaves) + drawn] * 2)
     out = _cond(_alone(pred), *captured, *leaves, *_states(generators), branches=tuple(branches))
     _advance(generators, out[:drawn])
     return unflatten(first.structure, out[drawn:])
+
+
+def _branch(f, operands):
+    """What a branch gives: no operand of its own, as in a program, which runs both ways."""
+    leaves, structure = flatten(f(*operands))
+    return unflatten(structure, _fresh(leaves, flatten(operands)[0]))
 
 
 def _alone(pred):
@@ -414,7 +431,7 @@ def while_loop(cond_fun, body_fun, init_val):
         if _differs(go_on):
             break
         if not go_on:
-            return carry.tree(carry.leaves)
+            return carry.last()
         new, structure = _arrays(body_fun(carry.tree(carry.leaves)), f"while_loop: the result of {_name(body_fun)}")
         carry.check_structure(structure)
         if not started and not carry.fit(list(map(aval_like, new))):
@@ -510,7 +527,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
         t += 1
     if reverse:
         ys.reverse()
-    return carry.tree(carry.leaves), unflatten(y_structure, [stack(y) for y in zip(*ys, strict=True)])
+    return carry.last(), unflatten(y_structure, [stack(y) for y in zip(*ys, strict=True)])
 
 
 def _pair(out, carry):
@@ -636,7 +653,7 @@ def fori_loop(lower, upper, body_fun, init_val):
                 continue
             carry.leaves = new
             i += 1
-        return carry.tree(carry.leaves)
+        return carry.last()
 
     def step(val, i):
         return body(i, val), None

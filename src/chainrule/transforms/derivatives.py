@@ -5,7 +5,7 @@ import operator
 
 import numpy as np
 
-from ..core.dispatch import next_level
+from ..core.dispatch import next_level, steady
 from ..core.value import Value, dtype_of, shape_of, size_of
 from ..dtypes import is_inexact
 from ..errors import ArgumentError, NonDifferentiableError, NonScalarOutputError, ShapeError, explain
@@ -17,7 +17,7 @@ from .batch import vmap
 from .expansion import finished
 from .forward import push_forward
 from .lost import warn
-from .reverse import ROOT, Tape
+from .reverse import ROOT, Tape, as_it_is
 from .scope import Scope
 
 
@@ -45,7 +45,7 @@ def _payload(x, what, asked):
                 help="write 3.0 for 3, or convert with .astype(float); use argnums to choose other arguments",
             )
         )
-    return x
+    return as_it_is(x, met=True) if isinstance(x, Value) else x
 
 
 def _payloads(leaves, structure, asked, prefix):
@@ -189,7 +189,8 @@ def vjp(f, *primals, has_aux=False):
     (np.float64(3.0), np.float64(2.0))
     """
     leaves, structure = flatten(primals)
-    pulled = _Pulled(f, _payloads(leaves, structure, "vjp", "argument "), structure, has_aux, "vjp")
+    payloads = list(map(steady, _payloads(leaves, structure, "vjp", "argument ")))  # they may be written to meanwhile
+    pulled = _Pulled(f, payloads, structure, has_aux, "vjp")
 
     def pullback(cotangents):
         gs = leaves_like(pulled.out_structure, cotangents, "cotangents")

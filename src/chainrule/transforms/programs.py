@@ -114,10 +114,12 @@ def narrowed(step, inputs, outputs, **params):
 # --- a program --------------------------------------------------------------------------------------------------------
 
 
-def as_result(x):
-    """What a loop gives for a carry, also where no step was taken: numbers, not arrays without axes."""
+def as_result(x, given):
+    """What a loop gives for a carry, also where no step was taken: numbers, not arrays without axes, and nothing `given`."""
     x = as_value(x)
-    return x[()] if isinstance(x, np.ndarray) and not x.ndim else x
+    if isinstance(x, np.ndarray):
+        return x[()] if not x.ndim else x.copy() if any(x is y for y in given) else x
+    return x
 
 
 def run_graph(graph, operands):

@@ -237,4 +237,4 @@ def _scan(*args, body, consts, carries, length, reverse):
         state = out[:carries]
         for stack, y in zip(stacks, out[carries:], strict=True):
             stack[t] = y
-    return (*map(as_result, state), *stacks)
+    return (*(as_result(x, args) for x in state), *stacks)

@@ -189,7 +189,7 @@ def _while_loop(*args, condition, body, consts):
     while condition.apply(*fixed, *state)[0]:
         state = body.apply(*fixed, *state)
         count += 1
-    return (*map(as_result, state), np.int64(count))
+    return (*(as_result(x, args) for x in state), np.int64(count))
 
 
 # --- the way back through a loop --------------------------------------------------------------------------------------
