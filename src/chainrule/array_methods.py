@@ -64,8 +64,13 @@ class ArrayMethods(Value):
     take, dot = as_in_numpy("take", indexing.take), as_in_numpy("dot", contraction.dot)
     argsort, argpartition = as_in_numpy("argsort", sorting.argsort), as_in_numpy("argpartition", sorting.argpartition)
     searchsorted = as_in_numpy("searchsorted", sorting.searchsorted)
-    conj = conjugate = elementwise.conjugate
     squeeze = numpy_views.squeeze
+
+    def conjugate(self):
+        """Complex conjugate; of what is real this Tensor itself, as in NumPy."""
+        return elementwise.conjugate(self) if self.dtype.kind == "c" else self
+
+    conj = conjugate
 
     def choose(self, choices, out=None, mode="raise"):
         """For each whole number here, the element of the choice of that number; as the function."""

@@ -19,6 +19,13 @@ from .ops import elementwise, indexing, shaping, sorting
 from .views import Part, Views, layout, owner_of, reshaped_part, reshaped_whole, scattered
 
 
+def _bare(new, x):
+    """`new` without the traces above that of `x` in which it has no derivative, so that it can outlive them."""
+    while isinstance(new, Value) and new.owner.level > max(x.owner.level, 0) and new.owner.has_none(new):
+        new = new.value
+    return new
+
+
 class Assignable(Methods):
     """What `Tensor` adds to this: how it is differentiated and turned into other things."""
 
@@ -86,7 +93,7 @@ class Assignable(Methods):
                 whole = part.whole if part.write is None else part.write(part.whole, new)
             for watcher in state.watchers:
                 watcher.assigned_to(x, with_history=True)
-            x.owner.rebind(x, new)
+            x.owner.rebind(x, _bare(new, x))
             x._tell_views()
             if part is None:
                 return self
@@ -99,7 +106,7 @@ class Assignable(Methods):
         """Give this Tensor other values and leave its history."""
         for watcher in state.watchers:
             watcher.assigned_to(self, with_history=False)
-        self.owner.replace(self, values)
+        self.owner.replace(self, _bare(values, self))
         self._tell_views()
 
     def _reshape(self, shape):

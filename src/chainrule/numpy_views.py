@@ -3,11 +3,12 @@
 The functions in `ops` of the same names only compute: rules and engines use these.
 """
 
+import contextlib
 import functools
 
 import numpy as np
 
-from .core.value import ndim_of, shape_of
+from .core.value import Value, ndim_of, shape_of
 from .ops import arranging, contraction, digits, editing, elementwise, joining, shaping
 from .ops.linalg import products
 from .views import read_only, scattered
@@ -23,11 +24,16 @@ __all__ = [
 def viewing(function, writing=scattered, theirs=None):
     """`function` as one whose results are views of its first argument; `writing(read)` gives how to write them.
 
-    `theirs` is NumPy's function, where ours gives copies of plain arrays: it says how the views lie in memory.
+    `theirs` is NumPy's function, where ours gives copies of plain arrays: it gives views of these, too.
     """
 
     @functools.wraps(function)
     def viewed(x, *args, **kwargs):
+        if theirs is not None and isinstance(x, np.ndarray):
+            with contextlib.suppress(TypeError, ValueError):  # of which ours says more
+                part = theirs(x, *args, **kwargs)
+                part.flags.writeable = x.flags.writeable and writing is scattered
+                return part
         out = function(x, *args, **kwargs)
         if not hasattr(x, "_view"):
             return out
@@ -136,25 +142,30 @@ def meshgrid(*xs, copy=True, sparse=False, indexing="xy"):
     return tuple(viewing(functools.partial(grid, i), not_at_all)(x) for i, x in enumerate(xs))
 
 
+def _has_parts(x):
+    """Whether a part of `x` is a view of it: numbers have none."""
+    return hasattr(x, "_view") or (isinstance(x, np.ndarray) and x.ndim > 0)
+
+
 @functools.wraps(elementwise.real)
 def real(x):
-    return x.real if hasattr(x, "_view") else elementwise.real(x)
+    return x.real if _has_parts(x) else elementwise.real(x)
 
 
 @functools.wraps(elementwise.imag)
 def imag(x):
-    return x.imag if hasattr(x, "_view") else elementwise.imag(x)
+    return x.imag if _has_parts(x) else elementwise.imag(x)
 
 
 @functools.wraps(digits.real_if_close)
 def real_if_close(x, tol=100):
     out = digits.real_if_close(x, tol)
-    return x.real if hasattr(x, "_view") and out is not x else out
+    return x.real if _has_parts(x) and out is not x else out
 
 
 @functools.wraps(contraction.einsum)
 def einsum(subscripts, *operands, optimize=True, dtype=None, casting="safe"):
-    one = isinstance(subscripts, str) and len(operands) == 1 and hasattr(operands[0], "_view")
+    one = isinstance(subscripts, str) and len(operands) == 1 and isinstance(operands[0], (np.ndarray, Value))
     if one and dtype is None and _sums_nothing(subscripts):
         return _einsum(operands[0], subscripts)
     return contraction.einsum(subscripts, *operands, optimize=optimize, dtype=dtype, casting=casting)

@@ -418,3 +418,88 @@ def test_shapes_that_cannot_be_assigned():
     for arg in (np.zeros((2, 3)), x):
         with pytest.raises(cr.errors.CompileError, match=r"another shape[\s\S]*help: .*reshape"):
             flat(arg)
+
+
+def halved_after(f):
+    """`f` of a parameter and an array, which is written to before the derivative is taken."""
+
+    def run(w, a):
+        y = f(w, a)
+        a *= 0.5
+        return y
+
+    return run
+
+
+USES = {
+    "product": lambda w, a: (w * a * w).sum(),
+    "view": lambda w, a: (w * a[1:] * a[:2]).prod(),
+    "matrix": lambda w, a: (cr.outer(a, a) @ (w * a)).sum(),
+    "function": lambda w, a: (w * cr.where(a > 2, a, a * a)).prod(),
+    "loop": lambda w, a: cr.fori_loop(0, 3, lambda i, c: c * w * a, a).sum(),
+    "branch": lambda w, a: cr.cond(a.sum() > 0, lambda q: (q * w * a).sum(), lambda q: q.sum(), a),
+    "scan": lambda w, a: cr.scan(lambda c, x: (c + w * x * x, c * x), 0.0, a)[1].sum(),
+    "checkpoint": lambda w, a: cr.checkpoint(lambda w, a: (w * a * a).sum())(w, a),
+    "program": lambda w, a: cr.compile(lambda w, a: (w * a * a).sum())(w, a),
+    "gradient": lambda w, a: (w * cr.grad(lambda q: (q**3).sum())(a)).sum(),
+}
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["walked outside", "walked inside"])
+@pytest.mark.parametrize("make", [lambda a: a, lambda a: a * 1.0, lambda a: cr.tensor(a)], ids=["argument", "array", "tensor"])
+@pytest.mark.parametrize("name", USES)
+def test_a_gradient_belongs_to_the_array_that_was_used(name, make, inside):
+    a = np.array([2.0, 3.0, 4.0])
+    w = cr.tensor(0.2, requires_grad=True)
+    USES[name](w, a.copy()).backward()
+    expected = float(w.grad)
+
+    def f(a):
+        y = halved_after(USES[name])(w, make(a))
+        if inside:
+            y.backward()
+        return y
+
+    for run in (f, cr.compile(f)):
+        for _ in range(3):
+            w.grad = None
+            y = run(a.copy())
+            if not inside:
+                y.backward()
+            np.testing.assert_allclose(float(w.grad), expected)
+
+
+@pytest.mark.parametrize("outer", [cr.grad, lambda f: lambda s: cr.jvp(f, (s,), (1.0,))[1]])
+@pytest.mark.parametrize("name", sorted({*USES} - {"program"}))
+def test_a_gradient_inside_of_another_belongs_to_it_too(name, outer):
+    a = np.array([2.0, 3.0, 4.0])
+
+    def inner(s, use):
+        b = s * a
+        return cr.grad(lambda w: use(w, b))(0.2)
+
+    expected = outer(lambda s: inner(s, USES[name]))(1.0)
+    for wrap in (lambda f: f, cr.compile):
+        np.testing.assert_allclose(wrap(outer(lambda s: inner(s, halved_after(USES[name]))))(1.0), expected)
+
+
+def test_a_pullback_belongs_to_the_point_where_it_was_made():
+    def f(x):
+        b = x * 1.0
+        _, pullback = cr.vjp(lambda q: q * q, b)
+        b *= 0.5
+        return pullback(np.ones(3))[0]
+
+    def g(s):  # the point is written to from inside
+        b = s * X
+
+        def h(q):
+            y = q * q
+            b[...] = 0.0
+            return (y * q).sum()
+
+        return cr.grad(h)(b).sum()
+
+    for wrap in (lambda f: f, cr.compile):
+        np.testing.assert_allclose(wrap(f)(X), 2 * X)
+        np.testing.assert_allclose(wrap(cr.grad(g))(1.0), 6 * (X**2).sum())

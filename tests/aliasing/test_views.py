@@ -373,3 +373,38 @@ def test_what_lies_otherwise_is_copied_to_be_contiguous():
     assert np.array_equal(
         cr.grad(lambda x: (x.T.contiguous().reshape(-1) * np.arange(6)).sum())(np.ones((2, 3))), [[0, 2, 4], [1, 3, 5]]
     )
+
+
+VIEWS = {
+    "real": lambda m, a: m.real(a),
+    "imag": lambda m, a: m.imag(a),
+    "real_if_close": lambda m, a: m.real_if_close(a, 1e300),
+    "diagonal": lambda m, a: m.diagonal(a),
+    "diag": lambda m, a: m.diag(a),
+    "einsum": lambda m, a: m.einsum("ii->i", a),
+    "broadcast_to": lambda m, a: m.broadcast_to(a, (2, 4, 4)),
+    "conj": lambda m, a: a.conj(),
+    "flip": lambda m, a: m.flip(a, 0),
+    "ravel": lambda m, a: m.ravel(a),
+}
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+@pytest.mark.parametrize("name", VIEWS)
+def test_what_is_a_view_is_one_of_arrays_too_and_in_programs(name, dtype):
+    def outcome(m, wrap, kind):
+        def f(a):
+            view = VIEWS[name](m, a)
+            view[0] = 9.0
+            return view.sum()
+
+        a = kind((np.arange(16.0).reshape(4, 4) + 1).astype(dtype))
+        try:
+            return complex(wrap(f)(a)), np.asarray(a).tolist()
+        except ValueError as error:
+            assert "read-only" in str(error)
+
+    expected = outcome(np, lambda f: f, np.array)
+    for wrap in (lambda f: f, cr.compile):
+        for kind in (np.array, cr.tensor):
+            assert outcome(cr, wrap, kind) == expected

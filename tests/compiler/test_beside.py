@@ -106,6 +106,34 @@ def test_nothing_enters_while_the_memory_is_in_use():
     assert not turn.lock.locked() and variant.door((x,))[0] == 0
 
 
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt], ids=["returns", "is interrupted"])
+def test_a_call_through_python_says_that_the_memory_is_in_use(monkeypatch, error):
+    """While it lets other threads run; native code that is done soon asks for nothing else than that."""
+    monkeypatch.setattr(runtime, "LONG", -1)
+    f = cr.compile(lambda x: x * 2)
+    x, strided = np.ones(3), np.ones(6)[::2]  # which only Python takes
+    for _ in range(3):
+        f(x)
+    variant, _ = f.ready
+    run, seen = variant.run, []
+
+    def entry(*args):
+        seen.append((int(run.turn.busy[0]), variant.door((x,))[0]))
+        if error is not None:
+            raise error
+        return beside(*args)
+
+    beside, run.entry_beside = run.entry_beside, entry
+    run.patience = 0
+    if error is None:
+        np.testing.assert_array_equal(f(strided), [2, 2, 2])
+    else:
+        with pytest.raises(error):
+            f(strided)
+    assert seen == [(1, enter.DOES_NOT_FIT)]
+    assert not run.turn.busy[0] and not run.turn.lock.locked() and variant.door((x,))[0] == 0
+
+
 @pytest.mark.parametrize("turns", [(3000, 3000), (3000, 3001), (3000, 1)], ids=["one program", "two", "short and long"])
 def test_calls_that_change_state_follow_each_other(turns):
     """Each reads it when it begins and changes it when it ends."""

@@ -19,6 +19,7 @@ import scipy.sparse
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.errors import CompileError
 
 X = np.ones(2)
 KINDS: dict = {}
@@ -296,6 +297,78 @@ def table():
     pandas = pytest.importorskip("pandas")
     thing = pandas.DataFrame({"rate": [1.0, 5.0], "name": ["a", "b"]})
     return (lambda x: x * thing["rate"][0]), lambda value: thing.__setitem__("rate", [value, 5.0])
+
+
+@kind
+def order_of_a_dict():
+    rates = {"first": 1.0}
+
+    def put(value):
+        rates["other"] = value
+        rates["first"] = rates.pop("first")  # the last one now
+
+    return (lambda x: x * next(iter(rates.values()))), put
+
+
+@kind
+def views_of_dicts():
+    settings = {"rate": 1.0}
+    seen = types.MappingProxyType(settings)
+    return (lambda x: x * seen["rate"]), lambda value: settings.update(rate=value)
+
+
+@kind
+def keywords_of_partials():
+    scaled = functools.partial(lambda x, rate: x * rate, rate=1.0)
+    return (lambda x: scaled(x)), lambda value: scaled.keywords.update(rate=value)
+
+
+@kind
+def lists_in_lists():
+    inmost = [1.0]
+    nested = functools.reduce(lambda inner, _: [inner], range(20), inmost)
+
+    def put(value):
+        inmost[0] = value
+
+    return (lambda x: x * functools.reduce(lambda outer, _: outer[0], range(21), nested)), put
+
+
+@kind
+def properties_of_metaclasses():
+    class Meta(type):
+        @property
+        def rate(cls):
+            return cls._rate
+
+    class Settings(metaclass=Meta):
+        _rate = 1.0
+
+    return (lambda x: x * Settings.rate), lambda value: setattr(Settings, "_rate", value)
+
+
+EVALUATED = 1.0
+
+
+@kind
+def names_in_strings():
+    return (lambda x: x * eval("1 * EVALUATED")), lambda value: globals().update(EVALUATED=value)
+
+
+def test_the_sign_of_zero_is_seen():
+    settings = types.SimpleNamespace(side=0.0)
+    g = cr.compile(lambda x: x / np.copysign(1.0, settings.side))
+    for side in (0.0, -0.0, 0.0, float("nan"), float("nan")):
+        settings.side = side
+        for _ in range(2):
+            np.testing.assert_array_equal(g(X), -X if str(side) == "-0.0" else X)
+    assert len(g.variants) == 3
+
+
+def test_lists_without_end_are_refused():
+    nested = functools.reduce(lambda inner, _: [inner], range(100), [1.0])
+    with pytest.raises(CompileError, match="a list, whose state the compiler cannot follow"):
+        cr.compile(lambda x: x * len(nested))(X)
 
 
 @pytest.mark.parametrize("name", KINDS)

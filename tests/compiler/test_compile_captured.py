@@ -12,6 +12,7 @@ from agreement import agree, close, plain
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.errors import CompileError
 
 X = np.arange(6.0).reshape(2, 3)
 SCALE, OFFSETS = 2.0, np.arange(3.0)
@@ -587,3 +588,55 @@ def test_what_derivative_rules_see(monkeypatch):
         np.testing.assert_array_equal(slope(x), TABLE)
         np.testing.assert_array_equal(loop(x), TABLE**2)
     TABLE[:] = np.arange(12.0)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_arrays_with_rules_of_their_own_are_refused():
+    class Length(np.ndarray):
+        def __array_ufunc__(self, *args, **kwargs):
+            return "3 m"
+
+    class Labelled(np.ndarray):
+        pass
+
+    f = cr.compile(lambda x: x.sum())
+    f(np.ones(3))
+    for x in (np.ma.masked_array(np.ones(3), [0, 1, 0]), np.matrix([1.0, 2.0]), np.ones(3).view(Length)):
+        for call in (lambda x=x: f(x), lambda x=x: cr.grad(lambda y: cr.sum(y) * f(x))(np.ones(3))):
+            with pytest.raises(CompileError, match=f"is a .*{type(x).__name__}, which computes by rules of its own"):
+                call()
+    assert f(np.ones(3).view(Labelled)) == 3
+
+
+def test_arrays_that_overlap_themselves_are_not_written():
+    @cr.compile
+    def f(x):
+        x += 1
+        return x.sum()
+
+    windows = np.lib.stride_tricks.as_strided
+    for x in (windows(np.zeros(4), (4,), (0,)), windows(np.zeros(9), (3, 3), (8, 16)), windows(np.zeros(9), (3, 3), (8, 0))):
+        with pytest.raises(CompileError, match="whose elements share memory"):
+            f(x)
+    for x in (np.zeros((4, 6))[::-1, ::2], np.zeros((3, 4)).T, np.zeros((2, 1, 3))[:, :, None], np.zeros((0, 3))):
+        assert f(x) == x.size
+
+
+@cr.compile
+def decorated(x):
+    return cr.sum(x * x)
+
+
+class Decorated:
+    @staticmethod
+    @cr.compile
+    def doubled(x):
+        return x * 2
+
+
+def test_decorated_functions_travel_by_their_names():
+    for f in (decorated, Decorated.doubled):
+        assert pickle.loads(pickle.dumps(f)) is f
+    close(pickle.loads(pickle.dumps(functools.partial(decorated, X)))(), decorated(X))
+    undecorated = cr.compile(np.sum)
+    close(pickle.loads(pickle.dumps(undecorated))(X), undecorated(X))

@@ -639,3 +639,27 @@ def test_sizes_of_what_nothing_else_is_read_of(name):
     for x in (few, others, zeros, all_, few, zeros, others, all_, few):
         x = np.array(x, float)
         close(g(x), f(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble, np.complex64, np.float32])
+def test_decisions_about_numbers_that_machine_code_does_not_know(dtype):
+    f = lambda x: x * 2 if x[0].astype(dtype) else x - 1  # noqa: E731
+    g = cr.compile(f)
+    for first in (0.0, 1.0, 0.0, np.nan, 1.0):
+        x = np.array([first, 3.0])
+        np.testing.assert_array_equal(g(x), f(x))
+    assert len(g.variants) == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble, np.float32, np.float64])
+def test_only_the_whole_part_decides_where_a_number_is_made_whole(dtype):
+    f = lambda x: sum(x for _ in range(int(x[0])))  # noqa: E731
+    g = cr.compile(f)
+    for first in (2.0, 2.25, 2.5, 3.5, 3.0):
+        x = np.array([first, 3.0], dtype)
+        np.testing.assert_array_equal(g(x), f(x))
+    assert len(g.variants) == 2
+    for odd, error in ((np.nan, ValueError), (np.inf, OverflowError)):
+        for _ in range(2):
+            with pytest.raises(error):
+                g(np.array([odd, 1.0], dtype))

@@ -10,6 +10,7 @@ from agreement import close, state_of
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.errors import LeakedTensorError, LostDerivativeError
 
 TABLE = np.arange(3.0)
 
@@ -176,3 +177,51 @@ def test_numbers_among_the_results():
     for _ in range(2):
         out, aux = cr.vjp(lambda x: (lambda r: (r["y"], r))(f(x)), np.ones(2), has_aux=True)[::2]
         assert float(out) == 2.0 and type(aux["n"]) is int and aux["z"] == (1.5, 2) and type(aux["z"][0]) is float
+
+
+def masked(x, t):
+    t[x > 1.5] = 0.0
+    return cr.sum(x * t)
+
+
+def stopped(x, t):
+    np.add(cr.stop_gradient(x), 1.0, out=t)
+    return cr.sum(x * t)
+
+
+def followed(x, t):
+    t += x
+    return cr.sum(x * t)
+
+
+def pushed(f):
+    return lambda x, t: cr.jvp(lambda q: f(q, t), (x,), (np.ones(3),))
+
+
+def mapped(f):
+    return lambda x, t: cr.vmap(f, (0, None))(x[None], t)
+
+
+@pytest.mark.parametrize("transform", [cr.grad, pushed, cr.hessian])
+@pytest.mark.parametrize("kind", [np.array, cr.tensor])
+@pytest.mark.parametrize("f", [masked, stopped])
+def test_what_has_no_derivative_is_assigned_inside_of_a_transform(f, kind, transform):
+    def history(compile):
+        g, t, x = compile(transform(f)), kind([3.0, 6.0, 9.0]), np.arange(1.0, 4.0)
+        for _ in range(3):
+            yield state_of([g(x, t), t])
+
+    for found, expected in zip(*(list(history(c)) for c in (cr.compile, lambda f: f)), strict=True):
+        close(found, expected)
+
+
+@pytest.mark.parametrize("transform", [cr.grad, pushed, cr.hessian, mapped])
+def test_what_has_one_does_not_get_out(transform):
+    x = np.ones(3)
+    for wrap in (lambda f: f, cr.compile):
+        with pytest.raises(LostDerivativeError, match=r"is a plain array|, an array, what carries a derivative"):
+            wrap(transform(followed))(x, np.ones(3))
+        t = cr.tensor(np.ones(3))
+        with pytest.raises(LeakedTensorError):
+            wrap(transform(followed))(x, t)
+            t + 1

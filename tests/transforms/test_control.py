@@ -6,6 +6,7 @@ import pytest
 import chainrule as cr
 from chainrule.core.aval import Aval
 from chainrule.core.dispatch import state
+from chainrule.errors import ArgumentError
 from chainrule.transforms.abstract import trace
 from chainrule.transforms.programs import _program
 
@@ -626,3 +627,93 @@ def test_switch_takes_one_branch(transform):
 def test_errors_of_switch(call, words):
     with pytest.raises((cr.errors.ArgumentError, cr.errors.ShapeError), match=words):
         call()
+
+
+INDEXED = {
+    "sum": lambda i, c: c + i,
+    "fraction": lambda i, c: c + 0.1 * i,
+    "quotient": lambda i, c: c * (i / 3 + 1),
+    "choice": lambda i, c: cr.cond(i % 2 == 0, lambda c: c + i, lambda c: c * i, c),
+    "random": lambda i, c: c * i + cr.random.normal(size=3).astype(np.float16),
+    "precise": lambda i, c: c + i * np.ones(3),
+}
+
+
+@pytest.mark.parametrize("upper", [lambda x: 3, lambda x: cr.sum(abs(x) > 0)], ids=["number", "value"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64, np.complex64])
+@pytest.mark.parametrize("name", INDEXED)
+def test_an_index_does_not_promote(name, dtype, upper):
+    def f(x):
+        return cr.fori_loop(0, upper(x), INDEXED[name], x)
+
+    results = []
+    x = np.array([1.0, 2.0, 3.0], dtype)
+    for run in (f, cr.compile(f), cr.compile(cr.compile(f)), lambda x: f(cr.tensor(x)).detach()):
+        cr.manual_seed(0)
+        try:
+            results.append(np.asarray(run(x)))
+            assert results[-1].dtype == dtype
+        except ArgumentError as error:
+            assert "changes the shape or dtype" in str(error) and name == "precise" and dtype is not np.float64
+            results.append(None)
+    first, *rest = results
+    for other in rest:
+        assert (first is None) == (other is None)
+        if first is not None:
+            np.testing.assert_allclose(other, first, rtol=1e-2 if dtype is np.float16 else 1e-5)
+
+
+def test_indices_and_integer_carries():
+    def f(x):
+        return cr.fori_loop(0, 4, lambda i, c: (c[0] * i + 1, c[1] + i, c[2] + 0.5 * i), (x, 0, 0))
+
+    x = np.ones(2, np.float32)
+    for found, expected in zip(cr.compile(f)(x), f(x), strict=True):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_branches_of_different_dtypes():
+    def f(x):
+        return cr.cond(x.sum() > 0, lambda x: x * 2, lambda x: x.astype(np.float64), x)
+
+    g, h = cr.compile(f), cr.compile(cr.grad(lambda x: f(x).sum()))
+    for x in (np.ones(2, np.float32), -np.ones(2, np.float32)) * 3:
+        assert g(x).dtype == f(x).dtype
+        np.testing.assert_array_equal(g(x), f(x))
+        np.testing.assert_array_equal(h(x), [2, 2] if x[0] > 0 else [1, 1])
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, cr.compile])
+def test_loops_of_numbers_give_numbers(wrap):
+    halved = wrap(lambda x: cr.while_loop(lambda v: v > 1, lambda v: v / 2, x))
+    counted = wrap(lambda x: cr.fori_loop(0, 0, lambda i, v: v + i, x))
+    for x in (0.5, 4.0, 0.5):
+        assert type(halved(np.array(x))) is np.float64
+        assert type(counted(np.array(x))) is np.float64
+
+
+OPERANDS_BACK = {
+    "no step": lambda x: cr.while_loop(lambda v: v.sum() > 1e9, lambda v: v * 2, x),
+    "unchanged part": lambda x: cr.while_loop(lambda c: c[1] < 3, lambda c: (c[0], c[1] + 1), (x, 0))[0],
+    "counted": lambda x: cr.fori_loop(0, 2, lambda i, v: v, x),
+    "scan": lambda x: cr.scan(lambda c, _: (c, c.sum()), x, None, length=2)[0],
+    "branch": lambda x: cr.cond(x.sum() > 0, lambda v: v, lambda v: v * 2, x),
+    "switch": lambda x: cr.switch(cr.argmax(x) * 0, [lambda v: v, lambda v: v * 2], x),
+    "mapped": lambda x: cr.vmap(lambda q: cr.while_loop(lambda v: v.sum() > 1e9, lambda v: v * 2, q))(x),
+}
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, cr.compile])
+@pytest.mark.parametrize("kind", [np.array, cr.tensor])
+@pytest.mark.parametrize("name", OPERANDS_BACK)
+def test_what_comes_out_is_nothing_that_went_in(name, kind, wrap):
+    @wrap
+    def f(x):
+        y = OPERANDS_BACK[name](x)
+        y[0] = 9.0
+        return y.sum()
+
+    x = kind([0.0, 1.0, 2.0])
+    for _ in range(3):
+        assert float(f(x)) == 12.0 and x.tolist() == [0.0, 1.0, 2.0]

@@ -394,3 +394,22 @@ def test_linearize_with_aux():
 def test_an_argument_named_twice(transform, argnums):
     with pytest.raises(ArgumentError, match="names an argument twice"):
         transform(lambda x, y: x * y, argnums)(2.0, 3.0)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, cr.compile])
+@pytest.mark.parametrize("f", [lambda x: 2 * x, lambda x: x * x, lambda x: cr.cond(x.sum() > 0, cr.sin, cr.cos, x)])
+def test_derivatives_at_tensors_are_tensors(f, wrap):
+    """Whether or not their numbers depend on the point."""
+    total = lambda x: f(x).sum()  # noqa: E731
+    ways = {
+        "grad": cr.grad(total),
+        "vjp": lambda x: cr.vjp(f, x)[1](np.ones(2))[0],
+        "jvp": lambda x: cr.jvp(f, (x,), (np.ones(2),))[1],
+        "jacrev": cr.jacrev(f),
+        "jacfwd": cr.jacfwd(f),
+        "hessian": cr.hessian(total),
+        "hvp": lambda x: cr.hvp(total, (x,), (np.ones(2),))[1],
+    }
+    for name, way in ways.items():
+        for kind, point in ((np.ndarray, np.ones(2)), (cr.Tensor, cr.tensor(np.ones(2)))):
+            assert isinstance(wrap(way)(point), kind), (name, kind)

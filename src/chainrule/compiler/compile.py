@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 import threading
 import warnings
 import weakref
@@ -13,7 +14,7 @@ from ..core.dispatch import attention, state
 from ..core.graph import Constant
 from ..core.value import Value
 from ..dtypes import native_order
-from ..errors import LostDerivativeError, ShapeError, explain
+from ..errors import CompileError, LostDerivativeError, ShapeError, explain
 from ..tensor import Tensor
 from ..transforms import programs
 from ..transforms.abstract import active_outputs, aval_like, has_shape_by_value, remember, trace
@@ -48,12 +49,30 @@ def kind_of(x):
         note = x.note
         return "tensor", x.shape, x.dtype, None if note is None else type(note) is Leaf
     if isinstance(x, np.ndarray):
+        follows_numpy(x)
         return "array", x.shape, x.dtype
     if isinstance(x, np.generic):
         return "number", x.dtype
     if isinstance(x, PLAIN):
         return type(x), repr(x)
     return "object", id(x)
+
+
+def follows_numpy(x):
+    """Raise where the class of an array has rules of its own, which a program on its numbers would not follow."""
+    own = type(x)
+    if own is not np.ndarray and (
+        isinstance(x, (np.ma.MaskedArray, np.matrix))
+        or own.__array_ufunc__ is not np.ndarray.__array_ufunc__
+        or own.__array_function__ is not np.ndarray.__array_function__
+    ):
+        raise CompileError(
+            explain(
+                f"compile: an argument is a {own.__module__}.{own.__qualname__}, which computes by rules of its own",
+                f"found: {x.dtype} {x.shape}",
+                help="pass its numbers, np.asarray(x), and masks or units beside them, or run the function uncompiled",
+            )
+        )
 
 
 def _in_words(kind):
@@ -204,6 +223,11 @@ class Compiled:
         return f"<compiled {self.name}: {sum(map(len, self.table.values()))} variants>"
 
     def __reduce__(self):
+        name, thing = getattr(self.f, "__qualname__", ""), sys.modules.get(getattr(self.f, "__module__", ""))
+        for part in name.split("."):
+            thing = getattr(thing, part, None)
+        if thing is self:  # as a decorated function it is known by its name, by which `f` cannot be found
+            return name
         return compile_again, (self.f, self.check, self.precise)
 
     @property
@@ -366,6 +390,9 @@ class Compiled:
     def traced(self, args, kwargs, leaves, structure):
         """Called with Tensors of a transform, or inside of one: as one operation that is itself a program."""
         with self.lock:
+            for x in leaves:
+                if isinstance(x, np.ndarray):
+                    follows_numpy(x)
             leaves = [native_order(x) if is_array(x) else x for x in leaves]
             active = [isinstance(x, Value) or is_array(x) for x in leaves]
             avals = [aval_like(x) for x, a in zip(leaves, active, strict=True) if a]

@@ -14,6 +14,7 @@ import os
 import pathlib
 import pickle
 import random
+import re
 import sys
 import threading
 import types
@@ -31,7 +32,7 @@ from ..transforms.reverse import ROOT
 from .code_names import all_names, attribute_chains, global_names, imported_modules, texts
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range)
-_DEPTH = 8
+_DEPTH, _DEEP = 8, 50  # steps from the function to the last objects, and to the last dicts and lists, that are looked at
 _MOST = 20_000  # places to look at before each call
 # Packages whose functions do not change; the last stands in for every `assert` of a test.
 _FOREIGN = {"numpy", "scipy", "einops", "opt_einsum", *sys.stdlib_module_names, "_pytest"} - {"__main__"}
@@ -109,7 +110,11 @@ def same(a, b):
     """Whether two things stand for the same in a program."""
     if a is b:
         return True
-    return type(a) is type(b) and isinstance(a, (*PLAIN, Contents)) and (a == b or (a != a and b != b))
+    if type(a) is not type(b):
+        return False
+    return (
+        repr(a) == repr(b) if isinstance(a, PLAIN) else isinstance(a, Contents) and a == b
+    )  # 0.0 and -0.0 differ, NaNs do not
 
 
 class Contents(tuple):
@@ -310,8 +315,7 @@ class Surroundings:
             self.arrays += [a for a in (*f.args, *f.keywords.values()) if isinstance(a, np.ndarray)]
             for i, a in enumerate(f.args):
                 self.walk(a, f"{path}args[{i}]", depth)
-            for k, a in f.keywords.items():
-                self.walk(a, f"{path}{k}", depth)
+            self.contents(f.keywords, f"{path}keywords", depth)
             f = f.func
         owner = getattr(f, "__self__", None)
         if owner is not None and not isinstance(owner, (types.ModuleType, type)):
@@ -332,7 +336,9 @@ class Surroundings:
         for module in imported_modules(code, f.__globals__):
             self.walk(module, module.__name__, depth)
         names = global_names(code)
-        for name in sorted((names | texts(code) if "globals" in names else names) & f.__globals__.keys()):
+        if names & {"globals", "eval", "exec"}:
+            names = {*names, *re.findall(r"\w+", " ".join(texts(code)))}
+        for name in sorted(names & f.__globals__.keys()):
             thing = f.__globals__[name]
             if not isinstance(thing, types.ModuleType):
                 self.place(f.__globals__, name, name, depth, False)
@@ -484,7 +490,10 @@ class Surroundings:
         if isinstance(thing, np.ndarray):
             self.seen[id(thing)] = thing
             self.arrays.append(thing)
-        if depth > _DEPTH:
+        holds = isinstance(thing, (dict, list, tuple))
+        if depth > (_DEEP if holds else _DEPTH):
+            if holds:
+                raise self.untracked(thing, path)
             return
         self.seen[id(thing)] = thing
         if isinstance(thing, _UNTRACKED) or (hasattr(type(thing), "__next__") and not isinstance(thing, Value)):
@@ -538,7 +547,7 @@ class Surroundings:
             if len(thing) > _LARGE:
                 raise self.untracked(thing, path)
             self.place(Reader(lambda: bytes(thing)), None, path, depth, False)
-        elif _module_of(type(thing)) != "builtins" or isinstance(thing, (dict, list, tuple, set, frozenset)):
+        elif _module_of(type(thing)) != "builtins" or isinstance(thing, (*_NAMED, list, tuple, set, frozenset)):
             outside, self.unused = (
                 self.unused,
                 self.unused or isinstance(thing, (dict, list, tuple)),
@@ -549,10 +558,11 @@ class Surroundings:
 
     def contents(self, thing, path, depth):
         """What a container holds."""
-        if isinstance(thing, dict):
-            if len(thing) != dict.__len__(thing):
+        if isinstance(thing, _NAMED):
+            if isinstance(thing, dict) and len(thing) != dict.__len__(thing):
                 raise self.untracked(thing, path)  # it keeps elsewhere what it shows
             self.length(thing, path)
+            self.place(Reader(lambda: Contents(thing)), None, f"the order of {path}", depth, False)
             for k in list(thing):
                 self.place(thing, k, _at(path, k), depth, False)
         elif isinstance(thing, (list, tuple)):
@@ -612,7 +622,7 @@ class Surroundings:
         for c in cls.__mro__:
             if _module_of(c) not in _GENERAL and self.foreign(_module_of(c)):
                 known |= vars(c).keys()
-        for c in cls.__mro__:
+        for c in (*cls.__mro__, *type(cls).__mro__):
             if c in self.seen or self.foreign(_module_of(c)) or _module_of(c) == "builtins":
                 continue
             self.seen[c] = c

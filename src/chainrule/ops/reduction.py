@@ -246,12 +246,21 @@ def _cumprod(x, *, axis):
 # --- NumPy's names --------------------------------------------------------------------------------------------------
 
 
+def _flat(axis, ndim):
+    """Whether all elements are meant: NumPy also takes numbers to have a first and a last axis."""
+    return axis is None or (ndim == 0 and not hasattr(axis, "__iter__") and axis in (0, -1))
+
+
+def _axes(axis, ndim):
+    return tuple(range(ndim)) if _flat(axis, ndim) else normalize_axes(axis, ndim)
+
+
 def _reduce(row, x, axis, keepdims, dtype=None):
     if not isinstance(x, (Value, np.ndarray)):
         x = as_value(x)
     if dtype is not None:
         x = cast(x, np.dtype(dtype))
-    axes = tuple(range(len(x.shape))) if axis is None else normalize_axes(axis, len(x.shape))
+    axes = _axes(axis, len(x.shape))
     out = _in_dtype(row(x, axes=axes), dtype)
     return expand(out, axes) if keepdims else out
 
@@ -294,7 +303,7 @@ def sum(x, axis=None, dtype=None, keepdims=False, initial=None, where=True):
 def _count(x, axis):
     if axis is None:
         return math.prod(shape_of(x))
-    return math.prod(shape_of(x)[a] for a in normalize_axes(axis, ndim_of(x)))
+    return math.prod(shape_of(x)[a] for a in _axes(axis, ndim_of(x)))
 
 
 def _per_count(total, x, axis, keepdims, where, ddof=0, root=False):
@@ -559,7 +568,7 @@ def log_softmax(x, axis=-1):
 
 def _along(row, x, axis, dtype=None):
     x = as_value(x) if dtype is None else cast(as_value(x), np.dtype(dtype))
-    if axis is None:
+    if _flat(axis, ndim_of(x)):
         x, axis = reshape(x, (-1,)), 0
     return _in_dtype(row(x, axis=normalize_axis(axis, ndim_of(x))), dtype)
 
@@ -630,7 +639,7 @@ def positions(row, x, axis, keepdims):
     """What a row of `position` finds along `axis`, or in the flattened array."""
     x = as_value(x)
     _nonempty(row.row.name, x, axis)
-    if axis is None:
+    if _flat(axis, ndim_of(x)):
         out = row(reshape(x, (-1,)), axis=0)
         return reshape(out, (1,) * ndim_of(x)) if keepdims else out
     axis = normalize_axis(axis, ndim_of(x))

@@ -508,7 +508,7 @@ def squeeze(x, axis=None):
     (3,)
     """
     shape = shape_of(x)
-    if axis is None:
+    if axis is None or (not shape and not hasattr(axis, "__iter__") and axis in (0, -1)):
         axes = tuple(i for i, n in enumerate(shape) if n == 1)
     else:
         axes = normalize_axes(axis, len(shape))

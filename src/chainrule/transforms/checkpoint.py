@@ -9,6 +9,7 @@ import weakref
 
 from ..core.dispatch import attention, state, steady
 from ..core.value import Value, dtype_of
+from ..tensor import Tensor
 from ..trees import flatten, unflatten
 from .backward import Call, Leaf, Output
 from .batch import drawing, draws
@@ -184,6 +185,9 @@ def _run(f, tape, leaves, structure, replay):
         return [(note, g) for note, g in zip(notes, gs, strict=True) if g is not None]
 
     def settle(real):
+        for n, x in enumerate(leaves):
+            if isinstance(x, Value) and real(x) is not x:  # an array, as far as the user knows
+                kept[n] = real(Tensor(*next(m.before for y, m in outside if y is x)))
         for _, m in outside:
             value, *rest = m.before
             m.before = (real(value), *rest)

@@ -67,6 +67,12 @@ def _arrays(tree, asked):
     return [_array(x, asked) for x in leaves], structure
 
 
+def _fresh(leaves, given):
+    """The leaves, with copies of those that are among what was `given`."""
+    known = {id(x) for x in given if isinstance(x, (Value, np.ndarray)) and x.shape}
+    return [x.copy() if id(x) in known else x for x in leaves]
+
+
 # --- what is carried from step to step --------------------------------------------------------------------------------
 
 
@@ -86,9 +92,16 @@ class _Carry:
                 self.leaves[i] = np.asarray(x, np.result_type(x, *around))
             elif type(x) is float and around:  # complex arrays around it do not make it complex
                 self.leaves[i] = np.asarray(x, np.result_type(*(np.zeros((), d).real.dtype for d in around)))
+        # Numbers from the beginning, as they are after a step: what comes out does not depend on how many there were.
+        self.leaves = [x[()] if isinstance(x, np.ndarray) and not x.ndim else x for x in self.leaves]
+        self.first = self.leaves
 
     def tree(self, leaves):
         return unflatten(self.structure, leaves)
+
+    def last(self):
+        """What comes out: nothing that went in, so that assigning to it does not hang on the number of steps."""
+        return self.tree(_fresh(self.leaves, self.first))
 
     def check_structure(self, structure):
         if structure != self.structure:
@@ -266,7 +279,7 @@ def cond(pred, true_fun, false_fun, *operands):
             )
         )
     if not (_written_down() and isinstance(pred, Value)) and not _differs(pred):
-        return true_fun(*operands) if pred else false_fun(*operands)
+        return _branch(true_fun if pred else false_fun, operands)
     leaves, structure = _arrays(operands, "cond: operands")
     flats = [_Flat(f, structure.children, "cond") for f in (true_fun, false_fun)]
     avals = list(map(aval_like, leaves))
@@ -282,7 +295,7 @@ def cond(pred, true_fun, false_fun, *operands):
                 help="return the same tree from both",
             )
         )
-    common = []
+    common, differ = [], False
     for a, b, name in zip(*(output_avals(t.graph)[drawn:] for t in traced), paths(first.structure, "result"), strict=True):
         if a.shape != b.shape:
             raise ShapeError(
@@ -293,12 +306,21 @@ def cond(pred, true_fun, false_fun, *operands):
                 )
             )
         common.append(np.result_type(a.dtype, b.dtype))
+        differ |= a.dtype != b.dtype
+    if differ and not state.abstract and not _differs(pred):
+        return _branch(true_fun if pred else false_fun, operands)  # a decision, whose result has the dtype of its branch
     if any([o.dtype for o in output_avals(t.graph)[drawn:]] != common for t in traced):
         traced, _ = _write_down(*((_in_dtypes(f, common), *rest) for f, *rest in requests))
     branches, captured = aligned(traced, [len(leaves) + drawn] * 2)
     out = _cond(_alone(pred), *captured, *leaves, *_states(generators), branches=tuple(branches))
     _advance(generators, out[:drawn])
     return unflatten(first.structure, out[drawn:])
+
+
+def _branch(f, operands):
+    """What a branch gives: no operand of its own, as in a program, which runs both ways."""
+    leaves, structure = flatten(f(*operands))
+    return unflatten(structure, _fresh(leaves, flatten(operands)[0]))
 
 
 def _alone(pred):
@@ -409,7 +431,7 @@ def while_loop(cond_fun, body_fun, init_val):
         if _differs(go_on):
             break
         if not go_on:
-            return carry.tree(carry.leaves)
+            return carry.last()
         new, structure = _arrays(body_fun(carry.tree(carry.leaves)), f"while_loop: the result of {_name(body_fun)}")
         carry.check_structure(structure)
         if not started and not carry.fit(list(map(aval_like, new))):
@@ -505,7 +527,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
         t += 1
     if reverse:
         ys.reverse()
-    return carry.tree(carry.leaves), unflatten(y_structure, [stack(y) for y in zip(*ys, strict=True)])
+    return carry.last(), unflatten(y_structure, [stack(y) for y in zip(*ys, strict=True)])
 
 
 def _pair(out, carry):
@@ -572,6 +594,26 @@ def _scan_row(f, carry, leaves, structure, length, reverse):
     return carry.tree(out[:n]), unflatten(kept["structure"], out[n + drawn :])
 
 
+def _with_index(body_fun):
+    """`body_fun`, whose results have the dtypes that they have where the index is a plain int, which promotes nothing."""
+
+    def body(i, val):
+        if not isinstance(i, Value):
+            return body_fun(int(i), val)
+        out = body_fun(i, val)
+        before, structure = _arrays(val, "fori_loop: the initial value")
+        after, made = flatten(out)
+        if made != structure or all(dtype_of(x) == dtype_of(y) for x, y in zip(before, after, strict=True)):
+            return out
+        flat = _Flat(lambda val: body_fun(0, val), [structure], "fori_loop")
+        (plain,), _ = _write_down((flat, list(map(aval_like, before)), _name(body_fun), len(before), None))
+        dtypes = [aval.dtype for aval in output_avals(plain.graph)]
+        return unflatten(made, [cast(x, d) for x, d in zip(after, dtypes, strict=True)])
+
+    body.__name__ = _name(body_fun)
+    return body
+
+
 def fori_loop(lower, upper, body_fun, init_val):
     """`val = body_fun(i, val)` for i from `lower` to `upper` - 1.
 
@@ -598,8 +640,9 @@ def fori_loop(lower, upper, body_fun, init_val):
     np.float64(12.0)
     """
     plain = (bool, int, np.integer)
+    body = _with_index(body_fun)
     if not (isinstance(lower, plain) and isinstance(upper, plain)):
-        return while_loop(lambda c: c[0] < upper, lambda c: (c[0] + 1, body_fun(c[0], c[1])), (lower, init_val))[1]
+        return while_loop(lambda c: c[0] < upper, lambda c: (c[0] + 1, body(c[0], c[1])), (lower, init_val))[1]
     lower, upper = int(lower), int(upper)
     if not _written_down():
         carry, i = _Carry(init_val, "fori_loop", body_fun), lower
@@ -610,10 +653,10 @@ def fori_loop(lower, upper, body_fun, init_val):
                 continue
             carry.leaves = new
             i += 1
-        return carry.tree(carry.leaves)
+        return carry.last()
 
     def step(val, i):
-        return body_fun(i, val), None
+        return body(i, val), None
 
     step.__name__ = _name(body_fun)
     return scan(step, init_val, np.arange(lower, max(lower, upper)))[0]

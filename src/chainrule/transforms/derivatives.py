@@ -5,7 +5,7 @@ import operator
 
 import numpy as np
 
-from ..core.dispatch import next_level
+from ..core.dispatch import next_level, steady
 from ..core.value import Value, dtype_of, shape_of, size_of
 from ..dtypes import is_inexact
 from ..errors import ArgumentError, NonDifferentiableError, NonScalarOutputError, ShapeError, explain
@@ -17,7 +17,7 @@ from .batch import vmap
 from .expansion import finished
 from .forward import push_forward
 from .lost import warn
-from .reverse import Tape
+from .reverse import ROOT, Tape, as_it_is
 from .scope import Scope
 
 
@@ -45,7 +45,7 @@ def _payload(x, what, asked):
                 help="write 3.0 for 3, or convert with .astype(float); use argnums to choose other arguments",
             )
         )
-    return x
+    return as_it_is(x, met=True) if isinstance(x, Value) else x
 
 
 def _payloads(leaves, structure, asked, prefix):
@@ -70,6 +70,15 @@ def _check_output(x, f, asked):
 
 def _zeros(x):
     return np.zeros(shape_of(x), dtype_of(x))[()]
+
+
+def _like(derivative, x):
+    """`derivative` as a Tensor if `x` is one of the user's, also where its numbers depend on no Tensor."""
+    if isinstance(derivative, Value) and derivative.owner.level >= ROOT.level:
+        return derivative
+    while isinstance(x, Value) and x.owner is not ROOT:
+        x = x.value
+    return ROOT.constant(derivative) if isinstance(x, Value) else derivative
 
 
 def _split_aux(out, f, has_aux, asked):
@@ -130,7 +139,8 @@ class _Pulled:
             found[leaf] = g[()] if isinstance(g, np.ndarray) and g.ndim == 0 else g  # scalars, as NumPy gives them
 
         walk_back(list(zip(self.nodes, cotangents, strict=True)), sink, retain=True)
-        return [finished(found[leaf]) if leaf in found else _zeros(x) for leaf, x in zip(self.leaves, self.inputs, strict=True)]
+        pairs = zip(self.leaves, self.inputs, strict=True)
+        return [_like(finished(found[leaf]) if leaf in found else _zeros(x), x) for leaf, x in pairs]
 
     def warn_of_losses(self, names, asked):
         """Warn of inputs that nothing came back to, because of operations without a derivative."""
@@ -179,7 +189,8 @@ def vjp(f, *primals, has_aux=False):
     (np.float64(3.0), np.float64(2.0))
     """
     leaves, structure = flatten(primals)
-    pulled = _Pulled(f, _payloads(leaves, structure, "vjp", "argument "), structure, has_aux, "vjp")
+    payloads = list(map(steady, _payloads(leaves, structure, "vjp", "argument ")))  # they may be written to meanwhile
+    pulled = _Pulled(f, payloads, structure, has_aux, "vjp")
 
     def pullback(cotangents):
         gs = leaves_like(pulled.out_structure, cotangents, "cotangents")
@@ -237,7 +248,7 @@ def jvp(f, primals, tangents, has_aux=False):
         return [_check_output(o, f, "jvp") for o in out_leaves]
 
     values, ts = push_forward(flat, leaves, moved)
-    ts = [_zeros(v) if t is None else finished(t) for v, t in zip(values, ts, strict=True)]
+    ts = [_like(_zeros(v) if t is None else finished(t), v) for v, t in zip(values, ts, strict=True)]
     values = [finished(v) for v in values]
     result = unflatten(kept["structure"], values), unflatten(kept["structure"], ts)
     return (*result, kept["aux"]) if has_aux else result
@@ -504,6 +515,7 @@ def _pulled_rows(pulled, structure, single, has_aux, holomorphic=False, asked="j
             [p + 1j * m if _is_complex(v) else p for p, m, v in zip(pieces, others, pulled.values, strict=True)]
             for pieces, others in zip(per_input, more, strict=True)
         ]
+    per_input = [[_like(p, x) for p in pieces] for pieces, x in zip(per_input, pulled.inputs, strict=True)]
     per_output = [unflatten(structure, list(column)) for column in zip(*per_input, strict=True)]
     result = unflatten(pulled.out_structure, [t[0] for t in per_output] if single else per_output)
     return (result, pulled.aux) if has_aux else result
@@ -593,7 +605,7 @@ def _forward_jacobian(f, argnums, has_aux, holomorphic, asked):
                 [p + 1j * m if _is_complex(x) else p for p, m, x in zip(row, others, leaves, strict=True)]
                 for row, others in zip(pieces, more, strict=True)
             ]
-        per_output = [unflatten(structure, row) for row in pieces]
+        per_output = [unflatten(structure, list(map(_like, row, leaves))) for row in pieces]
         if single:
             per_output = [t[0] for t in per_output]
         result = unflatten(out_structure, per_output)

@@ -63,6 +63,9 @@ class Forward(Trace):
 
     # --- what a Tensor asks of its owner ------------------------------------------------------------------------------
 
+    def has_none(self, x):
+        return x.note is None
+
     def carries_derivative(self, x):
         return x.note is not None or (isinstance(x.value, Value) and x.value.owner.carries_derivative(x.value))
 

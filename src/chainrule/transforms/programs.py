@@ -114,6 +114,14 @@ def narrowed(step, inputs, outputs, **params):
 # --- a program --------------------------------------------------------------------------------------------------------
 
 
+def as_result(x, given):
+    """What a loop gives for a carry, also where no step was taken: numbers, not arrays without axes, and nothing `given`."""
+    x = as_value(x)
+    if isinstance(x, np.ndarray):
+        return x[()] if not x.ndim else x.copy() if any(x is y for y in given) else x
+    return x
+
+
 def run_graph(graph, operands):
     """The outputs of a graph for plain arrays, as a tuple of arrays."""
     return tuple(map(as_value, graph.apply(*operands)))

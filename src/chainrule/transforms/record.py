@@ -26,13 +26,14 @@ from ..core.primitive import primitive
 from ..core.value import Value
 from ..dtypes import native_order
 from ..errors import CompileError, LostDerivativeError, NonDifferentiableError, TreeError, explain
+from ..ops.shaping import cast
 from ..tensor import Tensor
 from ..trees import flatten, paths, tree_map, unflatten
 from .backward import Leaf, tick
 from .checkpoint import REPLAYED
 from .forward import no_backward
 from .reverse import ROOT
-from .scope import end
+from .scope import Ended, end
 
 _OURS = str(Path(__file__).resolve().parents[1])
 _FROZEN = 1 << 16  # elements of whole numbers up to which they may decide what the program is
@@ -99,6 +100,7 @@ class Recorder(Trace):
         self.notes: dict = {}  # id of a lifted Tensor -> its note before
         self.survivors: list = []  # Tensors made here that live on
         self.decided: set = set()  # ids of the Vars of what is part of the program after a look at all its numbers
+        self.given: list = []  # arrays among the arguments
         self.constants: dict = {}  # id of a Var -> the same as a constant
         self.ruled = False  # whether the user's rules or hooks decide about derivatives, which the graph does not say
         self.start = tick()  # leaves that are younger are made here
@@ -203,6 +205,8 @@ class Recorder(Trace):
         return x
 
     def to_array(self, x, asked):
+        if asked == "int()" and x.dtype.kind == "f" and np.isfinite(x.value):
+            x = cast(cast(x, np.float64), np.int64)  # only this part of the number decides
         if (x.dtype.kind in "biu" and x.value.size <= _FROZEN) or asked == "int()":
             return self.frozen(x)
         raise LostDerivativeError(
@@ -216,7 +220,7 @@ class Recorder(Trace):
     to_scalar = to_array
 
     def truth(self, x):
-        return self.decide(x, bool(x.value))
+        return self.decide(x if x.dtype.char in "?bhilqBHILQfd" else x != 0, bool(x.value))
 
     def decide(self, x, value, about=None):
         """A decision by value: written down as a guard."""
@@ -281,7 +285,7 @@ class Recorder(Trace):
         nodes = []
         for t in tensors:
             t.value = self._real(t.value)
-            if t.note is not None:
+            if t.note is not None and not isinstance(t.owner, Ended):
                 nodes.append(t.note)
         seen = set()
         while nodes:
@@ -291,16 +295,22 @@ class Recorder(Trace):
             seen.add(id(node))
             kept = getattr(node, "kept", None)
             if kept and any(isinstance(k, (Value, tuple)) for k in kept):
-                node.kept = tuple(tuple(map(self._real, k)) if isinstance(k, tuple) else self._real(k) for k in kept)
+                node.kept = tuple(tuple(map(self._steady, k)) if isinstance(k, tuple) else self._steady(k) for k in kept)
             settle = getattr(node, "settle", None)
             if settle is not None:
-                settle(self._real)
+                settle(self._steady)
             nodes.extend(p for p in node.parents if p is not None)
 
     def _real(self, x):
         if isinstance(x, Value) and x.owner is state.expansion:
             return state.expansion.mapped(self._real, x)
         return x.value if isinstance(x, Value) and x.owner is self else x
+
+    def _steady(self, x):
+        """What an operation keeps of `x`: no memory of arrays that are arguments, which the user may write to."""
+        real = self._real(x)
+        array = real is not x and isinstance(real, np.ndarray)
+        return steady(real) if array and any(np.may_share_memory(real, a) for a in self.given) else real
 
     def _label(self, t):
         return next((i.label for i in self.graph.inputs if i.tensor is t), "?")
@@ -385,6 +395,7 @@ def record(f, args, kwargs, name=None, asked="graph", writing=False, seen=()) ->
             var = recorder.var(value)
             recorder.graph.inputs.append(Input(var, label))
             wrapped.append(Tensor(value, recorder, var))
+            recorder.given += [value] if isinstance(value, np.ndarray) else []
             if isinstance(x, np.ndarray) and not x.shape:
                 wrapped[-1].place = True  # `x += 1` changes it
             variable.append(True)
@@ -468,16 +479,16 @@ def _written(recorder, asked, writing, arguments):
                     help=f"pass a Tensor, cr.tensor({label}), which is changed, or assign to a copy: {label} = {label}.copy()",
                 )
             )
-        if x.shape != array.shape:
-            raise _other_shape(label, array.shape, x.shape)
-        if x.requires_grad:
+        if isinstance(x.owner, Ended) or (x.shape == array.shape and x.requires_grad):
             raise LostDerivativeError(
                 explain(
-                    f"{asked}: the function assigns to its argument `{label}`, a plain array, what carries a derivative",
-                    f"{label}: {x.dtype} {x.shape}",
+                    f"{asked}: the function assigns to its argument `{label}`, an array, what carries a derivative or a batch",
+                    f"{label}: {array.dtype} {array.shape}",
                     help=f"pass a Tensor, cr.tensor({label}), or assign to a copy: {label} = {label}.copy()",
                 )
             )
+        if x.shape != array.shape:
+            raise _other_shape(label, array.shape, x.shape)
         others = [a for a, _, _ in arguments] + [i.tensor for i in recorder.graph.inputs]
         check_writable(array, label, [a for a in others if isinstance(a, np.ndarray)])
         recorder.graph.updates.append(Update(label, array, recorder._operand(x)))
@@ -507,14 +518,26 @@ def check_writable(array, label, others):
                 help=f"pass a copy, {label}.copy()",
             )
         )
-    if sum(_shares_memory(array, a) for a in others) > (array.size > 0):
+    itself = _overlaps_itself(array)
+    if itself or sum(_shares_memory(array, a) for a in others) > (array.size > 0):
+        shared = "whose elements share memory with each other" if itself else "which shares memory with an array that it reads"
         raise CompileError(
             explain(
-                f"compile: the function assigns to its argument `{label}`, which shares memory with an array that it reads",
+                f"compile: the function assigns to its argument `{label}`, {shared}",
                 f"{label}: {array.dtype} {array.shape}",
                 help="pass copies, or run the function uncompiled",
             )
         )
+
+
+def _overlaps_itself(array):
+    """Whether elements may stand in one place, as in arrays made by `as_strided`."""
+    reach = array.itemsize
+    for step, n in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if step < reach and array.size:
+            return True
+        reach += step * (n - 1)
+    return False
 
 
 def _shares_memory(a, b):

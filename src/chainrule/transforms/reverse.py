@@ -29,6 +29,23 @@ _PLAIN = frozenset({np.ndarray, np.float64, np.float32, float, int})
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
+def as_it_is(x, met=False):
+    """What to keep of an argument that is no value of the tape, and which the user may assign to later.
+
+    `met` : tell those who watch which Tensors are read
+    """
+    if not isinstance(x, Value):
+        return steady(x)
+    for watcher in state.watchers if met else ():
+        watcher.met(x)
+    if x.owner is ROOT:
+        if state.abstract:
+            return x  # graphs know by its identity what they read
+        if state.recorder is not None:
+            state.recorder.lift(x)
+    return Tensor(x.value, x.owner, x.note)
+
+
 class Tape(Trace):
     """A trace that records. Level 0 lasts as long as the program; others as long as their transform."""
 
@@ -85,7 +102,7 @@ class Tape(Trace):
             return self.process(row, (x, y), {})
         note_x = note_y = None
         mask = 0
-        loose = False  # whether one of them is an array of the user's, who may write to it later
+        loose = False  # whether one of them is an array or a Tensor of the user's, who may write to it later
         if isinstance(x, Value) and x.owner is self:
             note_x = x.note
             x = x.value
@@ -93,6 +110,7 @@ class Tape(Trace):
                 mask = 1
         elif isinstance(x, Value):
             x = plain(x)
+            loose = isinstance(x, Value)
         else:
             loose = True
         if isinstance(y, Value) and y.owner is self:
@@ -102,6 +120,7 @@ class Tape(Trace):
                 mask += 2
         elif isinstance(y, Value):
             y = plain(y)
+            loose = loose or isinstance(y, Value)
         else:
             loose = True
         out = row.fast(x, y) if type(x) in _PLAIN and type(y) in _PLAIN else row.call(x, y)
@@ -130,9 +149,9 @@ class Tape(Trace):
         if keep_x or keep_y or keep_out:
             if loose:
                 if mask == 1:
-                    y = steady(y) if keep_y else y
+                    y = as_it_is(y) if keep_y else y
                 else:
-                    x = steady(x) if keep_x else x
+                    x = as_it_is(x) if keep_x else x
             kept = (x if keep_x else None, y if keep_y else None, out if keep_out else None)
         else:
             kept = NOTHING
@@ -163,7 +182,7 @@ class Tape(Trace):
                 if parent is None and isinstance(a, Value) and a.owner is self and flows_back(row.kind(i)):
                     values[i] = state.recorder.cut(values[i])
         if active and row.joint is not None:
-            values = [steady(v) if type(a) is np.ndarray else v for a, v in zip(args, values, strict=True)]
+            values = list(map(self._kept_of, args, values))
             return self._record_jointly(row, values, parents, params)
         out = row.call(*values, **params)
         several = isinstance(out, tuple)
@@ -215,17 +234,24 @@ class Tape(Trace):
             state.whole.to_array(x, "the value")
         return x.value
 
-    @staticmethod
-    def _kept(row, args, values, out, keeps):
+    def _kept_of(self, argument, value):
+        """What to keep of an argument with this value."""
+        ours = isinstance(argument, Value) and (argument.owner is self or not isinstance(value, Value))
+        return value if ours else as_it_is(value)
+
+    def _kept(self, row, args, values, out, keeps):
         tail = next((int(k[:-1]) for k in keeps if isinstance(k, str)), None)
         kept = [v if i in keeps or (tail is not None and i >= tail) else None for i, v in enumerate(values)]
-        kept = [steady(v) if type(a) is np.ndarray else v for a, v in zip(args, kept, strict=True)]
+        kept = list(map(self._kept_of, args, kept))
         return (*kept, out if -1 in keeps else None)
 
     def recording(self):
         return not attention or (self.level >= state.paused_below and self not in state.paused)
 
     # --- what a Tensor asks of its owner ------------------------------------------------------------------------------
+
+    def has_none(self, x):
+        return x.note is None and self not in state.paused  # a checkpoint gives values their history later
 
     def carries_derivative(self, x):
         return x.note is not None or (isinstance(x.value, Value) and x.value.owner.carries_derivative(x.value))

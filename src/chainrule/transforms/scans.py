@@ -11,9 +11,9 @@ from ..core.graph import Graph, Operand, Step, Var
 from ..core.lowering import Loop
 from ..core.primitive import primitive
 from ..ops.elementwise import add
-from ..ops.shaping import as_value, moveaxis
+from ..ops.shaping import moveaxis
 from .abstract import active_outputs, batch_graph, input_avals, jvp_graph, output_avals, remember, repeated, vjp_graph, zeros_of
-from .programs import chosen, either, inexact, interleaved, narrowed, or_zeros, parts, settle, size_of_batch, spread
+from .programs import as_result, chosen, either, inexact, interleaved, narrowed, or_zeros, parts, settle, size_of_batch, spread
 from .split import Sums, cut, fresh_id, graph_of, hoist, inputs_read, only, unique, variables
 
 
@@ -237,4 +237,4 @@ def _scan(*args, body, consts, carries, length, reverse):
         state = out[:carries]
         for stack, y in zip(stacks, out[carries:], strict=True):
             stack[t] = y
-    return (*map(as_value, state), *stacks)
+    return (*(as_result(x, args) for x in state), *stacks)

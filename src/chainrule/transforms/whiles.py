@@ -33,6 +33,7 @@ from .abstract import (
 )
 from .programs import (
     all_batched,
+    as_result,
     choose,
     chosen,
     either,
@@ -188,7 +189,7 @@ def _while_loop(*args, condition, body, consts):
     while condition.apply(*fixed, *state)[0]:
         state = body.apply(*fixed, *state)
         count += 1
-    return (*map(as_value, state), np.int64(count))
+    return (*(as_result(x, args) for x in state), np.int64(count))
 
 
 # --- the way back through a loop --------------------------------------------------------------------------------------
