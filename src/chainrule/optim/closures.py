@@ -102,8 +102,9 @@ class ClosureOptimizer(Optimizer):
     def _gradient(self):
         """The gradients of the parameters, as one vector."""
         params = self._params
+        values: list
         try:
-            values = [(p.note if p.owner is ROOT and type(p.note) is Leaf else p).grad.value for p in params]
+            values = [(p.note if p.owner is ROOT and type(p.note) is Leaf else p).grad.value for p in params]  # type: ignore[union-attr]
         except AttributeError:  # some have none
             values = [None]
         return packed(values, self._dtype) if set(map(type, values)) == {np.ndarray} else self._vector(p.grad for p in params)

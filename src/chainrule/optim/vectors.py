@@ -3,6 +3,7 @@
 import copy
 import functools
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 
@@ -57,14 +58,15 @@ class Layout:
             start, self.size = self.size, self.size + a.size * (2 if a.dtype.kind == "c" else 1)
             self.places.append((start, self.size, a.shape, a.dtype))
         self.dtypes = {place[-1] for place in self.places}
-        views = [(tuple(shape), dtype, start * dtype.itemsize) for start, _, shape, dtype in self.places]
-        self.shapes, self.kinds, self.starts = zip(*views, strict=True) if views else ((), (), ())
+        self.shapes, self.kinds = [tuple(place[2]) for place in self.places], [place[3] for place in self.places]
+        self.starts = [start * dtype.itemsize for start, _, _, dtype in self.places]
 
     def unpacked(self, vector):
         """The arrays in their own dtypes, which may share the vector's memory; of a Tensor, Tensors."""
         if self.dtypes == {vector.dtype}:
             if type(vector) is np.ndarray and vector.flags.c_contiguous:  # in half the time of slices
-                return list(map(np.ndarray, self.shapes, self.kinds, repeat(vector), self.starts))
+                made: Any = np.ndarray
+                return list(map(made, self.shapes, self.kinds, repeat(vector), self.starts))
             return [vector[start:end].reshape(shape) for start, end, shape, dtype in self.places]
         return [_unpacked(vector[start:end], shape, dtype) for start, end, shape, dtype in self.places]
 
