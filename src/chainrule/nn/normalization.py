@@ -270,7 +270,7 @@ class BatchNorm3d(_BatchNorm):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalisation over the batches of all processes, of which there is one: what `BatchNorm2d` does, on any number of axes.
+    """Batch normalisation over the batches of all processes, of which there is one: what `BatchNorm2d` does, on any inputs.
 
     >>> from chainrule import nn
     >>> nn.SyncBatchNorm(3)(np.ones((5, 3, 2, 2))).shape
