@@ -40,3 +40,10 @@ def _compiled(call):
         return out
 
     return compiled_call
+
+
+@pytest.fixture
+def data():
+    """Inputs and targets for the models of `module_tools`."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(5, 4)), np.array([0, 1, 2, 0, 1])

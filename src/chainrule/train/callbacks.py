@@ -329,12 +329,12 @@ def as_callbacks(given, progress):
     """Callbacks in the order in which they are told: the bar first, those that save the state of the run last."""
     callbacks = list(given) if isinstance(given, (list, tuple)) else [given]
     for c in callbacks:
-        if not isinstance(c, Callback) and not callable(c):
+        if not isinstance(c, Callback) and (not callable(c) or isinstance(c, type)):
             raise ArgumentError(
                 explain(
                     "fit: a callback is a Callback or a function (history, model)",
-                    f"found: {type(c).__name__}",
-                    help="derive from chainrule.train.Callback",
+                    f"found: {'the class ' + c.__name__ if isinstance(c, type) else type(c).__name__}",
+                    help="derive from chainrule.train.Callback, and make one: EarlyStopping(patience=3)",
                 )
             )
     made = [c if isinstance(c, Callback) else EpochFunction(c) for c in callbacks]

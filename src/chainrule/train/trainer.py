@@ -84,6 +84,9 @@ class Trainer:
             raise ArgumentError(explain("accumulate must be a positive int", f"found: {accumulate!r}", help="for example 4"))
         if compile not in (True, False, "always"):
             raise ArgumentError(explain("compile must be True, False or 'always'", f"found: {compile!r}", help="usually True"))
+        if isinstance(model, type) or not hasattr(model, "parameters"):
+            found = f"found: {'the class ' + model.__name__ if isinstance(model, type) else type(model).__name__}"
+            raise ArgumentError(explain("Trainer: the model is a Module", found, help="make one, such as nn.Linear(4, 2)"))
         self.model, self.loss, self.optimizer = model, loss_of(loss), optimizer_of(optimizer, model)
         self.metrics = named_metrics(metrics)
         self.compile, self.accumulate = compile, int(accumulate)
