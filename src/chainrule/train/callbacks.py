@@ -134,6 +134,8 @@ class EarlyStopping(Callback):
         self.weights: dict | None = None
 
     def on_epoch_end(self, epoch, logs):
+        if self.best.monitor not in logs and self.trainer.lacks(self.best.monitor):
+            return
         if self.best.look(logs, "EarlyStopping"):
             if self.restore_best_weights:
                 self.weights = {name: np.array(array(x)) for name, x in self.model.state_dict().items()}
@@ -197,6 +199,8 @@ class LearningRateScheduler(Callback):
             return
         if type(self.schedule).__name__ == "ReduceLROnPlateau":
             if self.monitor not in logs:
+                if self.trainer.lacks(self.monitor):
+                    return
                 raise ArgumentError(
                     explain(
                         f"LearningRateScheduler: nothing is called {self.monitor!r}",
