@@ -34,11 +34,10 @@ def calculate_gain(nonlinearity, param=None):
     if nonlinearity.startswith("conv"):
         return 1.0
     if nonlinearity == "leaky_relu":
-        if param is not None and (isinstance(param, bool) or not isinstance(param, numbers.Real)):
-            raise ArgumentError(
-                explain("calculate_gain: a slope is a number", f"found: {param!r}", help="0.01")
-            )
-        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
+        slope = 0.01 if param is None else param
+        if isinstance(slope, bool) or not isinstance(slope, numbers.Real):
+            raise ArgumentError(explain("calculate_gain: a slope is a number", f"found: {param!r}", help="0.01"))
+        return math.sqrt(2 / (1 + float(slope) ** 2))
     raise ArgumentError(
         explain(f"calculate_gain: unknown activation {nonlinearity!r}", help=f"use one of {', '.join(gains)}, leaky_relu")
     )
