@@ -140,9 +140,16 @@ def loss_curves(history, held_out="validation"):
     epochs = range(1, len(history) + 1)
     axes.plot(epochs, history.train_loss, color=BLUE, marker="o", markersize=3.5, label="training")
     if history.validation_loss:
-        axes.plot(epochs, history.validation_loss, color=ORANGE, marker="s", markersize=3.5, label=held_out)
-    _finish(axes, "Loss", "epoch", "loss", history.train_loss + history.validation_loss)
+        axes.plot(*_known(history.validation_loss), color=ORANGE, marker="s", markersize=3.5, label=held_out)
+    _finish(axes, "Loss", "epoch", "loss", history.train_loss + _known(history.validation_loss)[1].tolist())
     return figure
+
+
+def _known(values):
+    """(epochs, values) of those that are no NaN: not every epoch has a validation."""
+    values = np.array(values, float)
+    epochs = np.flatnonzero(values == values)
+    return epochs + 1, values[epochs]
 
 
 @_styled
@@ -227,13 +234,13 @@ def metric_curves(history, name="accuracy", held_out="validation"):
     scale, unit, end = (100, " [%]", " %") if name == "accuracy" else (1, "", "")
     parts = [("training", history.train_metrics, BLUE, "o"), (held_out, history.validation_metrics, ORANGE, "s")]
     for label, metrics, color, marker in parts:
-        values = scale * np.array(metrics.get(name, []), float)
+        epochs, values = _known(metrics.get(name, []))
+        values = scale * values
         if len(values):
-            epochs = range(1, len(values) + 1)
             label = f"{label}, {values[-1]:.4g}{end} at the end"
             axes.plot(epochs, values, color=color, marker=marker, markersize=3.5, label=label)
     _finish(axes, name.capitalize(), "epoch", name + unit, None)
-    late = [v for _, metrics, _, _ in parts for v in metrics.get(name, [])[len(history) // 20 :]]
+    late = [v for _, metrics, _, _ in parts for v in metrics.get(name, [])[len(history) // 20 :] if v == v]
     if name == "accuracy" and late and min(late) < max(late):  # the climb of the first epochs would flatten all the rest
         margin = 0.05 * (max(late) - min(late))
         axes.set_ylim(scale * (min(late) - margin), scale * (max(late) + margin))

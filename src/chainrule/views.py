@@ -24,11 +24,13 @@ class Part(NamedTuple):
 
 
 class Views:
-    """The views of one Tensor, for as long as somebody else holds them."""
+    """The views of one Tensor, for as long as somebody else holds them. `made`: of how many Tensors there ever were some."""
 
     __slots__ = ("references", "limit")
+    made = 0
 
     def __init__(self):
+        Views.made += 1
         self.references: list = []
         self.limit = 32
 

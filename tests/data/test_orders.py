@@ -1,11 +1,14 @@
 """Samplers, splits, streams of random numbers, and passes that are resumed in their middle."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
 import chainrule as cr
 import chainrule.data as data
+from chainrule.data import ahead
 from chainrule.errors import ArgumentError, ShapeError
 
 
@@ -313,26 +316,66 @@ def test_arguments_in_the_order_of_pytorch():
 @pytest.mark.parametrize("chunk", [1, 100, 1000, 1 << 30])
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_rows_copied_ahead_are_those_of_a_plain_walk(monkeypatch, chunk, drop_last):
-    monkeypatch.setattr("chainrule.data.ahead.CHUNK", chunk)
+    monkeypatch.setattr(ahead, "CHUNK", chunk)
     x, y = np.random.default_rng(0).normal(size=(53, 3)), np.arange(53, dtype=np.int8)
     everything = data.TensorDataset(x, y)
     part = data.Subset(data.Subset(everything, np.arange(50, 3, -1)), np.arange(0, 40))
     for ds in (everything, part):
         options = {"batch_size": 4, "shuffle": True, "seed": 3, "drop_last": drop_last}
-        ahead = data.DataLoader(ds, **options)
+        loader = data.DataLoader(ds, **options)
         plain = data.DataLoader(data.MapDataset(ds, lambda *sample: sample), **options)
         for _ in range(2):
-            pairs = list(zip(ahead, plain, strict=True))
-            assert len(pairs) == len(ahead)
+            pairs = list(zip(loader, plain, strict=True))
+            assert len(pairs) == len(loader)
             assert all(type(a) is type(b) and a[0].tolist() == b[0].tolist() and a[1].dtype == np.int8 for a, b in pairs)
             assert all(a[1].tolist() == b[1].tolist() for a, b in pairs)
-        batches = iter(ahead)
+        batches = iter(loader)
         next(batches), next(batches)
         later = data.DataLoader(ds, **options)
-        later.load_state_dict(ahead.state_dict())
+        later.load_state_dict(loader.state_dict())
         assert [b[1].tolist() for b in later] == [b[1].tolist() for b in batches]
-        for _ in ahead:
+        for _ in loader:
             break  # a thread that is in the middle of a copy ends with its pass
+
+
+@pytest.mark.parametrize("late", [0.0, 0.002])
+@pytest.mark.parametrize("processors", [1, 2])
+def test_batches_that_are_held_stay_as_they_are(monkeypatch, late, processors):
+    """While later ones are written where those were that nobody holds, and while a copy comes too late."""
+    monkeypatch.setattr(ahead, "CHUNK", 2000)
+    monkeypatch.setattr(ahead, "_processors", lambda: processors)
+    take, rooms = ahead._Rows.take, set()
+
+    def slow(self, start, end, many=False):
+        if many:
+            time.sleep(late)
+        out = take(self, start, end, many)
+        if many:
+            rooms.add(out[0].ctypes.data)
+        return out
+
+    monkeypatch.setattr(ahead._Rows, "take", slow)
+    x = np.arange(3000.0).reshape(1000, 3)
+    loader, held = data.DataLoader(data.TensorDataset(x, x[:, 0].copy()), 4, shuffle=True, seed=0), []
+    for i, (rows, first) in enumerate(loader):
+        time.sleep(late / 10)
+        held += [(rows[1:], first)] * (i % 50 == 0)
+        assert rows.tolist() == (np.asarray(first)[:, None] + [0, 1, 2]).tolist()
+    assert all(rows.tolist() == (np.asarray(first)[1:, None] + [0, 1, 2]).tolist() for rows, first in held)
+    assert not rooms if processors == 1 else 0 < len(rooms) < 12  # of 16 chunks
+    kept = list(loader)
+    assert sorted(np.concatenate([b[1].numpy() for b in kept])) == x[:, 0].tolist()
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 30])
+def test_indices_of_rows_count_from_the_end_or_are_wrong(monkeypatch, chunk):
+    monkeypatch.setattr(ahead, "CHUNK", chunk)
+    whole = data.TensorDataset(np.arange(5.0))
+    loader = data.DataLoader(whole, 2, sampler=data.SubsetRandomSampler([-1, 4, -5, 0]))
+    assert sorted(float(v) for (b,) in loader for v in b) == [0.0, 0.0, 4.0, 4.0]
+    for wrong in (5, -6):
+        with pytest.raises(IndexError):
+            list(data.DataLoader(whole, 2, sampler=data.SubsetRandomSampler([0, 1, 2, wrong])))
 
 
 def test_a_subclass_with_its_own_take_is_asked(monkeypatch):

@@ -1,5 +1,7 @@
 """Sequences continued position by position with caches of keys and values give what the whole sequence gives."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from torch_tools import normal
@@ -73,3 +75,29 @@ def test_gradients_flow_through_a_cache():
         a, b = cr.grad(by_parts, argnums=(0, 1))(layer, x), cr.grad(at_once, argnums=(0, 1))(layer, x)
     for p, q in zip(cr.tree_leaves(a), cr.tree_leaves(b), strict=True):
         np.testing.assert_allclose(np.asarray(p), np.asarray(q), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("outside", [contextlib.nullcontext, cr.no_grad])
+def test_compiled_functions_read_and_change_caches(outside):
+    """The cache is an argument, so that derivatives flow through what it was given by an earlier call."""
+    layer, x = nn.MultiheadAttention(4, 2, batch_first=True, dtype=float), normal(1, 3, 4)
+
+    def step(layer, part, cache):
+        return layer(part, part, part, cache=cache)[0]
+
+    def by_parts(step, layer, x):
+        cache = nn.KeyValueCache()
+        out = sum((step(layer, x[:, t : t + 1], cache) ** 2).sum() for t in range(3))
+        assert len(cache) == 3
+        return out
+
+    compiled = cr.compile(step)
+    with outside():
+        for _ in range(2):
+            near = by_parts(compiled, layer, x), by_parts(step, layer, x)
+            np.testing.assert_allclose(*(v.detach() for v in near), rtol=1e-12)
+            pairs = zip(
+                *(cr.tree_leaves(cr.grad(by_parts, argnums=(1, 2))(f, layer, x)) for f in (compiled, step)), strict=True
+            )
+            for found, wanted in pairs:
+                np.testing.assert_allclose(*(np.asarray(cr.tensor(v).detach()) for v in (found, wanted)), rtol=1e-9, atol=1e-12)

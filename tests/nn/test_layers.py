@@ -349,3 +349,13 @@ def test_recorded_parameters_are_read_when_the_program_runs():
     nn.init.ones_(layer.weight), nn.init.zeros_(layer.bias)
     out = cr.asarray(program(X)).detach()
     np.testing.assert_allclose(out, X.sum(1, keepdims=True) * np.ones(3), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape, mode", [((3, 0), "fan_in"), ((0, 3), "fan_out"), ((2, 0, 3), "fan_in")])
+def test_initialisers_of_weights_without_elements(shape, mode):
+    weight = cr.zeros(shape)
+    for initialise in (nn.init.kaiming_uniform_, nn.init.kaiming_normal_):
+        assert initialise(weight, mode=mode) is weight
+    for slope in ("a", True):
+        with pytest.raises(ArgumentError, match="a slope is a number"):
+            nn.init.calculate_gain("leaky_relu", slope)

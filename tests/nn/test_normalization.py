@@ -147,6 +147,9 @@ LAYERS = [
     ("LayerNorm", ((3, 4),), {}, (2, 3, 4)),
     ("LocalResponseNorm", (3,), {}, (2, 5, 4)),
     ("LocalResponseNorm", (2,), {"alpha": 0.5, "beta": 0.6, "k": 2.0}, (2, 5, 3, 3)),
+    ("SyncBatchNorm", (3,), {}, (4, 3)),
+    ("SyncBatchNorm", (3,), {"momentum": None, "eps": 1e-2}, (4, 3, 2, 2)),
+    ("SyncBatchNorm", (2,), {"affine": False, "track_running_stats": False}, (3, 2, 5)),
 ]
 
 
@@ -163,3 +166,45 @@ def test_layers_against_torch(name, args, options, shape, dtype):
             tt.near(ours.state_dict()[key], value.numpy(), key)
     ours.eval(), theirs.eval()
     tt.compare_layers(torch, ours, theirs, normal(*shape, dtype=dtype, seed=9), second=dtype == np.float64)
+
+
+@with_torch
+def test_convert_sync_batchnorm_against_torch():
+    def model(nn, **options):
+        block = nn.Sequential(nn.Conv2d(2, 3, 1, **options), nn.BatchNorm2d(3, momentum=0.3, affine=False, **options))
+        return nn.Sequential(
+            block, nn.Flatten(), nn.BatchNorm1d(12, track_running_stats=False, **options), nn.InstanceNorm1d(4)
+        )
+
+    ours, theirs = model(nn, dtype=np.float64), model(torch.nn, dtype=torch.float64)
+    ours.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
+    before = dict(ours.named_parameters())
+    ours.eval(), theirs.eval()
+    new, wanted = nn.SyncBatchNorm.convert_sync_batchnorm(ours), torch.nn.SyncBatchNorm.convert_sync_batchnorm(theirs)
+    assert new is ours and repr(new) == repr(wanted)
+    assert [type(m).__name__ for m in new.modules()] == [type(m).__name__ for m in wanted.modules()]
+    assert all(p is before[name] for name, p in new.named_parameters()) and not any(m.training for m in new.modules())
+    assert list(new.state_dict()) == list(wanted.state_dict())
+    for module in (new[:-1], wanted[:-1]):
+        module.train()
+    x = np.random.default_rng(0).normal(size=(5, 2, 2, 2))
+    tt.near(new[:-1](x).detach(), wanted[:-1](torch.tensor(x)).detach().numpy())
+    tt.near(new.state_dict()["0.1.running_var"], wanted.state_dict()["0.1.running_var"].numpy())
+    alone = nn.SyncBatchNorm.convert_sync_batchnorm(nn.BatchNorm3d(2))
+    assert type(alone) is nn.SyncBatchNorm and alone is nn.SyncBatchNorm.convert_sync_batchnorm(alone)
+
+
+@with_torch
+@dtypes
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 20])
+def test_cross_map_response_against_torch(size, dtype):
+    """In values; PyTorch's own gradients are not those of its values, and for some sizes there are none."""
+    x, options = normal(2, 7, 2, 3, dtype=dtype), {"alpha": 0.5, "beta": 0.6, "k": 2.0}
+    ours, theirs = nn.CrossMapLRN2d(size, **options), torch.nn.CrossMapLRN2d(size, **options)
+    tt.near(ours(x), theirs(torch.tensor(x)).numpy())
+    assert repr(ours) == repr(theirs)
+    if dtype == np.float64:
+        cr.gradcheck(ours, normal(1, 7, 1, 2))
+    for layer, array in ((ours, x[0]), (theirs, torch.tensor(x[0]))):
+        with pytest.raises(ValueError):
+            layer(array)

@@ -248,3 +248,16 @@ def test_settings_that_make_no_sense():
     with pytest.raises(UnsupportedError, match="differentiable"):
         optim.Adam([x], differentiable=True)
     assert optim.Adam([x], fused=True, foreach=None).lr == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda p: optim.SGD(p, lr="0.1"), r"lr must be a number(.|\n)*lr=float\('0.1'\)"),
+        (lambda p: optim.Adam(p, betas=(0.9,)), "betas are several numbers"),
+        (lambda p: optim.lr_scheduler.StepLR(optim.SGD(p, lr=0.1), 0), "step_size is a number of epochs from 1"),
+    ],
+)
+def test_settings_that_are_no_such(wrong, said):
+    with pytest.raises(ArgumentError, match=said):
+        wrong([cr.tensor(1.0, requires_grad=True)])

@@ -370,9 +370,9 @@ def test_lbfgs_pairs_stand_for_the_inverse(most):
         np.testing.assert_allclose(-history.direction(gradient), wanted, rtol=1e-8, atol=1e-10)
         step = (1.0, 1e-3)[k % 2] * RNG.normal(size=12)
         gradient = gradient + matrix @ step
-        history.add(step, matrix @ step, gradient)
+        history.add(2 * step, 0.5, matrix @ step, gradient, np.linalg.norm(gradient))
         gradient = gradient - step
-        history.add(step, -step, gradient)  # has negative curvature, and is left out
+        history.add(step, 1.0, -step, gradient, np.linalg.norm(gradient))  # has negative curvature, and is left out
         steps.append(step)
         changes.append(matrix @ step)
         assert len(history) == min(k + 1, most)
@@ -383,7 +383,7 @@ def test_lbfgs_pairs_stand_for_the_inverse(most):
         wanted = recursion(steps[-kept:], changes[-kept:], gradient, history.scale)
         np.testing.assert_allclose(-twin.direction(gradient), wanted, rtol=1e-8, atol=1e-10)
         after = gradient + changes[0]
-        twin.add(steps[0], changes[0], after)
+        twin.add(steps[0], 1.0, changes[0], after, np.linalg.norm(after))
         kept = min(kept + 1, other)
         wanted = recursion([*steps, steps[0]][-kept:], [*changes, changes[0]][-kept:], after, twin.scale)
         np.testing.assert_allclose(-twin.direction(after), wanted, rtol=1e-8, atol=1e-10)
@@ -405,7 +405,7 @@ def test_lbfgs_keeps_its_accuracy_where_products_are_found_from_others(dtype, sh
         if np.abs(change).max() < 1e-4:
             break
         step = (change / curvatures).astype(dtype)
-        history.add(step, change, after)
+        history.add(step, 1.0, change, after, np.linalg.norm(after))
         steps, changes, gradient = [*steps, step.astype(wide)][-most:], [*changes, change.astype(wide)][-most:], after
         wanted = recursion(steps, changes, gradient.astype(wide), wide(history.scale))
         wrong = (-history.direction(gradient) - wanted).astype(np.float64)

@@ -33,7 +33,7 @@ REASONS = {
         unique var_mean
     """,
     "the gradient is that of the triangle that is read; PyTorch's is shared between both": """
-        cholesky cholesky_inverse cholesky_solve linalg.cholesky linalg.eigvalsh linalg.pinv
+        cholesky cholesky_inverse cholesky_solve linalg.cholesky linalg.cholesky_ex linalg.eigvalsh linalg.pinv
     """,
     "the function of this name is NumPy's, which means something else": """
         atleast_1d atleast_2d atleast_3d bool cat cdouble cfloat double einsum equal float gather half int ldexp
@@ -58,6 +58,7 @@ REASONS = {
     "paired axes must have one length, as in NumPy": "tensordot",
     "eigenvectors are unique up to a factor": "linalg.eig linalg.eigh",
     "takes no eps": "logit",
+    "PyTorch's entry clones its argument first; here the argument itself is changed, and its gradient asked for": "zero_",
     "an input without a batch axis raises": "nn.functional.batch_norm",
     "PyTorch's gradient is right only behind log_softmax": "nn.functional.ctc_loss",
     "the samples hold indices as floating-point numbers after conversion": "nn.functional.embedding",

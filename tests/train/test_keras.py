@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import nn, optim
+from chainrule import nn, optim, train
 from chainrule.data import DataLoader, TensorDataset
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.train import Callback, EarlyStopping, Trainer
@@ -89,7 +89,8 @@ def test_numbers_of_steps():
 
 def test_weights_of_samples_and_classes():
     weights = RNG.uniform(size=40).astype(np.float32)
-    t = trainer(optimizer=optim.SGD([cr.tensor(0.0, requires_grad=True)]))  # which leaves the model alone
+    t = trainer()
+    t.optimizer.lr = 0.0  # which leaves the model alone
     of_each = np.asarray(nn.CrossEntropyLoss(reduction="none")(t.model(X), Y).detach())
     wanted = (of_each * weights).mean()
     assert t.evaluate(X, Y, sample_weight=weights)["loss"] == pytest.approx(wanted, rel=1e-5)
@@ -168,3 +169,40 @@ def test_callbacks_written_for_keras(capsys):
 def test_patience(patience, epochs):
     history = trainer().fit(X, Y, epochs=9, callbacks=[EarlyStopping("loss", patience, min_delta=1e9)], verbose=0)
     assert len(history) == epochs
+
+
+@pytest.mark.parametrize("often", [2, [2, 4], {4, 2}])
+def test_validation_after_some_epochs(often, tmp_path):
+    heard = []
+
+    class Listener(train.Callback):
+        def on_epoch_end(self, epoch, logs):
+            heard.append("val_loss" in logs and "val_mae" in logs)
+
+    plateau = optim.lr_scheduler.ReduceLROnPlateau
+    model, y = nn.Linear(5, 1), np.ones((len(X), 1), np.float32)
+    sgd = optim.SGD(model.parameters(), lr=0.0)
+    callbacks = [
+        Listener(),
+        train.EarlyStopping(patience=2),
+        train.LearningRateScheduler(plateau(sgd, patience=0)),
+        train.ModelCheckpoint(tmp_path / "run", monitor="val_mae"),
+        train.CSVLogger(tmp_path / "log.csv"),
+    ]
+    history = train.Trainer(model, "mse", sgd, metrics="mae").fit(
+        X, y, epochs=9, validation_split=0.5, validation_freq=often, callbacks=callbacks, verbose=0
+    )
+    last = 6 if often == 2 else 9  # two looks without improvement, at epochs 4 and 6
+    assert heard == [epoch % 2 == 0 and (often == 2 or epoch <= 4) for epoch in range(1, last + 1)]
+    for values in (history.validation_loss, history.validation_metrics["mae"], history.history["val_loss"]):
+        assert [not np.isnan(v) for v in values] == heard
+    assert (tmp_path / "run" / "best.safetensors").is_file() and "nan" in (tmp_path / "log.csv").read_text()
+    pytest.importorskip("matplotlib")
+    assert len(history.plot().axes[0].lines[1].get_xdata()) == sum(heard)
+    history.plot("mae")
+
+
+@pytest.mark.parametrize("often", [0, True, 1.5, "all", None])
+def test_how_often_to_validate_is_a_number(often):
+    with pytest.raises(ArgumentError, match="validation_freq is a number of epochs from 1"):
+        train.Trainer(nn.Linear(1, 1), "mse", "sgd").fit(np.ones((4, 1)), np.ones((4, 1)), validation_freq=often, verbose=0)

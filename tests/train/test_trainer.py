@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import data, nn, optim
+from chainrule import data, nn, optim, train
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.train import DivergedError, Trainer, evaluate, fit
 from chainrule.train.step import SHAPES
@@ -442,3 +442,21 @@ def test_memory_is_flat_on_sixty_thousand_images():
         tracemalloc.stop()
     print(f"loading takes {100 * share:.1f} % of the time; memory after 2 and 20 epochs: {peaks[1]:,} and {peaks[-1]:,} bytes")
     assert peaks[-1] - peaks[1] < 2e6
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": nn.Linear}, "the model is a Module(.|\\n)*the class Linear"),
+        ({"model": lambda x: x}, "the model is a Module(.|\\n)*function"),
+        ({"optimizer": lambda params: optim.SGD(params, lr=0.1)}, "the optimizer is an Optimizer"),
+        ({"optimizer": optim.SGD(nn.Linear(2, 1).parameters(), lr=0.1)}, "holds no parameter of the model"),
+        ({"loss": lambda output, target: None}, "the loss gave None"),
+        ({"callbacks": [train.EarlyStopping]}, "the class EarlyStopping"),
+    ],
+)
+def test_what_is_no_part_of_a_training_run(change, said):
+    options = {"model": nn.Linear(2, 1), "loss": "mse", "optimizer": "sgd", "callbacks": (), **change}
+    callbacks = options.pop("callbacks")
+    with pytest.raises(ArgumentError, match=said):
+        train.Trainer(**options).fit((np.ones((4, 2)), np.ones((4, 1))), callbacks=callbacks, progress=False)

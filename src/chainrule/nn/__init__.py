@@ -116,6 +116,7 @@ from .normalization import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
+    CrossMapLRN2d,
     GroupNorm,
     InstanceNorm1d,
     InstanceNorm2d,
@@ -123,6 +124,7 @@ from .normalization import (
     LayerNorm,
     LocalResponseNorm,
     RMSNorm,
+    SyncBatchNorm,
 )
 from .padding import (
     CircularPad1d,
@@ -263,6 +265,8 @@ __all__ = [
     "Linear",
     "LinearCrossEntropyLoss",
     "LocalResponseNorm",
+    "CrossMapLRN2d",
+    "SyncBatchNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..core.changes import changes
 from ..core.value import dtype_of, shape_of
 from ..errors import ArgumentError, ShapeError, explain
 from ..ops import broadcast_to, concatenate, logical_and, logical_not, matmul, mean, reshape, transpose, where
@@ -282,6 +283,15 @@ class KeyValueCache:
 
     def __init__(self):
         self.keys = self.values = None
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        changes.note()
+
+    def _watched(self):
+        """What a compiled program depends on, and changes: (holder, key, how it is written)."""
+        for name in ("keys", "values"):
+            yield vars(self), name, f".{name}"
 
     def __len__(self):
         """How many positions it holds."""

@@ -23,7 +23,11 @@ def parameter_dtype(dtype, device=None):
 
 def enter(x, dtype):
     """`x` in the dtype of a layer's parameters; complex numbers are left as they are."""
-    x = as_value(x)
+    try:
+        x = as_value(x)
+    except ValueError as error:
+        found = f"found: {type(x).__name__}: {error}"
+        raise ArgumentError(explain("a layer needs numbers as its input", found, help="pad rows to one length")) from None
     if x.dtype is dtype or x.dtype.kind == "c":
         return x
     if x.dtype.kind not in "biuf":

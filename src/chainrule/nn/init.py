@@ -1,6 +1,7 @@
 """Ways to fill a parameter with its first values, in place. Random ones come from the default generator."""
 
 import math
+import numbers
 
 import numpy as np
 
@@ -33,7 +34,10 @@ def calculate_gain(nonlinearity, param=None):
     if nonlinearity.startswith("conv"):
         return 1.0
     if nonlinearity == "leaky_relu":
-        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
+        slope = 0.01 if param is None else param
+        if isinstance(slope, bool) or not isinstance(slope, numbers.Real):
+            raise ArgumentError(explain("calculate_gain: a slope is a number", f"found: {param!r}", help="0.01"))
+        return math.sqrt(2 / (1 + float(slope) ** 2))
     raise ArgumentError(
         explain(f"calculate_gain: unknown activation {nonlinearity!r}", help=f"use one of {', '.join(gains)}, leaky_relu")
     )
@@ -138,7 +142,8 @@ def xavier_normal_(tensor, gain=1.0, generator=None):
 
 
 def _kaiming_std(tensor, a, mode, nonlinearity):
-    return calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode.lower()))
+    fan = _calculate_correct_fan(tensor, mode.lower())
+    return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))  # a weight without elements has no connections
 
 
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):

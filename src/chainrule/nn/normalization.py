@@ -6,7 +6,8 @@ import numpy as np
 
 from ..core.value import dtype_of, ndim_of, shape_of
 from ..errors import ArgumentError, ShapeError, explain
-from ..ops import reshape
+from ..ops import reshape, square
+from ..ops.pooling import window_sum
 from ..ops.shaping import as_value, expand
 from ..tensor import Tensor
 from . import functional as F
@@ -14,6 +15,7 @@ from .calls import Calls
 from .entry import check_last, enter, parameter_dtype
 from .module import Module
 from .parameter import Parameter
+from .windows import as_float
 
 
 class _LastAxes(Module):
@@ -267,6 +269,54 @@ class BatchNorm3d(_BatchNorm):
     axes = (5,)
 
 
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation over the batches of all processes, of which there is one: what `BatchNorm2d` does, on any inputs.
+
+    >>> from chainrule import nn
+    >>> nn.SyncBatchNorm(3)(np.ones((5, 3, 2, 2))).shape
+    (5, 3, 2, 2)
+    """
+
+    axes = (2, 3, 4, 5)
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        process_group=None,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
+    ):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module, process_group=None):
+        """The module with a layer of this class in place of each BatchNorm in it; parameters and buffers stay the same objects.
+
+        >>> from chainrule import nn
+        >>> nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(nn.BatchNorm1d(2)))[0]
+        SyncBatchNorm(2, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+        """
+        if isinstance(module, _BatchNorm) and not isinstance(module, cls):
+            dtype = next((t.dtype for t in (module.weight, module.running_mean) if t is not None), None)
+            new = cls(
+                module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats, process_group
+            )
+            new = new if dtype is None else new.to(dtype)
+            for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+                setattr(new, name, getattr(module, name))
+            return new.train(module.training)
+        for name, child in module.named_children():
+            setattr(module, name, cls.convert_sync_batchnorm(child, process_group))
+        return module
+
+
 class _InstanceNorm(_Statistics):
     def __init__(
         self,
@@ -402,6 +452,35 @@ class LocalResponseNorm(Calls):
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def extra_repr(self):
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(Module):
+    """The older form of `LocalResponseNorm`: `size` counts to odd numbers below, and the first channel belongs to all windows.
+
+    That is what PyTorch computes, for the sake of networks that were trained so.
+
+    >>> from chainrule import nn
+    >>> nn.CrossMapLRN2d(2)(np.ones((5, 3, 4, 4))).shape
+    (5, 3, 4, 4)
+    """
+
+    def __init__(self, size, alpha=1e-4, beta=0.75, k=1):
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input):
+        x, reach = as_float(input), (self.size - 1) // 2
+        if ndim_of(x) != 4:
+            asked = "CrossMapLRN2d: the input is (batch, channels, height, width)"
+            raise ShapeError(explain(asked, f"found: {dtype_of(x)} {shape_of(x)}", help="LocalResponseNorm takes other shapes"))
+        squares, padding, ones = square(x), ((reach, reach), (0, 0), (0, 0)), (1, 1, 1)
+        total = window_sum(squares, window=(2 * reach + 1, 1, 1), stride=ones, padding=padding, dilation=ones)
+        beyond = np.arange(shape_of(x)[1]) > reach  # channels whose window is without the first
+        total = total + squares[:, :1] * beyond[:, None, None].astype(dtype_of(x))
+        return x / (self.k + (self.alpha / self.size) * total) ** self.beta
 
     def extra_repr(self):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.changes import HookHandle, changes
-from ..core.value import shape_of
+from ..core.value import dtype_of, shape_of
 from ..errors import ArgumentError, UnsupportedError, explain
 from ..tensor import Tensor
 from .errors import StateDictError
@@ -59,7 +59,9 @@ def load_own(module, entries, children, extra, state_dict, prefix, missing, unex
         if path not in state_dict:
             missing.append(path)
         elif shape_of(state_dict[path]) != value.shape:
-            errors.append(f"{path}: expected {value.shape}, found {shape_of(state_dict[path])}")
+            errors.append(f"wrong shape: {path}: expected {value.shape}, found {shape_of(state_dict[path])}")
+        elif not assign and not _fits(dtype_of(state_dict[path]), value.dtype):
+            errors.append(f"wrong kind: {path}: expected {value.dtype}, found {dtype_of(state_dict[path])}")
         elif isinstance(state_dict, Loading):
             state_dict.writes.append((module, name, state_dict[path]))
         else:
@@ -77,6 +79,11 @@ def load_own(module, entries, children, extra, state_dict, prefix, missing, unex
             first, _, rest = path[len(prefix) :].partition(".")
             if not (first in children if rest else first in known):
                 unexpected.append(path)
+
+
+def _fits(dtype, wanted):
+    """Whether numbers of a dtype can be cast to the wanted one without losing an imaginary part; text is no number."""
+    return dtype.kind in "biufc" and (dtype.kind != "c" or wanted.kind == "c")
 
 
 def write(module, name, value, assign):
@@ -140,7 +147,7 @@ def unfit(module, strict, missing, unexpected, errors):
         explain(
             f"{type(module).__name__}.load_state_dict: the state dict does not fit",
             *found,
-            *(f"wrong shape: {line}" for line in errors),
+            *errors,
             help="build the model with the sizes that were saved"
             + ("; strict=False skips names that do not match" if found else ""),
         )

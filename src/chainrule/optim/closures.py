@@ -13,6 +13,7 @@ from ..transforms import autograd
 from ..transforms.backward import Leaf
 from ..transforms.reverse import ROOT
 from ..transforms.scope import enable_grad
+from ..views import Views
 from .optimizer import Optimizer
 from .settings import constant
 from .vectors import Layout, packed, real_dtype
@@ -27,6 +28,7 @@ class ClosureOptimizer(Optimizer):
             raise ArgumentError(explain(f"{name} has a single group of parameters", help="list all parameters in one group"))
         super().add_param_group(param_group)
         self._placed: tuple = None, ()
+        self._viewed: tuple = None, ()
         self._layout, self._dtype = Layout(self._params), np.result_type(*[real_dtype(p.dtype) for p in self._params])
 
     def init_one(self, param, hyper):
@@ -99,7 +101,13 @@ class ClosureOptimizer(Optimizer):
 
     def _gradient(self):
         """The gradients of the parameters, as one vector."""
-        return self._vector([p.note.grad if p.owner is ROOT and type(p.note) is Leaf else p.grad for p in self._params])
+        params = self._params
+        values: list
+        try:
+            values = [(p.note if p.owner is ROOT and type(p.note) is Leaf else p).grad.value for p in params]  # type: ignore[union-attr]
+        except AttributeError:  # some have none
+            values = [None]
+        return packed(values, self._dtype) if set(map(type, values)) == {np.ndarray} else self._vector(p.grad for p in params)
 
     def _values(self):
         """All parameters; the vector that they were placed from if they still are its parts."""
@@ -118,8 +126,10 @@ class ClosureOptimizer(Optimizer):
                 p.data = value
             else:
                 p.value = value
-                if hasattr(p, "views"):
-                    p._tell_views()
+        if self._viewed[0] != Views.made:  # which is seldom, and to look for an attribute that is not there takes long
+            self._viewed = Views.made, [p for p in self._params if hasattr(p, "views")]
+        for p in self._viewed[1]:
+            p._tell_views()
 
     def _along(self, place, direction, evaluate):
         """For a search: step length -> (step length, loss, slope, gradient), from `evaluate()` -> (loss, gradient)."""

@@ -44,17 +44,18 @@ class History:
     def __len__(self):
         return len(self.order)
 
-    def add(self, step, change, gradient):
+    def add(self, direction, length, change, gradient, size):
         """Remember a pair, unless the curvature along it is not positive.
 
         Parameters
         ----------
-        step, change : the pair
-        gradient : that after the step; the change is that since the last call
+        direction, length : of the step; the pair is that step and the change
+        change : of the gradient, since the last call
+        gradient, size : that after the step, and its norm
         """
-        curvature, square, size = float(change @ step), float(change @ change), math.sqrt(gradient @ gradient)
+        curvature, square = length * float(change @ direction), float(change @ change)
         if curvature > 1e-10:
-            self._store(step, change)
+            step = self._store(direction, length, change)
             column = self._follow(math.sqrt(square), size, change, gradient)
             column[-1], self.along[-1] = curvature, gradient @ step
             n = len(self)
@@ -83,7 +84,8 @@ class History:
         """Those of steps with a vector, oldest first."""
         return (self.steps[: len(self)] @ vector)[self.order].astype(np.float64)
 
-    def _store(self, step, change):
+    def _store(self, direction, length, change):
+        """Keep a pair in the place of the oldest, or in a free one; gives the step."""
         if len(self) == self.most:
             self.order.append(self.order.pop(0))
             self.crossed, self.along = self.crossed[1:, 1:], self.along[1:]
@@ -93,8 +95,10 @@ class History:
             more = min(self.most, max(4, 2 * len(self))) - len(self.steps)
             room = np.empty((more, self.steps.shape[1]), self.steps.dtype)
             self.steps, self.changes = np.concatenate([self.steps, room]), np.concatenate([self.changes, room])
-        self.along = np.append(self.along, 0.0)
-        self.steps[self.order[-1]], self.changes[self.order[-1]] = step, change
+        before, self.along = self.along, np.zeros(len(self))
+        self.along[:-1] = before
+        self.changes[self.order[-1]] = change
+        return np.multiply(direction, length, self.steps[self.order[-1]])
 
     def direction(self, gradient):
         """Minus the inverse of the Hessian times the gradient, which is that of the last call of `add`."""
@@ -133,6 +137,11 @@ class History:
         else:
             self.order, self.crossed = list(range(len(steps))), (steps @ changes.T).astype(np.float64)
             self.along, self.doubt = self._products(gradient), math.sqrt(gradient @ gradient)
+
+
+def _exceeds(vector, norm, bound):
+    """Whether the largest absolute value is above the bound; not if it is NaN. Mostly the norm tells."""
+    return norm > 1.01 * bound * math.sqrt(vector.size) or _largest(vector) > bound
 
 
 def _largest(vector):
@@ -206,11 +215,14 @@ class LBFGS(ClosureOptimizer):
         out, gradient = evaluate()
         loss, tiny, history = float(out), group["tolerance_change"], self._history()
         rounds = 0
-        while rounds < group["max_iter"] and _largest(gradient) > group["tolerance_grad"]:
+        while rounds < group["max_iter"]:
+            norm = math.sqrt(gradient @ gradient)
+            if not _exceeds(gradient, norm, group["tolerance_grad"]):
+                break
             rounds += 1
             state["n_iter"] += 1
             if "d" in state:
-                history.add(state["d"] * state["t"], gradient - state["prev_flat_grad"], gradient)
+                history.add(state["d"], state["t"], gradient - state["prev_flat_grad"], gradient, norm)
                 length = float(group["lr"])
             else:
                 length = min(1.0, 1.0 / float(np.abs(gradient).sum())) * float(group["lr"])
@@ -219,18 +231,20 @@ class LBFGS(ClosureOptimizer):
             slope = float(gradient @ direction)
             if slope > -tiny:
                 break
-            place, size = self._values(), _largest(direction)
+            place = self._values()
             if group["line_search_fn"]:
                 at, most = self._along(place, direction, evaluate), group["max_eval"] - evaluations
-                search = Search(at, (0.0, loss, slope, gradient), size, most, tiny)
+                search = Search(at, (0.0, loss, slope, gradient), _largest(direction), most, tiny)
                 state["t"], loss, _, gradient = search(length)
             there = state["t"] * direction
             there += place
             self._place(there)
-            if not group["line_search_fn"] and rounds < group["max_iter"]:
+            if rounds == group["max_iter"]:
+                break
+            if not group["line_search_fn"]:
                 out_now, gradient = evaluate()
                 loss = float(out_now)
-            moved, change = abs(state["t"]) * size, abs(loss - state["prev_loss"])
+            moved, change = abs(state["t"]) * _largest(direction), abs(loss - state["prev_loss"])
             if evaluations >= group["max_eval"] or moved <= tiny or change < tiny:
                 break
         state["func_evals"] += evaluations

@@ -8,6 +8,7 @@ from types import FunctionType
 from ..errors import ArgumentError, explain
 from .cycles import SWALR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from .schedule import LRScheduler, Parts, check_optimizer, check_outside, check_rates, each_group
+from .settings import check
 
 __all__ = [
     "SWALR",
@@ -78,6 +79,9 @@ class StepLR(LRScheduler):
     """Multiply the rate by `gamma` every `step_size` epochs."""
 
     def __init__(self, optimizer, step_size, gamma=0.1, last_epoch=-1):
+        check(
+            step_size >= 1, "StepLR: step_size is a number of epochs from 1", step_size, "10 changes the rate every ten epochs"
+        )
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 

@@ -185,10 +185,13 @@ def check_settings(name, settings):
         )
     for key in NOT_NEGATIVE:
         value = settings.get(key)
+        check(not isinstance(value, (str, bytes)), f"{name}: {key} must be a number", repr(value), f"{key}=float({value!r})")
         if isinstance(value, (int, float, np.number)):
             help = "minimise with a positive rate, maximise with maximize=True" if key == "lr" else "use 0 or more"
             check(value >= 0, f"{name}: {key} must not be negative", value, help)
-    for i, beta in enumerate(settings.get("betas", ())):
+    betas = settings.get("betas", ())
+    check(len(betas) != 1, f"{name}: betas are several numbers", betas, "the usual betas are (0.9, 0.999)")
+    for i, beta in enumerate(betas):
         check(0 <= beta < 1, f"{name}: betas[{i}] must be at least 0 and below 1", beta, "the usual betas are (0.9, 0.999)")
     check(
         not (settings.get("fused") and settings.get("foreach")),

@@ -134,6 +134,8 @@ class EarlyStopping(Callback):
         self.weights: dict | None = None
 
     def on_epoch_end(self, epoch, logs):
+        if self.best.monitor not in logs and self.trainer.lacks(self.best.monitor):
+            return
         if self.best.look(logs, "EarlyStopping"):
             if self.restore_best_weights:
                 self.weights = {name: np.array(array(x)) for name, x in self.model.state_dict().items()}
@@ -197,6 +199,8 @@ class LearningRateScheduler(Callback):
             return
         if type(self.schedule).__name__ == "ReduceLROnPlateau":
             if self.monitor not in logs:
+                if self.trainer.lacks(self.monitor):
+                    return
                 raise ArgumentError(
                     explain(
                         f"LearningRateScheduler: nothing is called {self.monitor!r}",
@@ -329,12 +333,12 @@ def as_callbacks(given, progress):
     """Callbacks in the order in which they are told: the bar first, those that save the state of the run last."""
     callbacks = list(given) if isinstance(given, (list, tuple)) else [given]
     for c in callbacks:
-        if not isinstance(c, Callback) and not callable(c):
+        if not isinstance(c, Callback) and (not callable(c) or isinstance(c, type)):
             raise ArgumentError(
                 explain(
                     "fit: a callback is a Callback or a function (history, model)",
-                    f"found: {type(c).__name__}",
-                    help="derive from chainrule.train.Callback",
+                    f"found: {'the class ' + c.__name__ if isinstance(c, type) else type(c).__name__}",
+                    help="derive from chainrule.train.Callback, and make one: EarlyStopping(patience=3)",
                 )
             )
     made = [c if isinstance(c, Callback) else EpochFunction(c) for c in callbacks]

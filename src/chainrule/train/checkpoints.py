@@ -73,7 +73,8 @@ class ModelCheckpoint(Callback):
             self.save()
 
     def on_epoch_end(self, epoch, logs):
-        if self.best is not None and self.best.look(logs, "ModelCheckpoint"):
+        best = None if self.best is None or self.trainer.lacks(self.best.monitor) else self.best
+        if best is not None and best.look(logs, "ModelCheckpoint"):
             save(weights_of(self.trainer), self.folder / f"best{ENDING}")
         if epoch % self.every == 0 or self.trainer.stopping or epoch == self.trainer.epochs:
             self.save()

@@ -1,6 +1,7 @@
 """What happened in a training run: plain numbers, to look at, plot, save and compare."""
 
 import csv
+import math
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 
@@ -25,7 +26,8 @@ class History:
 
     Attributes
     ----------
-    train_loss, validation_loss, seconds : one number per complete epoch; `validation_loss` is empty without validation
+    train_loss, validation_loss, seconds : one number per complete epoch; `validation_loss` is empty without validation, and NaN
+        where `validation_freq` left it out
     train_metrics, validation_metrics : for each metric, one number per complete epoch
     batch_loss : one number per batch
     gradient_norms : for each layer, the norm of its gradient (before clipping) in each step of the optimiser
@@ -54,6 +56,7 @@ class History:
     steps_per_epoch: list = field(default_factory=list)
     stopped: str | None = None
     initial_epoch = 0  # epochs that were done before
+    validated = True  # whether the last epoch was
     params = dict[str, int | None]()  # noqa: RUF012 - no field; each run sets its own
 
     @property
@@ -127,16 +130,19 @@ class History:
         self.train_loss.append(trained.pop("loss"))
         for name, value in trained.items():
             self.train_metrics[name].append(value)
-        if found is not None:
-            self.validation_loss.append(found.pop("loss"))
-            for name, value in found.items():
-                self.validation_metrics[name].append(value)
+        self.validated = found is None or bool(found)
+        if found is not None:  # empty where this epoch was none to validate after
+            self.validation_loss.append(found.pop("loss", math.nan))
+            for name, values in self.validation_metrics.items():
+                values.append(found.get(name, math.nan))
         self.seconds.append(seconds)
         self.steps_per_epoch.append(steps)
 
     def _last(self):
         """The numbers of the last epoch under Keras's names: loss, accuracy, val_loss, val_accuracy."""
         logs = {"loss": self.train_loss[-1]} | {name: v[-1] for name, v in self.train_metrics.items()}
+        if not self.validated:
+            return logs
         if self.validation_loss:
             logs["val_loss"] = self.validation_loss[-1]
         return logs | {f"val_{name}": v[-1] for name, v in self.validation_metrics.items()}

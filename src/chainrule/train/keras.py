@@ -35,7 +35,7 @@ def loss_of(given):
     )
 
 
-def optimizer_of(given, model):
+def optimizer_of(given, model, loss):
     """An optimiser of the model's parameters from its name or its class, if it is one."""
     if isinstance(given, str):
         named = {name.lower(): name for name in optim.__all__ if isinstance(getattr(optim, name), type)}
@@ -45,7 +45,17 @@ def optimizer_of(given, model):
                 explain(f"unknown optimizer {given!r}", help="for example 'adam', or optim.Adam(model.parameters(), lr=1e-3)")
             )
         given = found
-    return given(model.parameters()) if isinstance(given, type) else given
+    if isinstance(given, type):
+        return given(model.parameters())
+    if given is not None and not hasattr(given, "step"):
+        asked = "Trainer: the optimizer is an Optimizer, a class of them, or a name"
+        raise ArgumentError(explain(asked, f"found: {type(given).__name__}", help="optim.Adam(model.parameters(), lr=1e-3)"))
+    trained = {id(p) for group in getattr(given, "param_groups", ()) for p in group["params"]}
+    own = [id(p) for part in (model, loss) if hasattr(part, "parameters") for p in part.parameters()]
+    if trained and own and trained.isdisjoint(own):
+        asked = "Trainer: the optimizer holds no parameter of the model, which would never change"
+        raise ArgumentError(explain(asked, help="make the optimizer for this model: optim.Adam(model.parameters())"))
+    return given
 
 
 def plain(x, name="x"):

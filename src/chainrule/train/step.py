@@ -63,7 +63,10 @@ def make_forward(model, loss, weighted):
 
     def forward(*batch):
         output = model(*batch[:-n])
-        return loss_of(output, *batch[-n:]), output
+        value = loss_of(output, *batch[-n:])
+        if value is None:
+            raise ArgumentError(explain("fit: the loss gave None", help="a loss function must return its value"))
+        return value, output
 
     return forward
 

@@ -84,7 +84,11 @@ class Trainer:
             raise ArgumentError(explain("accumulate must be a positive int", f"found: {accumulate!r}", help="for example 4"))
         if compile not in (True, False, "always"):
             raise ArgumentError(explain("compile must be True, False or 'always'", f"found: {compile!r}", help="usually True"))
-        self.model, self.loss, self.optimizer = model, loss_of(loss), optimizer_of(optimizer, model)
+        if isinstance(model, type) or not hasattr(model, "parameters"):
+            found = f"found: {'the class ' + model.__name__ if isinstance(model, type) else type(model).__name__}"
+            raise ArgumentError(explain("Trainer: the model is a Module", found, help="make one, such as nn.Linear(4, 2)"))
+        self.model, self.loss = model, loss_of(loss)
+        self.optimizer = optimizer_of(optimizer, model, self.loss)
         self.metrics = named_metrics(metrics)
         self.compile, self.accumulate = compile, int(accumulate)
         self.averaged = None if ema is None else AveragedModel(model, avg_fn=get_ema_avg_fn(ema))
@@ -121,6 +125,7 @@ class Trainer:
         validation_data=None,
         validation_batch_size=EVALUATION_BATCH,
         validation_steps=None,
+        validation_freq=1,
         steps_per_epoch=None,
         initial_epoch=0,
         shuffle=True,
@@ -133,6 +138,8 @@ class Trainer:
         data, y : inputs (an array, or a list of them) and targets; `data` may also be given as `x`
         validation_data : (x, y), (x, y, weights of samples), or as `validation`
         validation_batch_size, validation_steps : size and number of the batches to validate with
+        validation_freq : after every so many epochs there is a validation; or the numbers of those epochs, from 1. For the
+            others, the history has NaN, and callbacks hear no `val_...`.
         steps_per_epoch : batches in an epoch, where all batches are too many, or never end
         initial_epoch : epochs that are done already; `epochs` counts them
         shuffle : whether arrays are shuffled anew in each epoch
@@ -175,6 +182,7 @@ class Trainer:
         batches = as_batches(data, 32 if batch_size is None else batch_size, shuffle, seed)
         batches = batches if steps_per_epoch is None else FirstBatches(batches, steps_per_epoch)
         held_out = None if validation is None else _held_out(validation, weights, validation_batch_size, validation_steps)
+        self.validation_freq = _frequency(validation_freq)
         before = self.by_class
         self.by_class = before if class_weight is None else class_weights(class_weight)
         try:
@@ -303,8 +311,8 @@ class Trainer:
             norms = self.flush(self.accumulate / self.waiting)
             self._count_step(norms)
         trained = {"loss": self.mean_loss.result()} | {name: m.result() for name, m in self.metrics.items()}
-        found = None
-        if held_out is not None:
+        found: dict | None = None if held_out is None else {}
+        if held_out is not None and self._is_validated(self.epoch):
             self._tell("on_test_begin", {})
             found = self._evaluated(held_out, self.validated_by_weights)
             self._tell("on_test_end", dict(found))
@@ -315,6 +323,14 @@ class Trainer:
         self._tell("on_epoch_end", epoch, logs)
         if getattr(self.model, "stop_training", False):  # Keras's way
             self.stop(f"by stop_training after epoch {epoch}")
+
+    def _is_validated(self, epoch):
+        often = self.validation_freq
+        return epoch % often == 0 if isinstance(often, int) else epoch in often
+
+    def lacks(self, quantity):
+        """Whether a quantity is not known after this epoch, since it comes from a validation that was not due."""
+        return quantity.startswith("val_") and not self.history.validated
 
     def _batches_of_epoch(self, batches):
         """The batches that are left of this epoch; their order comes from the state of things at its start."""
@@ -496,6 +512,16 @@ def _is_table(data):
 
 def _listed(callbacks):
     return callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+
+
+def _frequency(often):
+    """An int, or a set of the numbers of epochs."""
+    if isinstance(often, (int, np.integer)) and not isinstance(often, bool) and often >= 1:
+        return int(often)
+    if isinstance(often, (list, tuple, set, frozenset, range)):
+        return set(often)
+    asked = "fit: validation_freq is a number of epochs from 1, or a list of epochs"
+    raise ArgumentError(explain(asked, f"found: {often!r}", help="2 validates after every second epoch"))
 
 
 def _held_out(data, weights, batch_size, steps):

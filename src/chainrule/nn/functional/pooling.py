@@ -6,7 +6,7 @@ import numpy as np
 
 from ...core.value import dtype_of, ndim_of, shape_of
 from ...errors import ArgumentError, ShapeError, explain
-from ...ops import broadcast_to, concatenate, matmul, moveaxis, power, reshape
+from ...ops import absolute, broadcast_to, concatenate, matmul, moveaxis, power, reshape
 from ...ops.convolution import output_sizes
 from ...ops.pooling import max_pool, max_pool_select, window_sum
 from ...ops.shaping import as_value
@@ -183,6 +183,9 @@ def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
 def pool_norm(input, norm_type, kernel_size, stride, ceil_mode, ndim, what):
     """`norm_type`-norm over windows of `ndim` spatial axes."""
     x, norm_type = as_float(_spatial(input, ndim, what)), float(norm_type)
+    if math.isinf(norm_type):
+        sign = math.copysign(1.0, norm_type)
+        return sign * pool_max(sign * absolute(x), kernel_size, stride, 0, 1, ceil_mode, False, ndim, what)
     params, padding, places = _geometry(x, kernel_size, stride, 0, 1, ceil_mode, ndim, what)
     # PyTorch's definition: windows that stand over the end count as if their mean filled them.
     scale = math.prod(params["window"]) / _counts(shape_of(x)[-ndim:], places, params, padding, True)

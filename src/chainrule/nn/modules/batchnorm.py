@@ -1,3 +1,3 @@
 """PyTorch's place of `_BatchNorm`, of which all layers of batch normalisation are instances."""
 
-from ..normalization import _BatchNorm as _BatchNorm
+from ..normalization import SyncBatchNorm as SyncBatchNorm, _BatchNorm as _BatchNorm
