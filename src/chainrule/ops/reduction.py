@@ -22,7 +22,7 @@ from .elementwise import absolute, add, exp, maximum, minimum, multiply, sqrt, s
 from .families import reduction
 from .indexing import torch_pair
 from .joining import concatenate
-from .shaping import _flip, _sum, as_value, broadcast_to, cast, expand, normalize_axes, normalize_axis, reshape, without
+from .shaping import _flip, _sum, as_value, broadcast_to, cast, expand, folded_axes, normalize_axis, reshape, without
 
 
 def extremum_partial(x, out, axes):
@@ -251,7 +251,7 @@ def _reduce(row, x, axis, keepdims, dtype=None):
         x = as_value(x)
     if dtype is not None:
         x = cast(x, np.dtype(dtype))
-    axes = tuple(range(len(x.shape))) if axis is None else normalize_axes(axis, len(x.shape))
+    axes = tuple(range(len(x.shape))) if axis is None else folded_axes(axis, len(x.shape))
     out = _in_dtype(row(x, axes=axes), dtype)
     return expand(out, axes) if keepdims else out
 
@@ -294,7 +294,7 @@ def sum(x, axis=None, dtype=None, keepdims=False, initial=None, where=True):
 def _count(x, axis):
     if axis is None:
         return math.prod(shape_of(x))
-    return math.prod(shape_of(x)[a] for a in normalize_axes(axis, ndim_of(x)))
+    return math.prod(shape_of(x)[a] for a in folded_axes(axis, ndim_of(x)))
 
 
 def _per_count(total, x, axis, keepdims, where, ddof=0, root=False):
@@ -554,12 +554,12 @@ def log_softmax(x, axis=-1):
     array([-1000.,     0.])
     """
     x = _as_float(x)
-    return _log_softmax(x, axes=normalize_axes(axis, ndim_of(x)))
+    return _log_softmax(x, axes=folded_axes(axis, ndim_of(x)))
 
 
 def _along(row, x, axis, dtype=None):
     x = as_value(x) if dtype is None else cast(as_value(x), np.dtype(dtype))
-    if axis is None:
+    if axis is None or (ndim_of(x) == 0 and axis in (0, -1)):
         x, axis = reshape(x, (-1,)), 0
     return _in_dtype(row(x, axis=normalize_axis(axis, ndim_of(x))), dtype)
 
@@ -630,7 +630,7 @@ def positions(row, x, axis, keepdims):
     """What a row of `position` finds along `axis`, or in the flattened array."""
     x = as_value(x)
     _nonempty(row.row.name, x, axis)
-    if axis is None:
+    if axis is None or (ndim_of(x) == 0 and axis in (0, -1)):
         out = row(reshape(x, (-1,)), axis=0)
         return reshape(out, (1,) * ndim_of(x)) if keepdims else out
     axis = normalize_axis(axis, ndim_of(x))
