@@ -300,7 +300,7 @@ def normalize_axes(axis, ndim) -> tuple:
 
 
 def folded_axes(axis, ndim) -> tuple:
-    """The axes that a fold removes. An array without axes has none, but may be folded along 0 or -1, as in NumPy and PyTorch."""
+    """The axes that a fold removes; an array without axes may be folded along 0 or -1, too, as in NumPy and PyTorch."""
     return () if ndim == 0 and axis in (0, -1) else normalize_axes(axis, ndim)
 
 
