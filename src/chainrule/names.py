@@ -20,7 +20,8 @@ def torch_names(f):
     @functools.wraps(f)
     def wrapper(*args, **kwargs):
         if keeps and len(args) == 3 and isinstance(args[2], bool):  # x.sum(1, True); no dtype is a boolean
-            args, kwargs["keepdims"] = args[:2], args[2]
+            kwargs["keepdims"] = args[2]
+            args = args[:2]
         if kwargs:
             for theirs, ours in aliases.items():
                 if theirs in kwargs:

@@ -305,7 +305,8 @@ def keeping(f):
     @functools.wraps(f)
     def wrapper(*args, **kwargs):
         if len(args) == 3 and isinstance(args[2], bool):  # x.max(1, True)
-            args, kwargs["keepdim"] = args[:2], args[2]
+            kwargs["keepdim"] = args[2]
+            args = args[:2]
         return f(*args, **kwargs)
 
     return wrapper
