@@ -26,6 +26,8 @@ def as_in_numpy(name, ours):
         if not words:
             words.append(Translation(getattr(np, name), ours))
         translation = words[0]
+        if len(args) == 2 and isinstance(args[1], bool) and "keepdims" in translation.defaults:  # PyTorch's `keepdim`
+            return ours(self, args[0], keepdim=args[1])
         try:
             if len(args) < translation.straight and (not kwargs or _ONLY_NUMPYS.isdisjoint(kwargs)):
                 return ours(self, *args, **kwargs)

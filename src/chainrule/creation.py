@@ -184,10 +184,10 @@ def Variable(initial_value, dtype=None, trainable=True, name=None):
 
 
 def _layout(size, shape, dtype):
-    """(shape, dtype) of a call in PyTorch's manner, zeros(2, 3), or in NumPy's, zeros((2, 3), int)."""
+    """(shape, dtype) of a call in PyTorch's manner, zeros(2, 3), or in NumPy's, zeros((2, 3), int, "C")."""
     if shape is not None:
         return as_shape(shape), dtype
-    if len(size) == 2 and not isinstance(size[1], (int, np.integer, Value)):
+    if len(size) in (2, 3) and not isinstance(size[1], (int, np.integer, Value)):
         return as_shape(size[0]), size[1]
     return as_shape(size[0] if len(size) == 1 else size), dtype
 

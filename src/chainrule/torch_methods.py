@@ -44,7 +44,7 @@ IN_PLACE = """
 """
 # Methods of NumPy's meaning that take PyTorch's keywords, too.
 KEYWORDS = """
-    clip diagonal divide dot flatten gather index_select logit log_softmax masked_fill matmul max min nonzero
+    clip diagonal divide dot flatten gather index_select logit log_softmax masked_fill matmul max median min nanmedian nonzero
     quantile roll rot90 scatter scatter_add scatter_reduce softmax squeeze std subtract swapaxes
     trace transpose tril triu unbind var
 """

@@ -144,3 +144,11 @@ def test_arrays_that_are_not_of_numbers_are_numpys():
         with pytest.raises((cr.errors.ChainruleError, TypeError)):
             wrong()
     assert isinstance(np.array([1.0]), cr.Tensor) and isinstance(np.zeros(2), cr.Tensor)
+
+
+@pytest.mark.parametrize("name", ["zeros", "ones", "empty"])
+@pytest.mark.parametrize("shape", [(2, 3), 3, ()], ids=str)
+@pytest.mark.parametrize("rest", [(numpy.float32,), (int, "C"), (None, "F"), (numpy.dtype(bool), "C")], ids=str)
+def test_new_arrays_take_shape_dtype_and_order_by_position(name, shape, rest):
+    made, expected = getattr(np, name)(shape, *rest), getattr(numpy, name)(shape, *rest)
+    assert (tuple(made.shape), made.dtype) == (expected.shape, expected.dtype)

@@ -38,6 +38,15 @@ CALLS = {
     "partition_nothing": lambda T: np.partition(T(np.ones((2, 0))), 0),
     "atleast_of_lists": lambda T: np.atleast_1d(T([1]), [[2, 3], [4, 5]])[1],
     "sort_kind": lambda T: T([3, 1, 2]).sort(kind="stable"),
+    # folds of a number along the axis it does not have
+    **{
+        f"{name}_along_{axis}_of_a_number": lambda T, name=name, axis=axis: getattr(np, name)(T(3.0), axis=axis)
+        for name in ["sum", "prod", "max", "min", "ptp", "any", "all", "nansum", "argmax", "argmin", "cumsum", "cumprod"]
+        for axis in (0, -1, 1)
+    },
+    "sum_of_a_number_keepdims": lambda T: np.sum(T(3.0), axis=0, keepdims=True),
+    "add_reduce_a_number": lambda T: np.add.reduce(T(3.0), axis=0),
+    "maximum_accumulate_a_number": lambda T: np.maximum.accumulate(T(3.0), axis=0),
     # dtypes of sums
     "sum_int8": lambda T: np.sum(T(I8), dtype=np.int8),
     "sum_bool": lambda T: np.sum(T(I8), dtype=bool),

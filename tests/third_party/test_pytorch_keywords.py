@@ -57,6 +57,11 @@ CALLS = [
     (".norm", (X, float("inf")), {}),
     (".norm", (C, 2), {"dim": (0, 2), "keepdim": True}), (".norm", (X, "fro"), {"dim": (0, 1)}), (".norm", (X, 3), {"dim": 1}),
 
+    *[(f"{dot}{name}", (X, 1, True), {}) for name in ("sum", "prod", "mean", "max", "min", "median") for dot in ("", ".")],
+    *[(f"{dot}{name}", (X, 1, True), {}) for name in ("argmax", "argmin", "all", "any", "logsumexp") for dot in ("", ".")],
+    *[(name, (X, *rest), {}) for name in ("std", ".std", "var", ".var") for rest in [(1, True), (1, False, True)]],
+    (".sum", (C, (0, 2), True), {}), (".mean", (C, 0, False), {}), ("nansum", (X, 0, True), {}),
+    ("std_mean", (X,), {"axis": 1}),
     ("norm", (X,), {"p": "fro"}), ("softmax", (), {"input": X, "dim": 1, "dtype": "float64"}),
     (".softmax", (X,), {"dim": 1, "dtype": "float32"}), ("log_softmax", (), {"input": X, "dim": 1}),
     ("cumsum", (), {"input": X, "dim": 1}), ("sort", (), {"input": X, "dim": 1, "descending": True}),

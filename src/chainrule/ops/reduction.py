@@ -22,7 +22,7 @@ from .elementwise import absolute, add, exp, maximum, minimum, multiply, sqrt, s
 from .families import reduction
 from .indexing import torch_pair
 from .joining import concatenate
-from .shaping import _flip, _sum, as_value, broadcast_to, cast, expand, normalize_axes, normalize_axis, reshape, without
+from .shaping import _flip, _sum, as_value, broadcast_to, cast, expand, folded_axes, normalize_axis, reshape, without
 
 
 def extremum_partial(x, out, axes):
@@ -252,7 +252,7 @@ def _flat(axis, ndim):
 
 
 def _axes(axis, ndim):
-    return tuple(range(ndim)) if _flat(axis, ndim) else normalize_axes(axis, ndim)
+    return tuple(range(ndim)) if axis is None else folded_axes(axis, ndim)
 
 
 def _reduce(row, x, axis, keepdims, dtype=None):
@@ -563,7 +563,7 @@ def log_softmax(x, axis=-1):
     array([-1000.,     0.])
     """
     x = _as_float(x)
-    return _log_softmax(x, axes=normalize_axes(axis, ndim_of(x)))
+    return _log_softmax(x, axes=folded_axes(axis, ndim_of(x)))
 
 
 def _along(row, x, axis, dtype=None):

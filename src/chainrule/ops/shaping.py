@@ -305,6 +305,11 @@ def normalize_axes(axis, ndim) -> tuple:
     return axes
 
 
+def folded_axes(axis, ndim) -> tuple:
+    """The axes that a fold removes; an array without axes may be folded along 0 or -1, too, as in NumPy and PyTorch."""
+    return () if ndim == 0 and not isinstance(axis, tuple | list) and axis in (0, -1) else normalize_axes(axis, ndim)
+
+
 # --- NumPy's names --------------------------------------------------------------------------------------------------
 
 

@@ -69,6 +69,7 @@ TABLE = """
     cholesky_inverse: factor
     matrix_exp: A
     mvlgamma: a
+    std_mean var_mean: x axis=dim keepdims=keepdim
     polygamma: x
     manual_seed: seed
 """
@@ -140,6 +141,9 @@ def spread(f):
         if len(args) == 2 and isinstance(args[1], (bool, np.bool_)):  # x.std(False): no axis is meant
             *rest, kwargs["unbiased"] = args
             args = tuple(rest)
+        elif len(args) > 2 and isinstance(args[2], (bool, np.bool_)):  # x.std(1, False, True)
+            kwargs.update(zip(("unbiased", "keepdim"), args[2:], strict=False))
+            args = args[:2]
         if "unbiased" in kwargs:
             kwargs["correction"] = int(kwargs.pop("unbiased"))
         elif kwargs.keys() & {"dim", "keepdim"} and not kwargs.keys() & {"correction", "ddof"}:
@@ -284,12 +288,26 @@ def scatter(f):
 
 def extremum(f, pairwise):
     """`other` is what is compared element by element, as is a second Tensor, which no axis is."""
+    chosen = keeping(f)
 
     @functools.wraps(f)
     def wrapper(*args, **kwargs):
         if len(args) == 2 and isinstance(args[1], Value) and not kwargs:
             return pairwise(*args)
-        return pairwise(*_first(args, kwargs), kwargs["other"]) if "other" in kwargs else f(*args, **kwargs)
+        return pairwise(*_first(args, kwargs), kwargs["other"]) if "other" in kwargs else chosen(*args, **kwargs)
+
+    return wrapper
+
+
+def keeping(f):
+    """A boolean where NumPy has `out` is PyTorch's `keepdim`, which asks for the pair."""
+
+    @functools.wraps(f)
+    def wrapper(*args, **kwargs):
+        if len(args) == 3 and isinstance(args[2], bool):  # x.max(1, True)
+            kwargs["keepdim"] = args[2]
+            args = args[:2]
+        return f(*args, **kwargs)
 
     return wrapper
 
@@ -459,6 +477,7 @@ OTHERS = {
     "scatter": scatter, "gather": lambda f: placed(f, {"input": "x", "index": "indices"}),
     "norm": norm, "arange": arange, "unique": unique, "where": where, "diagonal": diagonal,
     "max": lambda f: extremum(f, elementwise.maximum), "min": lambda f: extremum(f, elementwise.minimum),
+    "median": keeping, "nanmedian": keeping,
     "add": add, "subtract": add, "divide": divide,
     "index_add": index_add, "logit": logit, "nonzero": nonzero, "searchsorted": searchsorted,
     "tril_indices": triangle_indices, "triu_indices": triangle_indices,
