@@ -70,7 +70,7 @@ LAYERS = [
     ["transforms.forward"],
     ["transforms.expansion"],
     ["transforms.batch"],
-    ["transforms.checkpoint"],
+    ["transforms.checkpoint", "transforms.naming"],
     ["transforms.record"],
     ["transforms.abstract"],
     ["transforms.split"],

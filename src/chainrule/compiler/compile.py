@@ -21,8 +21,9 @@ from ..transforms.abstract import active_outputs, aval_like, has_shape_by_value,
 from ..transforms.backward import Leaf
 from ..transforms.checkpoint import REPLAYED
 from ..transforms.control import put_back, watched
+from ..transforms.naming import labels_of
 from ..transforms.programs import run_by_level
-from ..transforms.record import _labels, record
+from ..transforms.record import record
 from ..transforms.reverse import ROOT
 from ..transforms.scope import is_grad_enabled
 from ..trees import flatten, unflatten
@@ -364,7 +365,7 @@ class Compiled:
 
     def too_many(self, args, structure):
         """The text of the warning about many variants: it names what varies."""
-        labels = _labels(self.f, args, structure)
+        labels = labels_of(self.f, args, structure)
         alike = [k for k in self.calls if len(k[1]) == len(labels)]
         what = [label for n, label in enumerate(labels) if len({k[1][n] for k in alike}) > 2]
         if not what and len({k[2] for k in self.calls}) > 2:

@@ -80,8 +80,19 @@ def tanhshrink(x):
     lambda x: square(1 / (1 + absolute(x))),
     scalar=lambda s, x: s.divide(x, s.add(1, s.absolute(x))),
 )
-def softsign(x):
+def _softsign(x):
     """`x / (1 + abs(x))`, for real `x`."""
+
+
+def softsign(x):
+    """`x / (1 + abs(x))`.
+
+    >>> import chainrule as cr
+    >>> cr.nn.functional.softsign(np.array([-1.0, 3.0]))
+    array([-0.5 ,  0.75])
+    """
+    x = as_value(x)
+    return x / (1 + absolute(x)) if dtype_of(x).kind == "c" else _softsign(x)
 
 
 def gelu(x):

@@ -12,7 +12,7 @@ import sys
 import weakref
 from pathlib import Path
 from traceback import walk_tb
-from types import FrameType, FunctionType, MethodType, ModuleType
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,7 @@ from ..trees import flatten, paths, tree_map, unflatten
 from .backward import Leaf, tick
 from .checkpoint import REPLAYED
 from .forward import no_backward
+from .naming import labels_of, name_tensors, surroundings
 from .reverse import ROOT
 from .scope import Ended, end
 
@@ -387,7 +388,7 @@ def record(f, args, kwargs, name=None, asked="graph", writing=False, seen=()) ->
         )
     recorder = Recorder(name or getattr(f, "__name__", type(f).__name__))
     leaves, structure = flatten((args, kwargs))
-    labels = _labels(f, args, structure)
+    labels = labels_of(f, args, structure)
     wrapped, variable = [], []
     for x, label in zip(leaves, labels, strict=True):
         if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biufc":
@@ -412,15 +413,15 @@ def record(f, args, kwargs, name=None, asked="graph", writing=False, seen=()) ->
             wrapped.append(x)
             variable.append(False)
     call_args, call_kwargs = _rebuilt(args, kwargs, wrapped)
-    around = _surroundings(f)
+    around = surroundings(f)
     for name, thing in around.items():  # trees first: a parameter belongs to its model before its optimiser
         tensors, inside = flatten(thing)
         for x, label in zip(tensors, paths(inside, name), strict=True):
             recorder.names.setdefault(id(x), label)
     for name, thing in around.items():
-        _name_tensors(thing, name, recorder, depth=5)
+        name_tensors(thing, name, recorder, depth=5)
     for thing in seen:
-        _name_tensors(thing, "array", recorder, depth=0)
+        name_tensors(thing, "array", recorder, depth=0)
     for generator in REPLAYED:
         recorder.names.setdefault(id(generator.state), "random state")
     state.recorder = recorder
@@ -596,44 +597,6 @@ def _plain(x, recorder):
     return x
 
 
-def _surroundings(f):
-    """What `f` can see besides its arguments, by the names that it uses: closure, globals, and `self`."""
-    code = getattr(f, "__code__", None)
-    if code is None:
-        return {"self": f}
-    seen = {"self": f.__self__} if isinstance(f, MethodType) else {}
-    seen |= {n: f.__globals__[n] for n in code.co_names if n in f.__globals__}
-    for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
-        with contextlib.suppress(ValueError):  # a cell that is still empty
-            seen[name] = cell.cell_contents
-    return {n: v for n, v in seen.items() if not isinstance(v, ModuleType)}
-
-
-_SIMPLE = {int, float, complex, bool, str, bytes, type(None), FunctionType}  # what holds no Tensor
-
-
-def _name_tensors(thing, name, recorder, depth):
-    """Give every Tensor and array inside of `thing` the name by which the user would write it."""
-    names = recorder.names
-    if isinstance(thing, Tensor):
-        names.setdefault(id(thing), name)
-        return
-    if type(thing) is np.ndarray and thing.dtype.kind in "biufc" and thing.dtype.isnative:
-        recorder.arrays.setdefault(id(thing), (thing, name))
-        return
-    if depth == 0 or type(thing) in _SIMPLE:
-        return
-    if isinstance(thing, dict):  # keys may be Tensors, as in an optimiser's state
-        for k, v in [(k, v) for k, v in thing.items() if type(v) not in _SIMPLE]:
-            _name_tensors(v, f"{name}[{names.get(id(k), '?') if isinstance(k, Tensor) else repr(k)}]", recorder, depth - 1)
-    elif isinstance(thing, (list, tuple)):
-        for i, v in enumerate(thing):
-            _name_tensors(v, f"{name}[{i}]", recorder, depth - 1)
-    if hasattr(thing, "__dict__") and not isinstance(thing, (type, ModuleType)):
-        for key, value in [(k, v) for k, v in vars(thing).items() if type(v) not in _SIMPLE]:
-            _name_tensors(value, f"{name}.{key}", recorder, depth - 1)
-
-
 def _rebuilt(args, kwargs, wrapped):
     """The arguments with their arrays wrapped; those that hold none stay the objects that they are (a Module, say)."""
     rest = iter(wrapped)
@@ -644,22 +607,6 @@ def _rebuilt(args, kwargs, wrapped):
         return tree if all(a is b for a, b in zip(leaves, own, strict=True)) else unflatten(structure, own)
 
     return tuple(one(a) for a in args), {k: one(v) for k, v in kwargs.items()}
-
-
-def _labels(f, args, structure):
-    """For each leaf of (args, kwargs), how the user would write it: `x`, `batch['image']`, `model.fc1.weight`."""
-    code = getattr(f, "__code__", None)
-    names = code.co_varnames[: code.co_argcount] if code else ()
-    labels = []
-    for path in paths(structure):
-        inside, _, rest = path[1:].partition("]")  # "[0][i]..." are positional, "[1]['k']..." keyword arguments
-        index, _, tail = rest[1:].partition("]")
-        if inside == "0":
-            i = int(index)
-            labels.append((names[i] if i < len(names) else f"args[{i}]") + tail)
-        else:
-            labels.append(index.strip("'") + tail)
-    return labels
 
 
 def _argument_reader(structure, variable, name):
