@@ -342,6 +342,9 @@ class Compiled:
         around.refresh()
         with around.watched():
             recorded = record(self.f, args, kwargs, asked="compile", writing=True, seen=around.arrays)
+        if recorded.once:
+            self.around = None
+            return recorded.result
         slots, steady = around.after(self.loose)
         lasting = [*(after for *_, after in slots), *(leaf.grad for leaf, _ in recorded.grads), *recorded.leaves]
         known = {id(t) for x in lasting for t in _views(x)}

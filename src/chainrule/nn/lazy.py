@@ -7,6 +7,7 @@ import numpy as np
 
 from ..core.value import shape_of
 from ..errors import ArgumentError, ShapeError, explain
+from ..transforms.record import unrecorded
 from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
 from .module import Module
@@ -57,11 +58,12 @@ class _Lazy(Module):
     def _settle(self, count):
         setattr(self, self.counted, count)
         length = self._length(count)
-        for _, value in self._own_arrays():
-            if 0 in value.shape:
-                value.data = np.zeros([n or length for n in value.shape], value.dtype)
-        object.__setattr__(self, "__class__", type(self).__bases__[1])
-        self.reset_parameters()
+        with unrecorded(*(value for _, value in self._own_arrays())):  # programs are compiled for parameters that have a shape
+            for _, value in self._own_arrays():
+                if 0 in value.shape:
+                    value.data = np.zeros([n or length for n in value.shape], value.dtype)
+            object.__setattr__(self, "__class__", type(self).__bases__[1])
+            self.reset_parameters()
 
     def _length(self, count):
         """What stands in a weight in place of 0."""

@@ -103,6 +103,7 @@ class Recorder(Trace):
         self.decided: set = set()  # ids of the Vars of what is part of the program after a look at all its numbers
         self.given: list = []  # arrays among the arguments
         self.constants: dict = {}  # id of a Var -> the same as a constant
+        self.once = False  # whether something happened that will not happen again
         self.ruled = False  # whether the user's rules or hooks decide about derivatives, which the graph does not say
         self.start = tick()  # leaves that are younger are made here
 
@@ -361,6 +362,7 @@ class Recorded(NamedTuple):
     made     Tensors that it made and that live on
     rehung   whether a Tensor that was there before has another history now
     ruled    whether the user's rules or hooks decide about derivatives, which the graph does not say
+    once     whether something happened that happens once, such as that a layer took its shape from its first input
     """
 
     graph: Graph
@@ -370,6 +372,7 @@ class Recorded(NamedTuple):
     made: list
     rehung: bool
     ruled: bool
+    once: bool
 
 
 def record(f, args, kwargs, name=None, asked="graph", writing=False, seen=()) -> Recorded:
@@ -457,11 +460,11 @@ def record(f, args, kwargs, name=None, asked="graph", writing=False, seen=()) ->
     for array, x in written:
         now = _plain(x, recorder)
         np.copyto(array, now.value if isinstance(now, Value) else now)
-    graph, made, ruled = recorder.graph, recorder.survivors, recorder.ruled
+    graph, made, ruled, once = recorder.graph, recorder.survivors, recorder.ruled, recorder.once
     end(recorder)
     vars(recorder).clear()  # it may be part of a cycle, and must not keep gradients alive
     graph.arguments = _argument_reader(structure, variable, graph.name)
-    return Recorded(graph, unflatten(out_structure, real), real, grads, made, rehung, ruled)
+    return Recorded(graph, unflatten(out_structure, real), real, grads, made, rehung, ruled, once)
 
 
 def _written(recorder, asked, writing, arguments):
@@ -554,6 +557,27 @@ def _is_result(x):
     if isinstance(x, (np.ndarray, np.generic)):
         return x.dtype.kind in "biufc"
     return isinstance(x, (Value, bool, int, float, complex))
+
+
+@contextlib.contextmanager
+def unrecorded(*tensors):
+    """What happens inside is not part of the program that is being written down, unless that has read one of `tensors`."""
+    recorder = state.recorder
+    if recorder is None or any(isinstance(t.value, Value) for t in tensors):
+        yield
+        return
+    state.recorder, recorder.once = None, True
+    attention.remove(recorder)
+    traced = [(t, t.value) for t, _ in recorder.lifted if isinstance(t.value, Value) and t.value.owner is recorder]
+    for t, x in traced:  # such as the state of random numbers
+        t.value = x.value
+    try:
+        yield
+    finally:
+        for t, x in traced:
+            t.value = x if t.value is x.value else recorder.constant(t.value)
+        state.recorder = recorder
+        attention.append(recorder)
 
 
 @contextlib.contextmanager
