@@ -81,7 +81,8 @@ PRECISE = [name for name in vars(vector_math) if name in MAPS]
 
 @pytest.mark.parametrize("name", PRECISE)
 def test_the_c_library_gives_the_same(name):
-    for sample in SAMPLES[name][:1] + SAMPLES[name][4:5]:
+    real = list(filter(supported, SAMPLES[name]))
+    for sample in real[:1] + real[4:5]:
         compare(MAPS[name], sample.args, sample.params, 4, precise=True)
 
 

@@ -52,7 +52,7 @@ class Rprop(Optimizer):
     def step_one(self, param, grad, state, hyper):
         _, grad = decayed(param, grad, hyper)
         less, more = hyper["etas"]
-        agreement = sign(grad) * sign(state["prev"])
+        agreement = grad * state["prev"]  # which may underflow, as in PyTorch: then the size stays
         factor = where(agreement > 0, more, where(agreement < 0, less, 1.0)).astype(grad.dtype)
         size = clip(state["step_size"] * factor, *hyper["step_sizes"])
         grad = where(agreement < 0, 0.0, grad).astype(grad.dtype)  # the step that led too far is not undone, only not repeated
