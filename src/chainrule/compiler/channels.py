@@ -384,8 +384,7 @@ class WeightSumsPlan:
 
     @property
     def distance(self):
-        """Elements from one placed image to the next."""
-        return aligned(self.image.elements(self.lanes) * SIZES[self.t]) // SIZES[self.t]
+        return self.image.distance(self.t, self.lanes)
 
     @property
     def count(self):
@@ -443,10 +442,8 @@ class WeightSums:
     def place(self, group, turn):
         """Place some images."""
         f, c, plan = self.f, self.c, self.plan
-        with f.loop(0, plan.together) as i:
-            channel = (turn * plan.together + i.index) * c.inputs + group * c.group_inputs
-            source = f.offset(self.x, channel * (c.height * c.width), self.t)
-            plan.image.write(f, self.t, self.lanes, source, f.offset(self.images, i.index * plan.distance, self.t))
+        first = turn * plan.together
+        plan.image.write_several(f, self.t, self.lanes, c, self.x, self.images, group, first, plan.together)
 
     def block(self, group, turn, output, width):
         """All taps of a block of outputs, over the pixels of some images."""

@@ -376,8 +376,7 @@ class _Weights:
 
     @property
     def distance(self):
-        """Elements from one placed image to the next."""
-        return aligned(self.image.elements(self.machine.lanes(self.t)) * SIZES[self.t]) // SIZES[self.t]
+        return self.image.distance(self.t, self.machine.lanes(self.t))
 
     def pieces(self):
         """Bytes of scratch: placed images, table, what the product needs."""
@@ -464,10 +463,8 @@ class _WeightGrad:
     def prepare(self, group, block):
         """Place the images of a block."""
         f, c, plan = self.f, self.c, self.plan
-        with f.loop(0, plan.together) as i:
-            channel = (block * plan.together + i.index) * c.inputs + group * c.group_inputs
-            source = f.offset(self.x, channel * (c.height * c.width), self.t)
-            plan.image.write(f, self.t, self.lanes, source, f.offset(self.images, i.index * plan.distance, self.t))
+        first = block * plan.together
+        plan.image.write_several(f, self.t, self.lanes, c, self.x, self.images, group, first, plan.together)
 
     def product(self, group, share):
         """A product over pixels: gradients of outputs times transposed windows, which are packed as they stand."""

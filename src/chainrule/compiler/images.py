@@ -200,6 +200,25 @@ def _pack_runs(f, t, n, step, goes):
     return name
 
 
+def _add_up(g, vt, size, places, count, again, body):
+    """Write the sums of `size` vectors over `count` steps to `places`, to what stands there if `again` is more than 0.
+
+    `body(k, several, sums)` does some steps. Few sums are kept in two sets, for the steps of one sum must wait for each other.
+    """
+    sets, main, zero = 2 if size <= 7 else 1, count & -4, g.constant(vt, 0)
+    begin = g.choose(again > 0, lambda: [g.load(vt, p) for p in places], lambda: [zero] * size)
+    with g.loop(g.index(0), main, 4, begin + [zero] * (size * (sets - 1))) as turn:
+        turn.carried = body(turn.index, 4, turn.carried)
+    with g.loop(main, count, 1, turn.carried) as turn:
+        turn.carried = body(turn.index, 1, turn.carried)
+    sums = turn.carried
+    if sets == 2:
+        sums = [g.combine("fadd", x, y) for x, y in zip(sums[:size], sums[size:], strict=True)]
+    for p, x in zip(places, sums, strict=True):
+        g.store(x, p)
+    g.give()
+
+
 def tap_kernel(f, t, n, high, width, paired=False):
     """A function that sums windows times weights: `high` outputs at `width` vectors of pixels, so far `between`.
 
@@ -213,7 +232,6 @@ def tap_kernel(f, t, n, high, width, paired=False):
     image, table, weights, at, count, between, again = args
     vt, size = vector(t, n), high * width
     images = [g.offset(image, between * v, t) for v in range(2 * width if paired else width)]
-    sets = 2 if size <= 7 else 1
 
     def read(where):
         if not paired:
@@ -230,23 +248,11 @@ def tap_kernel(f, t, n, high, width, paired=False):
             for r in range(high):
                 x = g.splat(g.load(t, p, r), n)
                 for v in range(width):
-                    s = d % sets * size + r * width + v
+                    s = (d * size) % len(sums) + r * width + v
                     sums[s] = g.fma(x, ys[v], sums[s])
         return sums
 
-    main = count & -4
-    zero = g.constant(vt, 0)
-    begin = g.choose(again > 0, lambda: [g.load(vt, at, s * n) for s in range(size)], lambda: [zero] * size)
-    with g.loop(g.index(0), main, 4, begin + [zero] * (size * (sets - 1))) as turn:
-        turn.carried = body(turn.index, 4, turn.carried)
-    with g.loop(main, count, 1, turn.carried) as turn:
-        turn.carried = body(turn.index, 1, turn.carried)
-    sums = turn.carried
-    if sets == 2:
-        sums = [g.combine("fadd", x, y) for x, y in zip(sums[:size], sums[size:], strict=True)]
-    for s, x in enumerate(sums):
-        g.store(x, g.offset(at, s * n, t))
-    g.give()
+    _add_up(g, vt, size, [g.offset(at, s * n, t) for s in range(size)], count, again, body)
     return name
 
 
@@ -321,7 +327,6 @@ def spread_kernel(f, t, n, offsets, places, width):
     image, table, vectors, at, count, again = args
     vt, size = vector(t, n), len(offsets) * width
     sums_at = [g.offset(at, place + v * n, t) for place in places for v in range(width)]
-    sets = 2 if size <= 7 else 1
 
     def body(k, several, sums):
         sums = list(sums)
@@ -332,20 +337,9 @@ def spread_kernel(f, t, n, offsets, places, width):
             for i, offset in enumerate(offsets):
                 y = g.splat(g.load(t, g.offset(source, offset, t)), n)
                 for v in range(width):
-                    s = d % sets * size + i * width + v
+                    s = (d * size) % len(sums) + i * width + v
                     sums[s] = g.fma(y, xs[v], sums[s])
         return sums
 
-    main, zero = count & -4, g.constant(vt, 0)
-    begin = g.choose(again > 0, lambda: [g.load(vt, p) for p in sums_at], lambda: [zero] * size)
-    with g.loop(g.index(0), main, 4, begin + [zero] * (size * (sets - 1))) as turn:
-        turn.carried = body(turn.index, 4, turn.carried)
-    with g.loop(main, count, 1, turn.carried) as turn:
-        turn.carried = body(turn.index, 1, turn.carried)
-    sums = turn.carried
-    if sets == 2:
-        sums = [g.combine("fadd", x, y) for x, y in zip(sums[:size], sums[size:], strict=True)]
-    for p, x in zip(sums_at, sums, strict=True):
-        g.store(x, p)
-    g.give()
+    _add_up(g, vt, size, sums_at, count, again, body)
     return name

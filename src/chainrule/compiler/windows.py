@@ -109,6 +109,17 @@ class Placed:
     def elements(self, lanes):
         return self.channels * self.plane + 4 * lanes + self.row
 
+    def distance(self, t, lanes):
+        """Elements from one placed image to the next."""
+        return aligned(self.elements(lanes) * SIZES[t]) // SIZES[t]
+
+    def write_several(self, f, t, lanes, c, x, target, group, first, count):
+        """Copy one group of each of `count` images of the convolution `c`, from image `first` on."""
+        with f.loop(0, count) as i:
+            channel = (first + i.index) * c.inputs + group * c.group_inputs
+            source = f.offset(x, channel * (c.height * c.width), t)
+            self.write(f, t, lanes, source, f.offset(target, i.index * self.distance(t, lanes), t))
+
     def write(self, f, t, lanes, source, target, channels=None):
         """Copy an image whose surroundings are zero already."""
         y0, x0 = max(0, -self.top), max(0, -self.left)
